@@ -1,0 +1,126 @@
+//! What is known to be wrong: advisories in the shape that matching needs, and the seam to whatever holds them.
+//!
+//! Source format: OSV, <https://ossf.github.io/osv-schema/>. Here its events are already sorted into intervals.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Severity, SeverityLevel, Timestamp};
+
+/// Names an advisory inside one [`AdvisoryLookup`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AdvisoryKey(pub u32);
+
+/// What one advisory says of one package of one ecosystem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affected {
+    /// The advisory.
+    pub advisory: AdvisoryKey,
+    /// Affected intervals; a version inside any of them is affected.
+    pub intervals: Vec<Interval>,
+    /// Affected versions that no interval covers: compared by equality.
+    pub versions: Vec<String>,
+    /// The distribution's or ecosystem's own word for this package, before any other severity.
+    pub severity: Option<SeverityLevel>,
+    /// Why there is no fix, where the source says: will not fix, deferred, end of life.
+    pub unfixed: Option<crate::FixState>,
+    /// Binary package names that the advisory is limited to; empty means all of the source package's.
+    pub binaries: Vec<String>,
+}
+
+/// A half-open or closed interval of versions, in the order of its ecosystem.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Interval {
+    /// First affected version; none means every version before the end.
+    pub introduced: Option<String>,
+    /// First version that is no longer affected.
+    pub fixed: Option<String>,
+    /// Last affected version, where no fix is known. Never together with `fixed`.
+    pub last_affected: Option<String>,
+}
+
+impl std::fmt::Display for Interval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.introduced {
+            Some(introduced) => write!(f, ">= {introduced}")?,
+            None => f.write_str(">= 0")?,
+        }
+        match (&self.fixed, &self.last_affected) {
+            (Some(fixed), _) => write!(f, ", < {fixed}"),
+            (None, Some(last)) => write!(f, ", <= {last}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// An advisory's own facts, as reports need them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Advisory {
+    /// Its id: `GHSA-…`, `DSA-…`, `CVE-…`.
+    pub id: String,
+    /// Every other id of the same vulnerability, sorted; found by following aliases both ways.
+    pub aliases: Vec<String>,
+    /// The CVEs it speaks of, sorted: its own id, its aliases, and for distributions what is upstream of it.
+    pub cves: Vec<String>,
+    /// One line.
+    pub summary: String,
+    /// The whole text, markdown.
+    pub details: String,
+    /// The best severity that the record itself carries.
+    pub severity: Severity,
+    /// First published.
+    pub published: Option<Timestamp>,
+    /// Last changed at its source.
+    pub modified: Option<Timestamp>,
+    /// CWE ids, sorted.
+    pub cwes: Vec<String>,
+    /// Links, in the order of the record.
+    pub references: Vec<Reference>,
+}
+
+/// A link of an advisory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reference {
+    /// OSV's type in lower case: `advisory`, `fix`, `web`, …
+    pub kind: String,
+    /// The link.
+    pub url: String,
+}
+
+/// What CISA's catalogue and FIRST's model say of a CVE.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Exploited {
+    /// Listed in CISA's Known Exploited Vulnerabilities catalogue.
+    pub kev: bool,
+    /// EPSS score and percentile, both 0.0–1.0.
+    pub epss: Option<(f64, f64)>,
+}
+
+/// Where advisories come from: the compiled database, or a test's table.
+pub trait AdvisoryLookup: Sync {
+    /// Everything known of `name` in `ecosystem` (OSV's string with its release, such as `Debian:12`), in a stable
+    /// order.
+    ///
+    /// # Errors
+    /// When the database is damaged; an answer is then not to be had, and none is made up.
+    fn affected(&self, ecosystem: &str, name: &str) -> Result<Vec<Affected>, LookupError>;
+
+    /// Whether there are advisories for `ecosystem` at all: without any, nothing found means nothing known.
+    fn covers(&self, ecosystem: &str) -> bool;
+
+    /// An advisory's facts, without [`Advisory::details`] unless `with_details`.
+    ///
+    /// # Errors
+    /// When the database is damaged.
+    fn advisory(&self, key: AdvisoryKey, with_details: bool) -> Result<Advisory, LookupError>;
+
+    /// What is known of exploitation of `cve`.
+    ///
+    /// # Errors
+    /// When the database is damaged.
+    fn exploited(&self, cve: &str) -> Result<Exploited, LookupError>;
+}
+
+/// The database could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the advisory database is damaged: {0}")]
+pub struct LookupError(pub String);

@@ -1,0 +1,138 @@
+//! What follows when a package meets an advisory.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Location, PackageType, Severity, Timestamp};
+
+/// One vulnerability in one package.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// The advisory's id.
+    pub id: String,
+    /// Other ids of the same vulnerability, sorted.
+    pub aliases: Vec<String>,
+    /// The CVE, if one is assigned.
+    pub cve: Option<String>,
+    /// One line that says what is wrong; empty where the source has none.
+    pub title: String,
+    /// The package it is in.
+    pub package: FindingPackage,
+    /// How bad, and who says so.
+    pub severity: Severity,
+    /// Whether there is a fix, and why not.
+    pub state: FixState,
+    /// The versions that fix it, lowest first.
+    pub fixed_versions: Vec<String>,
+    /// Listed in CISA's Known Exploited Vulnerabilities catalogue.
+    pub kev: bool,
+    /// FIRST's exploit prediction, where there is one.
+    pub epss: Option<ExploitPrediction>,
+    /// First published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Timestamp>,
+    /// CWE ids, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cwes: Vec<String>,
+    /// Links to read on, the advisory's own first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
+    /// Why it does not count; listed all the same.
+    pub suppressed: Option<Suppression>,
+    /// What matched.
+    pub evidence: Evidence,
+}
+
+/// The package of a finding.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct FindingPackage {
+    /// Its ecosystem.
+    #[serde(rename = "type")]
+    pub kind: PackageType,
+    /// Its name.
+    pub name: String,
+    /// The installed version.
+    pub version: String,
+    /// Package URL.
+    pub purl: String,
+    /// Where it was found.
+    pub locations: Vec<Location>,
+}
+
+/// Whether there is a fix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum FixState {
+    /// A version fixes it.
+    Fixed,
+    /// Affected; no fix yet.
+    Affected,
+    /// Affected; there will be no fix.
+    WillNotFix,
+    /// Affected; the fix was put off.
+    Deferred,
+    /// Affected; the release gets no fixes any more.
+    EndOfLife,
+    /// The source says that this package is not affected.
+    NotAffected,
+    /// The version could not be compared.
+    Unknown,
+}
+
+impl FixState {
+    /// The word, as reports write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Affected => "affected",
+            Self::WillNotFix => "will-not-fix",
+            Self::Deferred => "deferred",
+            Self::EndOfLife => "end-of-life",
+            Self::NotAffected => "not-affected",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// FIRST's Exploit Prediction Scoring System: <https://www.first.org/epss/>.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ExploitPrediction {
+    /// Probability of exploitation in the next 30 days, 0.0–1.0.
+    pub score: f64,
+    /// Share of CVEs with a lower score, 0.0–1.0.
+    pub percentile: f64,
+}
+
+/// Why a finding does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Suppression {
+    /// Who or what said so: `policy-exception`, `vex`, `distribution`.
+    pub by: String,
+    /// The reason given.
+    pub reason: String,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+}
+
+/// Why the advisory applies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Evidence {
+    /// The ecosystem whose advisories were asked, such as `Debian:12`.
+    pub ecosystem: String,
+    /// The name they were asked for: the source package's, where advisories speak of sources.
+    pub name: String,
+    /// The version that was compared.
+    pub version: String,
+    /// The range that matched, such as `>= 0, < 3.0.11-1`.
+    pub range: String,
+    /// Every record that says so, sorted.
+    pub sources: Vec<String>,
+}

@@ -1,0 +1,29 @@
+//! The words that every part of Portcullis speaks: what is in an image ([`Package`]), what is known to be
+//! wrong ([`Advisory`], [`Affected`]), what follows ([`Finding`], [`Verdict`]) and how it is told ([`Report`]).
+//!
+//! Nothing here does I/O or reads a clock; the seam traits ([`AdvisoryLookup`]) let the pure crates work on
+//! whatever the caller brings.
+
+mod advisory;
+mod digest;
+mod distribution;
+mod finding;
+mod package;
+mod report;
+mod severity;
+mod time;
+mod verdict;
+
+pub use advisory::{Advisory, AdvisoryKey, AdvisoryLookup, Affected, Exploited, Interval, LookupError, Reference};
+pub use digest::{Digest, DigestError, Hasher};
+pub use distribution::Distribution;
+pub use finding::{Evidence, ExploitPrediction, Finding, FindingPackage, FixState, Suppression};
+pub use package::{
+    Location, OwnedPaths, Package, PackageType, PathHash, Purl, Reading, SourcePackage, Warning, WarningKind,
+};
+pub use report::{
+    Coverage, DatabaseInfo, DatabaseSource, Inventory, LayerInfo, Platform, Report, SCHEMA_VERSION, Target, Tool,
+};
+pub use severity::{Severity, SeverityLevel};
+pub use time::{Timestamp, TimestampError};
+pub use verdict::{Inputs, Outcome, PolicyRef, Reason, Verdict};

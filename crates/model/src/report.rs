@@ -1,0 +1,159 @@
+//! The report: everything a scan has to say, version 1 of the JSON that `-o json` writes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Distribution, Finding, Package, Timestamp, Verdict, Warning};
+
+/// The version of the report's schema.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A scan's whole result. Every output format is a view of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// When the scan was made; `SOURCE_DATE_EPOCH` where that is set.
+    pub created: Timestamp,
+    /// What made it.
+    pub tool: Tool,
+    /// What was scanned.
+    pub target: Target,
+    /// The distribution; null where there is none, as in images built from scratch.
+    pub distribution: Option<Distribution>,
+    /// What is in it.
+    pub inventory: Inventory,
+    /// What is wrong with it, sorted: the worst first, then by package and id.
+    pub findings: Vec<Finding>,
+    /// What the policy says.
+    pub verdict: Verdict,
+    /// How much of the image the inventory explains; null where that was not measured.
+    pub coverage: Option<Coverage>,
+    /// The advisories that were asked.
+    pub database: DatabaseInfo,
+}
+
+/// The program that made a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Tool {
+    /// `portcullis`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What was scanned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// As the user named it, in its canonical form.
+    pub reference: String,
+    /// The manifest's digest; null where the target has none (a directory, a Docker archive).
+    pub digest: Option<Digest>,
+    /// The index that the manifest was chosen from, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_digest: Option<Digest>,
+    /// The config's digest: what engines call the image's id.
+    pub config_digest: Option<Digest>,
+    /// What it runs on.
+    pub platform: Option<Platform>,
+    /// When it was built, as its config says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// Its layers, lowest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerInfo>,
+    /// Its labels, sorted.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// One layer of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LayerInfo {
+    /// The digest of the layer as it is stored; null where it is stored unpacked.
+    pub digest: Option<Digest>,
+    /// The digest of its uncompressed tar, as the config says.
+    pub diff_id: Digest,
+    /// The instruction that made it, from the image's history.
+    pub created_by: Option<String>,
+}
+
+/// Operating system and processor, as OCI names them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Platform {
+    /// `linux`, `windows`, …
+    pub os: String,
+    /// `amd64`, `arm64`, …
+    pub architecture: String,
+    /// `v7`, `v8`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+    }
+}
+
+/// What is in an image, and what could not be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Inventory {
+    /// Sorted by type, name, version and place.
+    pub packages: Vec<Package>,
+    /// Sorted by kind and place.
+    pub warnings: Vec<Warning>,
+}
+
+/// How much of an image's executable content belongs to known packages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Coverage {
+    /// Executable files: ELF objects and scripts with a `#!` line.
+    pub executable_files: u64,
+    /// Their bytes.
+    pub executable_bytes: u64,
+    /// Those that a known package owns.
+    pub known_files: u64,
+    /// Their bytes.
+    pub known_bytes: u64,
+    /// The paths of those that none owns, sorted.
+    pub unknown: Vec<String>,
+}
+
+/// The advisory database that a scan used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DatabaseInfo {
+    /// Its digest.
+    pub digest: Digest,
+    /// The moment that its advisories speak of: the newest change in any of them.
+    pub built: Timestamp,
+    /// Whether it is the small one that is compiled into the program.
+    #[serde(default)]
+    pub starter: bool,
+    /// What went into it, sorted by name.
+    pub sources: Vec<DatabaseSource>,
+}
+
+/// One source of a database.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DatabaseSource {
+    /// Such as `osv/PyPI`, `kev`, `epss`.
+    pub name: String,
+    /// How many records it gave.
+    pub records: u64,
+    /// Its newest change; null where it does not say.
+    pub newest: Option<Timestamp>,
+}

@@ -1,0 +1,43 @@
+//! Readers of what is installed: one file per package ecosystem, one line each in [`READERS`].
+//!
+//! A reader says by path and first bytes which files it needs, and turns one file into a
+//! [`Reading`]. It never sees another file, another layer or the host: what needs more than one file (which copy
+//! survives, who owns a file, which distribution it is) is decided over readings, by the caller.
+
+use portcullis_filetree::FileHeader;
+use portcullis_model::Reading;
+
+/// Reads the packages that one ecosystem's files name.
+pub trait PackageReader: Sync {
+    /// Its name in messages and in the documentation, such as `dpkg`.
+    fn name(&self) -> &'static str;
+
+    /// The files it reads, for the documentation: `var/lib/dpkg/status`, ….
+    fn reads(&self) -> &'static str;
+
+    /// Whether, and how, it wants `file`. Called for every regular file of an image: no allocation before a match.
+    fn select(&self, file: &FileHeader<'_>) -> Option<Selection>;
+
+    /// Reads a file that [`Self::select`] wanted whole. A bad record is a warning; the rest survives.
+    fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading;
+}
+
+/// How a reader wants a file.
+pub enum Selection {
+    /// All of it, in one piece, up to `limit` bytes; a larger file becomes a listed gap.
+    Whole {
+        /// Bytes.
+        limit: usize,
+    },
+    /// In pieces, in bounded memory, however large it is.
+    Stream(Box<dyn StreamReader>),
+}
+
+/// Reads one file in pieces.
+pub trait StreamReader: Send {
+    /// Takes the next piece; false when it has seen enough.
+    fn feed(&mut self, piece: &[u8]) -> bool;
+
+    /// What was found. Called once, after the last piece.
+    fn finish(self: Box<Self>) -> Reading;
+}
