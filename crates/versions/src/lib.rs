@@ -1,1 +1,114 @@
-//! To be written.
+//! The order of versions, in every ecosystem that OSV names: one file per scheme under `schemes/`, one line each in
+//! the table below.
+//!
+//! Ecosystems: <https://ossf.github.io/osv-schema/#defined-ecosystems>. Advisories hold versions that their own
+//! ecosystem would refuse today, so a scheme orders more than it [accepts](Scheme::accepts); what it cannot order is
+//! a [`VersionError`], never a guess.
+
+mod numbers;
+mod schemes;
+
+use std::cmp::Ordering;
+
+pub use schemes::{SCHEMES, Scheme};
+
+/// The longest version that is compared, in bytes. Real ones have fewer than 100; a longer one is an attack.
+pub const MAX_LENGTH: usize = 1024;
+
+/// Why two versions could not be compared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    /// One of them is no version of the scheme.
+    #[error("`{text}` is not a version that {scheme} can order")]
+    Malformed {
+        /// Its first characters.
+        text: String,
+        /// The scheme's name.
+        scheme: &'static str,
+    },
+    /// One of them is longer than [`MAX_LENGTH`].
+    #[error("a version of {length} bytes is longer than {MAX_LENGTH} bytes")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+}
+
+impl Scheme {
+    /// The scheme of an ecosystem as OSV writes it. What follows the first colon, such as a release, does not matter
+    /// (`Debian:12`, `Packagist:https://…`), but for vendors who rebuild other ecosystems' packages (`Echo:PyPI`).
+    #[must_use]
+    pub fn of_ecosystem(ecosystem: &str) -> Option<Self> {
+        let (base, suffix) = ecosystem.split_once(':').unwrap_or((ecosystem, ""));
+        if REBUILDERS.contains(&base) && !suffix.is_empty() {
+            let inner = suffix.split(':').next().unwrap_or(suffix);
+            return Self::named_like(inner);
+        }
+        Self::named_like(base)
+    }
+
+    /// The scheme whose ecosystems include `ecosystem`, in any case.
+    fn named_like(ecosystem: &str) -> Option<Self> {
+        SCHEMES
+            .iter()
+            .copied()
+            .find(|scheme| scheme.ecosystems().iter().any(|known| known.eq_ignore_ascii_case(ecosystem)))
+    }
+
+    /// Compares two versions.
+    ///
+    /// # Errors
+    /// When one of them is no version of the scheme, or longer than [`MAX_LENGTH`].
+    pub fn compare(self, a: &str, b: &str) -> Result<Ordering, VersionError> {
+        self.checked(a, b, self.definition().compare)
+    }
+
+    /// Compares an installed version with the bound of an advisory's range, by the rules of the ecosystem's own range
+    /// specifiers where these differ from its order: PEP 440 ignores a local label that the bound does not have
+    /// (`2.0+cu118` is in `<=2.0`), Composer counts `2.0` and `2.0.0` as the same.
+    ///
+    /// # Errors
+    /// As [`Self::compare`].
+    pub fn compare_to_bound(self, installed: &str, bound: &str) -> Result<Ordering, VersionError> {
+        self.checked(installed, bound, self.definition().compare_to_bound)
+    }
+
+    /// Whether the ecosystem's own tools would accept `text` as a version. More than this can be compared.
+    #[must_use]
+    pub fn accepts(self, text: &str) -> bool {
+        text.len() <= MAX_LENGTH && (self.definition().accepts)(text)
+    }
+
+    /// Its name in messages and in the documentation.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.definition().name
+    }
+
+    /// The ecosystems whose versions it orders, as OSV writes them, without a suffix.
+    #[must_use]
+    pub fn ecosystems(self) -> &'static [&'static str] {
+        self.definition().ecosystems
+    }
+
+    fn checked(self, a: &str, b: &str, compare: schemes::Compare) -> Result<Ordering, VersionError> {
+        let length = a.len().max(b.len());
+        if length > MAX_LENGTH {
+            return Err(VersionError::TooLong { length });
+        }
+        compare(a, b).ok_or_else(|| {
+            // A scheme only says that it could not: the culprit is the one that it cannot compare with itself.
+            let culprit = if compare(a, a).is_none() { a } else { b };
+            VersionError::Malformed { text: culprit.chars().take(100).collect(), scheme: self.name() }
+        })
+    }
+}
+
+impl std::fmt::Display for Scheme {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Vendors whose ecosystems name, after the colon, the ecosystem that they rebuild.
+const REBUILDERS: &[&str] = &["Echo", "Root", "Seal", "TuxCare"];

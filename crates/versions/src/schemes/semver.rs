@@ -1,0 +1,104 @@
+//! Semantic Versioning: `major.minor.patch[-pre.release][+build]`, and what the npm, Go and Julia schemes share.
+//!
+//! Rules: <https://semver.org/spec/v2.0.0.html#spec-item-11>. A leading `v` and missing numbers are let pass, since
+//! advisories write `0` and `v1.2`; more than three numbers are compared like the first three.
+
+use std::cmp::Ordering;
+
+use super::Definition;
+use crate::numbers;
+
+pub(super) const DEFINITION: Definition = Definition {
+    name: "semver",
+    ecosystems: &["crates.io", "Hex", "SwiftURL", "GitHub Actions", "Kubernetes", "VSCode"],
+    compare,
+    compare_to_bound: compare,
+    accepts,
+};
+
+fn compare(a: &str, b: &str) -> Option<Ordering> {
+    Some(Version::parse(a)?.compare(&Version::parse(b)?))
+}
+
+fn accepts(text: &str) -> bool {
+    Version::parse(text).is_some_and(|version| {
+        let canonical = |number: &str| number == "0" || !number.starts_with('0');
+        version.numbers.split('.').count() == 3
+            && text.starts_with(version.numbers)
+            && version.numbers.split('.').all(canonical)
+            && version.pre.split('.').all(|part| !numbers::is_number(part) || canonical(part))
+    })
+}
+
+/// A version, taken apart.
+pub(super) struct Version<'a> {
+    /// Its numbers: `1.2.3`.
+    pub(super) numbers: &'a str,
+    /// Its pre-release; empty where it has none.
+    pub(super) pre: &'a str,
+    /// Whether a hyphen stands before the pre-release.
+    pub(super) hyphen: bool,
+    /// Its build metadata; empty where it has none.
+    pub(super) build: &'a str,
+}
+
+impl<'a> Version<'a> {
+    /// Reads a version; a pre-release must follow a hyphen.
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        Self::parse_loose(text).filter(|version| version.pre.is_empty() || version.hyphen)
+    }
+
+    /// Reads a version; a pre-release that begins with a letter may follow the numbers at once: `1.0.0beta2`.
+    pub(super) fn parse_loose(text: &'a str) -> Option<Self> {
+        let text = numbers::strip_one(text.trim_ascii(), &['v', 'V']);
+        let (numbers, rest) = numbers::take_while(text, |byte| byte.is_ascii_digit() || byte == b'.');
+        let (pre, build) = rest.split_once('+').map_or((rest, None), |(pre, build)| (pre, Some(build)));
+        let stripped = pre.strip_prefix('-');
+        let pre = stripped.unwrap_or(pre);
+        let pre_is_good = match stripped {
+            Some(pre) => are_identifiers(pre),
+            None => pre.is_empty() || (pre.starts_with(|c: char| c.is_ascii_alphabetic()) && are_identifiers(pre)),
+        };
+        let good = numbers::is_list(numbers, &['.']) && pre_is_good && build.is_none_or(are_identifiers);
+        good.then_some(Self { numbers, pre, hyphen: stripped.is_some(), build: build.unwrap_or("") })
+    }
+
+    /// The order of the specification: build metadata does not count.
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        numbers::compare_padded(self.numbers, other.numbers, &['.'])
+            .then_with(|| self.pre.is_empty().cmp(&other.pre.is_empty()))
+            .then_with(|| compare_identifiers(self.pre.split('.'), other.pre.split('.')))
+    }
+
+    /// The order of Dart and Julia: with build metadata a version comes after the same without.
+    pub(super) fn compare_with_build(&self, other: &Self) -> Ordering {
+        self.compare(other)
+            .then_with(|| other.build.is_empty().cmp(&self.build.is_empty()))
+            .then_with(|| compare_identifiers(self.build.split('.'), other.build.split('.')))
+    }
+}
+
+/// Compares lists of identifiers: numbers by value and before words, a list before every longer one that it begins.
+pub(super) fn compare_identifiers<'a>(
+    mut a: impl Iterator<Item = &'a str>,
+    mut b: impl Iterator<Item = &'a str>,
+) -> Ordering {
+    loop {
+        let order = match (a.next(), b.next()) {
+            (Some(left), Some(right)) => match (numbers::is_number(left), numbers::is_number(right)) {
+                (true, true) => numbers::compare(left, right),
+                (false, false) => left.cmp(right),
+                (true, false) => Ordering::Less,
+                (false, true) => Ordering::Greater,
+            },
+            (left, right) => return left.is_some().cmp(&right.is_some()),
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+fn are_identifiers(text: &str) -> bool {
+    text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+}

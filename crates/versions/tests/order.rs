@@ -1,0 +1,111 @@
+//! Properties of every scheme: what it orders is ordered totally, and nothing makes it panic or hang.
+
+use std::cmp::Ordering;
+
+use portcullis_versions::{MAX_LENGTH, SCHEMES, Scheme, VersionError};
+use proptest::prelude::*;
+
+/// Versions as each scheme writes them, as a regular expression to draw from.
+fn versions(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Deb => "([0-2]:)?[0-9]{1,2}([.+~-]?[0-9a-z~]{1,3}){0,4}(-[0-9a-z.+~]{1,6})?",
+        Scheme::Apk => {
+            "[0-9]{1,2}(\\.[0-9]{1,2}){0,3}[a-b]?[12]?(_(alpha|beta|pre|rc|git|p)[0-2]?){0,2}(~[0-9a-f]{1,2})?([-.]r[0-2]?)?"
+        }
+        Scheme::Pep440 => {
+            "(1!)?[0-2](\\.[0-2]){0,3}([-._]?(a|b|rc|alpha|pre)[-._]?[0-2]?)?(-[01]|[-._]?post[0-2]?)?(\\.dev[0-2]?)?(\\+[a-b0-1](\\.[a-b0-1]{1,2}){0,2})?|[a-c]{1,3}-?[0-9]?"
+        }
+        Scheme::Semver | Scheme::Npm => "v?[0-2](\\.[0-2]){0,3}(-[0-1a-b]{1,2}(\\.[0-1a-b-]{1,2}){0,2})?(\\+[a-b])?",
+        Scheme::Go => {
+            "(go|v)?[0-2](\\.[0-2]){0,2}((rc|beta)[0-2]|-(rc|beta|pre)\\.?[0-2](\\.[0-2]{1,2}){0,2})?(\\+incompatible)?"
+        }
+    }
+}
+
+fn scheme() -> impl Strategy<Value = Scheme> {
+    prop::sample::select(SCHEMES)
+}
+
+fn three_of_one() -> impl Strategy<Value = (Scheme, String, String, String)> {
+    scheme().prop_flat_map(|scheme| {
+        let version = || proptest::string::string_regex(versions(scheme)).unwrap();
+        (Just(scheme), version(), version(), version())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn the_order_is_total((scheme, a, b, c) in three_of_one()) {
+        let compare = |x: &str, y: &str| scheme.compare(x, y);
+        prop_assert_eq!(compare(&a, &a), Ok(Ordering::Equal));
+        let (ab, bc, ac) = (compare(&a, &b).unwrap(), compare(&b, &c).unwrap(), compare(&a, &c).unwrap());
+        prop_assert_eq!(compare(&b, &a), Ok(ab.reverse()));
+        if ab == bc {
+            prop_assert_eq!(ac, ab, "{} {:?} {} {:?} {}", a, ab, b, bc, c);
+        }
+        if ab.is_eq() {
+            prop_assert_eq!(ac, bc);
+        }
+        if bc.is_eq() {
+            prop_assert_eq!(ac, ab);
+        }
+    }
+
+    #[test]
+    fn nothing_panics(scheme in scheme(), a in ".{0,40}", b in "[0-9a-zA-Z.:_~^+!\\-é ]{0,40}") {
+        for (x, y) in [(&a, &b), (&a, &a), (&b, &b)] {
+            prop_assert_eq!(scheme.compare(x, y).ok(), scheme.compare(y, x).ok().map(Ordering::reverse));
+            _ = scheme.compare_to_bound(x, y);
+            prop_assert!(!scheme.accepts(x) || scheme.compare(x, x) == Ok(Ordering::Equal));
+        }
+    }
+}
+
+#[test]
+fn what_is_too_long_or_empty_is_refused() {
+    let long = "1.".repeat(MAX_LENGTH);
+    for &scheme in SCHEMES {
+        assert_eq!(scheme.compare("1", &long), Err(VersionError::TooLong { length: 2 * MAX_LENGTH }), "{scheme}");
+        assert!(!scheme.accepts(&long), "{scheme}");
+        for empty in ["", " "] {
+            assert!(matches!(scheme.compare("1", empty), Err(VersionError::Malformed { .. })), "{scheme} {empty:?}");
+        }
+    }
+}
+
+#[test]
+fn the_error_names_the_culprit() {
+    let error = Scheme::Deb.compare("1.0", "x:1").unwrap_err();
+    assert_eq!(error.to_string(), "`x:1` is not a version that deb can order");
+}
+
+#[test]
+fn ecosystems_are_found_with_and_without_a_release() {
+    for (ecosystem, scheme) in [
+        ("Debian:12", Some(Scheme::Deb)),
+        ("Ubuntu:Pro:22.04:LTS", Some(Scheme::Deb)),
+        ("Alpine:v3.18", Some(Scheme::Apk)),
+        ("Wolfi", Some(Scheme::Apk)),
+        ("PyPI", Some(Scheme::Pep440)),
+        ("npm", Some(Scheme::Npm)),
+        ("Go", Some(Scheme::Go)),
+        ("crates.io", Some(Scheme::Semver)),
+        ("Echo", Some(Scheme::Deb)),
+        ("Echo:PyPi", Some(Scheme::Pep440)),
+        ("Root:Alpine:3.18", Some(Scheme::Apk)),
+        ("GIT", None),
+        ("", None),
+    ] {
+        assert_eq!(Scheme::of_ecosystem(ecosystem), scheme, "{ecosystem}");
+    }
+}
+
+#[test]
+fn a_local_label_does_not_leave_a_range_that_names_none() {
+    let compare = |a, b| Scheme::Pep440.compare_to_bound(a, b).unwrap();
+    assert_eq!(compare("2.0.0+cu118", "2.0.0"), Ordering::Equal);
+    assert_eq!(compare("2.0.0+cu118", "2.0.0+cu117"), Ordering::Greater);
+    assert_eq!(Scheme::Pep440.compare("2.0.0+cu118", "2.0.0"), Ok(Ordering::Greater));
+}

@@ -1,0 +1,165 @@
+//! Comparisons that others wrote: the vectors of osv-scalibr, claircore, apk-tools, go-deb-version and Grype.
+//!
+//! A line is `A OP B`; tables of constraints are `version, constraint, satisfied`. Every line must hold, in both
+//! directions, but for the ones listed in [`NATIVE`] with the native tool's own answer.
+
+use std::{cmp::Ordering, path::PathBuf};
+
+use portcullis_versions::Scheme;
+
+/// Lines that the ecosystem's own tool contradicts: file, first version, operator and second version, and what the
+/// tool says.
+const NATIVE: &[(&str, &str, &str, &str, Ordering)] = &[];
+
+fn data(file: &str) -> Option<String> {
+    let root = std::env::var_os("PORTCULLIS_TEST_DATA")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")), PathBuf::from);
+    let path = root.join("versions").join(file);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) if std::env::var_os("CI").is_some() => panic!("{}: {error}", path.display()),
+        Err(_) => {
+            println!("skipped: {} is not there", path.display());
+            None
+        }
+    }
+}
+
+fn holds(order: Ordering, operator: &str) -> bool {
+    match operator {
+        "<" => order.is_lt(),
+        "<=" => order.is_le(),
+        ">" => order.is_gt(),
+        ">=" => order.is_ge(),
+        "=" | "==" => order.is_eq(),
+        other => panic!("`{other}` is no operator"),
+    }
+}
+
+fn expected(file: &str, a: &str, operator: &str, b: &str, said: bool) -> bool {
+    let native = NATIVE.iter().find(|(f, x, o, y, _)| (*f, *x, *o, *y) == (file, a, operator, b));
+    native.map_or(said, |(.., order)| holds(*order, operator))
+}
+
+/// Checks every line `A OP B` of `file`.
+fn check_lines(scheme: Scheme, file: &str) {
+    let Some(text) = data(file) else { return };
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for line in text.lines() {
+        // apk-tools explains one line after a tab.
+        let line = line.split_once("\t").map_or(line, |(line, _)| line);
+        if line.trim().is_empty() || line.starts_with("# ") || line.starts_with("// ") || line == "#" {
+            continue;
+        }
+        let parts: Vec<&str> = line.split_whitespace().collect();
+        let &[a, operator, b] = parts.as_slice() else { panic!("{file}: `{line}` is not `A OP B`") };
+        count += 1;
+        let said = expected(file, a, operator, b, true);
+        let order = scheme.compare(a, b);
+        let reverse = scheme.compare(b, a).map(Ordering::reverse);
+        if order != reverse || order.as_ref().ok().map(|order| holds(*order, operator)) != Some(said) {
+            failures.push(format!("{line}: {order:?}, reversed {reverse:?}"));
+        }
+    }
+    report(file, count, &failures);
+}
+
+fn report(file: &str, count: usize, failures: &[String]) {
+    assert!(count > 0, "{file} has no line");
+    let shown = failures.iter().take(40).map(String::as_str).collect::<Vec<_>>().join("\n");
+    assert!(failures.is_empty(), "{file}: {} of {count} lines fail:\n{shown}", failures.len());
+    println!("{file}: {count} lines hold");
+}
+
+/// Checks every row `version, constraint, satisfied` of `file`.
+fn check_constraints(scheme: Scheme, file: &str) {
+    let Some(text) = data(file) else { return };
+    let (mut failures, mut count) = (Vec::new(), 0);
+    for row in text.lines().skip(1).filter(|row| !row.is_empty()) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let &[version, constraint, satisfied] = columns.as_slice() else { panic!("{file}: `{row}`") };
+        count += 1;
+        let said = satisfied == "true";
+        // A constraint of one term may have an entry in NATIVE.
+        let (operator, bound) = split_term(constraint);
+        let said = expected(file, version, operator, bound, said);
+        if satisfies(scheme, version, constraint) != Ok(said) {
+            failures.push(format!("{row}: {:?}", satisfies(scheme, version, constraint)));
+        }
+    }
+    report(file, count, &failures);
+}
+
+fn split_term(term: &str) -> (&str, &str) {
+    let term = term.trim();
+    let end = term.find(|c| !matches!(c, '<' | '>' | '=')).unwrap_or(0);
+    let (operator, bound) = term.split_at(end);
+    let bound = bound.trim().trim_matches(['\'', '"', '\\']);
+    (if operator.is_empty() { "=" } else { operator }, bound)
+}
+
+fn satisfies(scheme: Scheme, version: &str, constraint: &str) -> Result<bool, String> {
+    if constraint.trim().is_empty() {
+        return Ok(true);
+    }
+    for alternative in constraint.split("||") {
+        let mut all = true;
+        for term in alternative.split(',') {
+            let (operator, bound) = split_term(term);
+            let order = scheme.compare_to_bound(version, bound).map_err(|error| error.to_string())?;
+            all &= holds(order, operator);
+        }
+        if all {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[test]
+fn deb() {
+    check_lines(Scheme::Deb, "osv-scalibr/debian-versions.txt");
+    check_lines(Scheme::Deb, "osv-scalibr/debian-versions-generated.txt");
+    check_constraints(Scheme::Deb, "grype-constraints/deb.tsv");
+    let Some(text) = data("go-deb-version/compare.tsv") else { return };
+    for row in text.lines().skip(1) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let &[a, operator, b, said] = columns.as_slice() else { panic!("`{row}`") };
+        assert_eq!(holds(Scheme::Deb.compare(a, b).unwrap(), operator).to_string(), said, "{row}");
+    }
+}
+
+#[test]
+fn apk() {
+    check_lines(Scheme::Apk, "osv-scalibr/alpine-versions.txt");
+    check_lines(Scheme::Apk, "osv-scalibr/alpine-versions-generated.txt");
+    check_lines(Scheme::Apk, "apk-tools/version.data");
+    check_constraints(Scheme::Apk, "grype-constraints/apk.tsv");
+    // The list comes from apk 2, which let a number follow the letter, and a dot stand before the revision.
+    let apk_2_only = |line: &str| (line.contains("p1-r") && !line.contains("_p1-r")) || line.contains(".r");
+    for (file, valid) in [("osv.dev/alpine-valid.txt", true), ("osv.dev/alpine-invalid.txt", false)] {
+        for line in data(file).unwrap_or_default().lines() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            assert_eq!(Scheme::Apk.accepts(line), valid && !apk_2_only(line), "{line}");
+            assert_eq!(Scheme::Apk.compare(line, line), Ok(Ordering::Equal), "{line}");
+        }
+    }
+}
+
+#[test]
+fn pep440() {
+    check_lines(Scheme::Pep440, "osv-scalibr/pypi-versions.txt");
+    check_lines(Scheme::Pep440, "osv-scalibr/pypi-versions-generated.txt");
+    check_constraints(Scheme::Pep440, "grype-constraints/pep440.tsv");
+}
+
+#[test]
+fn semver_npm_and_go() {
+    for scheme in [Scheme::Semver, Scheme::Npm, Scheme::Go] {
+        check_lines(scheme, "osv-scalibr/semver-versions.txt");
+    }
+    check_constraints(Scheme::Go, "grype-constraints/golang.tsv");
+}
