@@ -1,0 +1,143 @@
+//! The client: its options, and what it is made of. The operations are in `manifests`, `blobs` and `referrers`.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use portcullis_errors::printable;
+use reqwest::{Certificate, Url, redirect};
+
+use crate::{Credentials, Reference, RegistryError, addresses::Guarded, auth::Authenticator, error::Hosted};
+
+/// Which registries are asked without TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum PlainHttp {
+    /// None, loopback addresses neither.
+    #[default]
+    Never,
+    /// These, as they stand in image names: `localhost:5000`.
+    Hosts(Vec<String>),
+    /// All.
+    Always,
+}
+
+/// How registries are asked.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which registries are asked without TLS.
+    pub plain_http: PlainHttp,
+    /// PEM certificates of further authorities.
+    pub ca_file: Option<PathBuf>,
+    /// How long one request may take, and how long a stream may stay silent.
+    pub timeout: Duration,
+    /// How often a request is repeated after 429, 5xx and broken connections.
+    pub retries: u32,
+    /// The most that is waited before one repetition, whatever the registry asks.
+    pub max_wait: Duration,
+    /// Whether private and loopback addresses may be asked. Link-local ones never are.
+    pub allow_private: bool,
+    /// Further hosts that may issue tokens, beside a registry's own host, its subdomains and its parent domain.
+    pub token_hosts: Vec<String>,
+    /// What the client calls itself.
+    pub user_agent: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            plain_http: PlainHttp::Never,
+            ca_file: None,
+            timeout: Duration::from_secs(30),
+            retries: 3,
+            max_wait: Duration::from_secs(20),
+            allow_private: true,
+            token_hosts: Vec::new(),
+            user_agent: concat!("portcullis/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// Asks registries. Cheap to clone; clones share connections and tokens.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) http: reqwest::Client,
+    pub(crate) options: Options,
+    pub(crate) guard: Guarded,
+    pub(crate) authenticator: Authenticator,
+}
+
+impl Client {
+    /// A client with these options and credentials.
+    ///
+    /// # Errors
+    /// When the file of certificates cannot be read, or TLS cannot be set up.
+    pub fn new(options: Options, credentials: Credentials) -> Result<Self, RegistryError> {
+        let guard = Guarded { allow_private: options.allow_private };
+        let authorities = authorities(&options)?;
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(options.user_agent.as_str())
+                // Redirects are followed by hand, so that credentials stay where they belong.
+                .redirect(redirect::Policy::none())
+                .connect_timeout(options.timeout.min(Duration::from_secs(10)))
+                .read_timeout(options.timeout)
+                .dns_resolver(guard)
+        };
+        let http = match builder().tls_certs_merge(authorities.clone()).build() {
+            // A machine without any certificates can still ask plain HTTP, or what the given file vouches for.
+            Err(_) if options.plain_http == PlainHttp::Always || !authorities.is_empty() => {
+                builder().tls_certs_only(authorities).build()
+            }
+            built => built,
+        };
+        let http = http.map_err(|error| RegistryError::Setup { what: "TLS".into(), source: Box::new(error) })?;
+        let authenticator = Authenticator::new(credentials);
+        Ok(Self { inner: Arc::new(Inner { http, options, guard, authenticator }) })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// `https://<host>/v2/<repository>/<rest>`. `rest` is ours and needs no escaping; names have no special signs.
+    pub(crate) fn url(&self, reference: &Reference, rest: &str) -> Result<Url, RegistryError> {
+        let scheme = if self.is_plain(reference.registry()) { "http" } else { "https" };
+        let text = format!("{scheme}://{}/v2/{}/{rest}", reference.api_host(), reference.repository());
+        text.parse().map_err(|_error| RegistryError::Malformed {
+            subject: hosted(reference, "repository".into()),
+            reason: format!("`{}` is not an address", printable(&text, 200)),
+        })
+    }
+
+    pub(crate) fn is_plain(&self, registry: &str) -> bool {
+        match &self.options.plain_http {
+            PlainHttp::Never => false,
+            PlainHttp::Hosts(hosts) => hosts.iter().any(|host| host.eq_ignore_ascii_case(registry)),
+            PlainHttp::Always => true,
+        }
+    }
+}
+
+/// What is asked for, at the registry of `reference`.
+pub(crate) fn hosted(reference: &Reference, what: String) -> Hosted {
+    Hosted { host: reference.registry().to_owned(), what }
+}
+
+fn authorities(options: &Options) -> Result<Vec<Certificate>, RegistryError> {
+    let Some(path) = &options.ca_file else { return Ok(Vec::new()) };
+    let what = format!("the certificates of {}", path.display());
+    let bytes =
+        std::fs::read(path).map_err(|error| RegistryError::Setup { what: what.clone(), source: error.into() })?;
+    let found = Certificate::from_pem_bundle(&bytes)
+        .map_err(|error| RegistryError::Setup { what: what.clone(), source: error.into() })?;
+    if found.is_empty() {
+        return Err(RegistryError::Setup { what, source: "there is no PEM certificate in the file".into() });
+    }
+    Ok(found)
+}
