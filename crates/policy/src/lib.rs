@@ -1,1 +1,39 @@
-//! To be written.
+//! What is acceptable, and whether an image is: the policy document, its rules, and the one pure function that every
+//! component decides with.
+//!
+//! Nothing here opens a file, asks a network or reads a clock: [`judge`] gets facts and the moment that the verdict
+//! speaks of. Three answers exist; *unknown* never turns into a pass unless the policy says `unknown: audit`.
+
+mod document;
+mod spec;
+
+mod age;
+mod authority;
+mod canonical;
+mod pattern;
+
+mod check;
+mod locate;
+mod parse;
+
+mod exceptions;
+mod judge;
+mod licenses;
+mod vulnerabilities;
+
+mod evidence;
+mod exit;
+
+pub use age::{Age, AgeError};
+pub use authority::{Authority, EvidenceKind, EvidenceRules, Vouching};
+pub use check::Problem;
+pub use document::{ApiVersion, Document, Metadata, Policy, PolicyKind};
+pub use evidence::{CLOCK_SKEW_SECONDS, SummaryFacts, SummaryResult, judge_evidence};
+pub use exceptions::apply_exceptions;
+pub use exit::ExitStatus;
+pub use judge::{DistributionState, Facts, Judgement, judge};
+pub use parse::{MAX_POLICY_BYTES, PolicyError};
+pub use pattern::{Pattern, PatternError};
+pub use spec::{
+    Action, Exception, FailOn, LicenseRules, Mode, PolicySpec, Rule, UnknownAction, UnratedLevel, VulnerabilityRules,
+};

@@ -1,0 +1,198 @@
+//! The judgement: facts against a policy, at a moment that the caller names.
+
+use std::cmp::Reverse;
+
+use portcullis_model::{
+    DatabaseInfo, Finding, Inputs, Outcome, Package, Reason, Timestamp, Verdict, Warning, WarningKind,
+};
+
+use crate::{Action, Policy, PolicySpec, UnknownAction, licenses, vulnerabilities};
+
+/// What is known of an image.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// What is wrong with it; suppressed findings do not count.
+    pub findings: &'a [Finding],
+    /// What is in it.
+    pub packages: &'a [Package],
+    /// What could not be read of it.
+    pub warnings: &'a [Warning],
+    /// Whether advisories speak of its distribution.
+    pub distribution: DistributionState<'a>,
+    /// Ecosystems of packages in it, such as `PyPI`, of which the database knows nothing.
+    pub uncovered: &'a [String],
+    /// The advisories that were asked.
+    pub database: &'a DatabaseInfo,
+    /// How many secrets were found; none where nobody looked for any.
+    pub secrets: Option<u64>,
+}
+
+/// Whether advisories speak of an image's distribution. The texts name it for people: `Debian GNU/Linux 12`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DistributionState<'a> {
+    /// There is none, nor any package of one: an image from scratch.
+    Absent,
+    /// Advisories speak of it.
+    Covered(&'a str),
+    /// Advisories spoke of it, and have ended.
+    EndOfLife(&'a str),
+    /// It is known, and no advisory in the database speaks of it.
+    Uncovered(&'a str),
+    /// There are packages of a distribution, and nothing says which.
+    Unknown,
+}
+
+/// An answer with its reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// The answer: the worst of the reasons'.
+    pub result: Outcome,
+    /// Why, the worst first.
+    pub reasons: Vec<Reason>,
+}
+
+impl Judgement {
+    /// The verdict that it makes together with what it rests on.
+    #[must_use]
+    pub fn into_verdict(self, policy: &Policy, inputs: Inputs, now: Timestamp) -> Verdict {
+        Verdict { result: self.result, policy: policy.reference(), reasons: self.reasons, inputs, time: now }
+    }
+
+    /// Both judgements as one: the worse answer, every reason.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.reasons.extend(other.reasons);
+        Self::from_reasons(self.reasons)
+    }
+
+    fn from_reasons(mut reasons: Vec<Reason>) -> Self {
+        reasons.sort_by(|left, right| {
+            (Reverse(left.result), &left.rule, &left.message).cmp(&(Reverse(right.result), &right.rule, &right.message))
+        });
+        reasons.dedup();
+        let result = reasons.iter().map(|reason| reason.result).fold(Outcome::Pass, Outcome::and);
+        Self { result, reasons }
+    }
+}
+
+/// Judges `facts` by `policy` at `now`. Suppress first what is accepted, by [`crate::apply_exceptions`].
+#[must_use]
+pub fn judge(policy: &Policy, facts: &Facts<'_>, now: Timestamp) -> Judgement {
+    let mut reasons = Reasons::new(policy.spec.unknown);
+    let spec = &policy.spec;
+    judge_gaps(facts.warnings, &mut reasons);
+    if let Some(rules) = &spec.vulnerabilities {
+        vulnerabilities::judge(rules, facts, now, &mut reasons);
+    }
+    if let Some(rules) = &spec.licenses {
+        licenses::judge(rules, facts.packages, &mut reasons);
+    }
+    judge_secrets(spec.secrets, facts.secrets, &mut reasons);
+    for exception in spec.exceptions.iter().filter(|exception| exception.expires.is_some_and(|end| end <= now)) {
+        let message =
+            format!("the exception for {} by {} has expired and does not count", exception.id, exception.owner);
+        reasons.note("exceptions", message);
+    }
+    for rule in &spec.rules {
+        // Parsing refuses such a policy; one that came another way must not look as if it were judged.
+        reasons.unknown("rules", format!("rule `{}` cannot be evaluated by this version", rule.name));
+    }
+    if facts.database.starter {
+        let message = "judged by the starter database, which knows little: run `portcullis db update`";
+        reasons.note("database", message.to_owned());
+    }
+    if is_empty(spec) {
+        reasons.note("policy", "the policy has no rule: it accepts what could be read".to_owned());
+    }
+    reasons.finish()
+}
+
+/// Whether a policy judges nothing about an image's contents.
+const fn is_empty(spec: &PolicySpec) -> bool {
+    spec.vulnerabilities.is_none() && spec.licenses.is_none() && spec.secrets.is_none() && spec.rules.is_empty()
+}
+
+fn judge_gaps(warnings: &[Warning], reasons: &mut Reasons) {
+    let mut gaps: Vec<_> = warnings.iter().filter(|warning| warning.kind == WarningKind::Gap).collect();
+    gaps.sort();
+    gaps.dedup();
+    if gaps.is_empty() {
+        return;
+    }
+    let named = some_of(gaps.iter().map(|gap| format!("`{}`: {}", gap.path, gap.message)));
+    reasons.unknown("inventory", format!("not everything could be read: {named}"));
+}
+
+fn judge_secrets(action: Option<Action>, found: Option<u64>, reasons: &mut Reasons) {
+    let Some(action) = action else { return };
+    match found {
+        Some(0) => reasons.note("secrets", "no secret was found".to_owned()),
+        Some(count) => reasons.act(action, "secrets", format!("{count} secrets were found")),
+        None if action == Action::Deny => {
+            reasons.unknown("secrets", "the image was not searched for secrets".to_owned());
+        }
+        None => reasons.note("secrets", "the image was not searched for secrets".to_owned()),
+    }
+}
+
+/// How many things a reason names.
+const NAMED: usize = 3;
+
+/// The first few of `items`, and how many more there are.
+pub(crate) fn some_of(items: impl ExactSizeIterator<Item = String>) -> String {
+    let more = items.len().saturating_sub(NAMED);
+    let mut text = items.take(NAMED).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// Gathers reasons.
+pub(crate) struct Reasons {
+    unknown: UnknownAction,
+    reasons: Vec<Reason>,
+}
+
+impl Reasons {
+    pub(crate) const fn new(unknown: UnknownAction) -> Self {
+        Self { unknown, reasons: Vec::new() }
+    }
+
+    pub(crate) fn fail(&mut self, rule: &str, message: String) {
+        self.push(Outcome::Fail, rule, message);
+    }
+
+    /// Something that the policy needs is not known.
+    pub(crate) fn unknown(&mut self, rule: &str, message: String) {
+        match self.unknown {
+            UnknownAction::Deny => self.push(Outcome::Unknown, rule, message),
+            UnknownAction::Audit => self.push(Outcome::Pass, rule, format!("{message} (accepted: `unknown: audit`)")),
+        }
+    }
+
+    /// Told, and does not count.
+    pub(crate) fn note(&mut self, rule: &str, message: String) {
+        self.push(Outcome::Pass, rule, message);
+    }
+
+    pub(crate) fn act(&mut self, action: Action, rule: &str, message: String) {
+        match action {
+            Action::Deny => self.fail(rule, message),
+            Action::Audit => self.note(rule, message),
+        }
+    }
+
+    /// Whether nothing so far stands against a pass.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.reasons.iter().all(|reason| reason.result == Outcome::Pass)
+    }
+
+    pub(crate) fn finish(self) -> Judgement {
+        Judgement::from_reasons(self.reasons)
+    }
+
+    fn push(&mut self, result: Outcome, rule: &str, message: String) {
+        self.reasons.push(Reason { result, rule: rule.to_owned(), message });
+    }
+}

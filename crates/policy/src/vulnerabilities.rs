@@ -1,0 +1,214 @@
+//! The rules of `vulnerabilities`: each finding counts for itself, so that one more can never make a verdict better.
+
+use portcullis_model::{DatabaseInfo, Finding, FixState, SeverityLevel, Timestamp};
+
+use crate::{
+    Action, DistributionState, Facts, VulnerabilityRules,
+    judge::{Reasons, some_of},
+};
+
+const DAY: i64 = 86_400;
+
+/// The age from which a database is remarked on where the policy sets no limit.
+const REMARKABLE_AGE: i64 = 7 * DAY;
+
+pub(crate) fn judge(rules: &VulnerabilityRules, facts: &Facts<'_>, now: Timestamp, reasons: &mut Reasons) {
+    let is_judged = rules.fail_on.threshold().is_some() || rules.kev.is_some() || rules.epss_above.is_some();
+    judge_distribution(rules, facts, is_judged, reasons);
+    judge_database(rules, facts.database, now, reasons);
+    let mut classes = Classes::default();
+    for finding in facts.findings {
+        classify(rules, finding, now, &mut classes);
+    }
+    let clean_before = reasons.is_clean();
+    classes.tell(rules, reasons);
+    if clean_before && reasons.is_clean() && is_judged {
+        let suppressed = facts.findings.iter().filter(|finding| finding.suppressed.is_some()).count();
+        let total = facts.findings.len();
+        let message = match (total, suppressed) {
+            (0, _) => "no vulnerability was found".to_owned(),
+            (_, 0) => format!("none of {total} findings counts"),
+            _ => format!("none of {total} findings counts; {suppressed} of them are suppressed"),
+        };
+        reasons.note("vulnerabilities", message);
+    }
+}
+
+/// No data is not "no vulnerabilities".
+fn judge_distribution(rules: &VulnerabilityRules, facts: &Facts<'_>, is_judged: bool, reasons: &mut Reasons) {
+    let mut missing = |rule: &str, message: String| {
+        if is_judged { reasons.unknown(rule, message) } else { reasons.note(rule, message) }
+    };
+    match facts.distribution {
+        DistributionState::Absent | DistributionState::Covered(_) => {}
+        DistributionState::Unknown => {
+            missing("distribution", "nothing says which distribution its packages are from".to_owned());
+        }
+        DistributionState::Uncovered(name) => {
+            missing("distribution", format!("the database holds no advisories for {name}"));
+        }
+        DistributionState::EndOfLife(name) => {
+            let message = format!("{name} gets no fixes any more, and its advisories have ended");
+            match rules.end_of_life {
+                Some(action) => reasons.act(action, "vulnerabilities.endOfLife", message),
+                None => missing("vulnerabilities.endOfLife", message),
+            }
+        }
+    }
+    if !facts.uncovered.is_empty() {
+        let mut names = facts.uncovered.to_vec();
+        names.sort();
+        names.dedup();
+        let message = format!("the database holds no advisories for {}", some_of(names.into_iter()));
+        if is_judged { reasons.unknown("database", message) } else { reasons.note("database", message) }
+    }
+}
+
+fn judge_database(rules: &VulnerabilityRules, database: &DatabaseInfo, now: Timestamp, reasons: &mut Reasons) {
+    let age = now.seconds_since(database.built);
+    let rule = "vulnerabilities.maxDatabaseAge";
+    match rules.max_database_age {
+        Some(limit) if age > limit.seconds() => {
+            let message = format!(
+                "the advisory database is of {}, {} days old; the limit is {limit}: run `portcullis db update`",
+                database.built,
+                age / DAY
+            );
+            reasons.unknown(rule, message);
+        }
+        None if age > REMARKABLE_AGE => {
+            let message = format!("the advisory database is {} days old; the policy sets no limit", age / DAY);
+            reasons.note(rule, message);
+        }
+        Some(_) | None => {}
+    }
+    let knows = |source: &str| database.sources.iter().any(|known| known.name == source);
+    if rules.kev.is_some() && !knows("kev") {
+        let message = "the database does not hold CISA's catalogue of exploited vulnerabilities";
+        match rules.kev {
+            Some(Action::Deny) => reasons.unknown("vulnerabilities.kev", message.to_owned()),
+            _ => reasons.note("vulnerabilities.kev", message.to_owned()),
+        }
+    }
+    if rules.epss_above.is_some() && !knows("epss") {
+        let message = "the database does not hold EPSS scores".to_owned();
+        reasons.unknown("vulnerabilities.epssAbove", message);
+    }
+}
+
+/// Findings by what they lead to.
+#[derive(Default)]
+struct Classes<'a> {
+    severe: Vec<&'a Finding>,
+    exploited: Vec<&'a Finding>,
+    likely: Vec<&'a Finding>,
+    unrated: Vec<&'a Finding>,
+    uncompared: Vec<&'a Finding>,
+    unfixed: Vec<&'a Finding>,
+    /// With the moment that their grace ends.
+    graced: Vec<(Timestamp, &'a Finding)>,
+}
+
+fn classify<'a>(rules: &VulnerabilityRules, finding: &'a Finding, now: Timestamp, classes: &mut Classes<'a>) {
+    if finding.suppressed.is_some() || finding.state == FixState::NotAffected {
+        return;
+    }
+    let is_exploited = finding.kev && rules.kev.is_some();
+    let is_likely = rules.epss_above.zip(finding.epss).is_some_and(|(limit, epss)| epss.score > limit);
+    let level = match (finding.severity.level, rules.unrated) {
+        (SeverityLevel::Unknown, unrated) => unrated.map(SeverityLevel::from),
+        (level, _) => Some(level),
+    };
+    let threshold = rules.fail_on.threshold();
+    // None where nobody has rated it, and the policy does not say what that counts as.
+    let is_severe = threshold.map_or(Some(false), |threshold| level.map(|level| level >= threshold));
+    if finding.state == FixState::Unknown {
+        // It would count if it were affected, and that is not known.
+        if is_severe != Some(false) || is_likely || (is_exploited && rules.kev == Some(Action::Deny)) {
+            classes.uncompared.push(finding);
+        }
+        return;
+    }
+    if is_exploited {
+        classes.exploited.push(finding);
+    }
+    if is_likely {
+        classes.likely.push(finding);
+    }
+    if is_severe == Some(false) {
+        return;
+    }
+    if rules.only_fixed && finding.state != FixState::Fixed {
+        classes.unfixed.push(finding);
+    } else if let Some(end) = grace_end(rules, finding).filter(|end| *end > now) {
+        classes.graced.push((end, finding));
+    } else if is_severe == Some(true) {
+        classes.severe.push(finding);
+    } else {
+        classes.unrated.push(finding);
+    }
+}
+
+/// When a finding's grace ends; none where it has none: without a day of publication nothing can be counted from it.
+fn grace_end(rules: &VulnerabilityRules, finding: &Finding) -> Option<Timestamp> {
+    let days = rules.grace_days?;
+    let end = finding.published?.unix().saturating_add(i64::from(days) * DAY);
+    Some(Timestamp::from_unix(end))
+}
+
+impl Classes<'_> {
+    fn tell(self, rules: &VulnerabilityRules, reasons: &mut Reasons) {
+        let Self { severe, exploited, likely, unrated, uncompared, unfixed, graced } = self;
+        if let Some(threshold) = rules.fail_on.threshold().filter(|_| !severe.is_empty()) {
+            let of = if threshold == SeverityLevel::Critical {
+                "critical".to_owned()
+            } else {
+                format!("{threshold} or worse")
+            };
+            reasons.fail("vulnerabilities.failOn", format!("{} {of}: {}", count(severe.len()), named(severe)));
+        }
+        if let Some(action) = rules.kev.filter(|_| !exploited.is_empty()) {
+            let message = format!("{} known to be exploited: {}", count(exploited.len()), named(exploited));
+            reasons.act(action, "vulnerabilities.kev", message);
+        }
+        if let Some(limit) = rules.epss_above.filter(|_| !likely.is_empty()) {
+            let message = format!("{} with an EPSS score above {limit}: {}", count(likely.len()), named(likely));
+            reasons.fail("vulnerabilities.epssAbove", message);
+        }
+        if !unrated.is_empty() {
+            let message = format!("{} that nobody has rated: {}", count(unrated.len()), named(unrated));
+            reasons.unknown("vulnerabilities.unrated", message);
+        }
+        if !uncompared.is_empty() {
+            let message =
+                format!("{} whose version could not be compared: {}", count(uncompared.len()), named(uncompared));
+            reasons.unknown("vulnerabilities", message);
+        }
+        if !unfixed.is_empty() {
+            let message = format!("{} without a fix, not counted", count(unfixed.len()));
+            reasons.note("vulnerabilities.onlyFixed", message);
+        }
+        if let Some(first) = graced.iter().map(|(end, _)| *end).min() {
+            let message = format!("{} in grace, the first until {first}", count(graced.len()));
+            reasons.note("vulnerabilities.graceDays", message);
+        }
+    }
+}
+
+fn count(number: usize) -> String {
+    if number == 1 { "1 vulnerability".to_owned() } else { format!("{number} vulnerabilities") }
+}
+
+/// The worst few by name, in an order that does not depend on the findings'.
+fn named(mut findings: Vec<&Finding>) -> String {
+    let key = |finding: &Finding| {
+        let Finding { id, cve, package, severity, .. } = finding;
+        let name = cve.as_ref().unwrap_or(id).clone();
+        (std::cmp::Reverse(severity.level), name, package.name.clone(), package.version.clone())
+    };
+    findings.sort_by_cached_key(|finding| key(finding));
+    some_of(findings.into_iter().map(|finding| {
+        let id = finding.cve.as_ref().unwrap_or(&finding.id);
+        format!("{id} in {} {}", finding.package.name, finding.package.version)
+    }))
+}
