@@ -1,1 +1,30 @@
-//! To be written.
+//! Evidence about images: statements are made, signed, stored beside the image, found again and verified.
+//!
+//! What is written is an in-toto Statement v1 in a DSSE envelope in a Sigstore bundle v0.3, stored as an OCI 1.1
+//! referrer; so cosign and the policy engines that read its attestations can use it. What is read also covers the
+//! older forms. The Sigstore crates stay behind this one.
+//!
+//! Finding is not verifying: [`discover`] gives [`Candidate`]s, which prove nothing, and only a [`Verifier`] makes a
+//! [`Verified`] of one.
+
+mod artifact;
+mod bundle;
+mod discover;
+mod json;
+mod keys;
+mod layout;
+mod predicates;
+mod statement;
+mod store;
+mod summary;
+mod verify;
+
+pub use bundle::{BUNDLE_MEDIA_TYPE, Bundle, SignError};
+pub use discover::{Candidate, Discovery, Format, MAX_BUNDLE_BYTES, MAX_TOTAL_BYTES, Problem, discover};
+pub use keys::{KeyError, SigningKey, VerifyingKey};
+pub use layout::{LayoutError, discover_in_layout, store_in_layout};
+pub use predicates::{VulnerabilityScan, sbom_statement, vulnerability_statement};
+pub use statement::{SbomFormat, Statement, StatementError, Subject, predicate_type};
+pub use store::{StoreError, Stored, store};
+pub use summary::{InputAttestation, PolicyDescriptor, SummaryResult, VERIFIER_ID, VerificationSummary};
+pub use verify::{Authority, Verified, Verifier, VerifyError};

@@ -238,7 +238,7 @@ fn is_related(registry: &str, host: &str) -> bool {
     let registry = registry.rsplit_once(':').map_or(registry, |(name, _)| name);
     let is_below = |inner: &str, outer: &str| inner.strip_suffix(outer).is_some_and(|rest| rest.ends_with('.'));
     let is_name = |host: &str| host.contains('.') && host.parse::<std::net::IpAddr>().is_err();
-    registry == host || is_below(host, registry) || (is_name(host) && is_below(registry, host))
+    registry == host || is_below(host, registry) || (is_name(host) && is_name(registry) && is_below(registry, host))
 }
 
 fn basic(user: &str, password: &Secret) -> Authorization {

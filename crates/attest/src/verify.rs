@@ -1,0 +1,301 @@
+//! Verifying: from a candidate, which proves nothing, to a statement that one of the trusted authorities has made
+//! about this very content.
+//!
+//! The rules: the JSON is strict; the envelope holds an in-toto payload and exactly one signature; the signature is
+//! that of a trusted key over the DSSE encoding (or, keyless, of a certificate with the right identity and issuer); the
+//! payload is a statement; and the expected digest is among its subjects. A key's hint only helps to choose.
+//! Log entries and timestamps of a bundle that was signed with a key are not asked for: the key is what is trusted.
+
+use std::ops::Deref;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use portcullis_errors::printable;
+use portcullis_model::{Digest, Timestamp};
+use serde::Deserialize;
+use sigstore_types::dsse::pae;
+
+use crate::{
+    Candidate, Format, Statement, StatementError, VerifyingKey,
+    artifact::is_bundle,
+    json::{self, NotStrict},
+    statement::PAYLOAD_TYPE,
+};
+
+/// Who may vouch.
+#[derive(Debug, Clone)]
+pub enum Authority {
+    /// The holder of a key.
+    Key {
+        /// What it is called, for people.
+        name: String,
+        /// The key.
+        key: VerifyingKey,
+    },
+}
+
+impl Authority {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Key { name, .. } => name,
+        }
+    }
+}
+
+/// Something that was verified. Only a [`Verifier`] makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified<T> {
+    value: T,
+    authority: String,
+    manifest: Digest,
+    bundle: Digest,
+}
+
+impl<T> Verified<T> {
+    /// The name of the authority that vouches for it.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The manifest that it was found in.
+    #[must_use]
+    pub const fn manifest(&self) -> &Digest {
+        &self.manifest
+    }
+
+    /// The digest of the bundle that carried it.
+    #[must_use]
+    pub const fn bundle(&self) -> &Digest {
+        &self.bundle
+    }
+
+    /// The value, without its proof.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+impl Verified<Statement> {
+    /// The same statement, if it says what is wanted.
+    ///
+    /// # Errors
+    /// When its predicate is of another type.
+    pub fn of_type(self, wanted: &str) -> Result<Self, VerifyError> {
+        if self.value.predicate_type() == wanted {
+            return Ok(self);
+        }
+        let found = printable(self.value.predicate_type(), 200);
+        Err(VerifyError::PredicateType { found, wanted: wanted.to_owned() })
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// Why a candidate is no evidence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// It is not a bundle or envelope.
+    #[error("it cannot be read: {0}")]
+    Malformed(String),
+    /// An object names a key twice.
+    #[error("it names the key `{0}` twice")]
+    DuplicateKey(String),
+    /// It says to be something else.
+    #[error("it has the media type `{0}`, which is not that of a bundle")]
+    MediaType(String),
+    /// It is a signature over bytes, and says nothing.
+    #[error("it signs content, and makes no statement")]
+    NoStatement,
+    /// The envelope holds something else.
+    #[error("the envelope holds `{0}`, not an in-toto statement")]
+    PayloadType(String),
+    /// Nobody signed it.
+    #[error("it is not signed")]
+    Unsigned,
+    /// More than one signature: readers may look at different ones.
+    #[error("it has {0} signatures; exactly one is taken")]
+    SignatureCount(usize),
+    /// None of the trusted keys made the signature.
+    #[error("the signature is not that of a trusted key")]
+    WrongKey,
+    /// It was signed with a certificate, and only keys are trusted, or the other way round.
+    #[error("it is signed with a {found}, and no authority is trusted by {found}")]
+    NoAuthority {
+        /// `key` or `certificate`.
+        found: &'static str,
+    },
+    /// The payload is no statement.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// It speaks of something else.
+    #[error("it speaks of {found}, not of {expected}")]
+    WrongSubject {
+        /// What was asked about.
+        expected: Digest,
+        /// What it speaks of.
+        found: String,
+    },
+    /// It says something else.
+    #[error("it says `{found}`, not `{wanted}`")]
+    PredicateType {
+        /// What it says.
+        found: String,
+        /// What was asked.
+        wanted: String,
+    },
+}
+
+/// Turns candidates into evidence.
+#[derive(Debug, Clone, Default)]
+pub struct Verifier {
+    authorities: Vec<Authority>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireBundle {
+    media_type: String,
+    verification_material: Material,
+    #[serde(default)]
+    dsse_envelope: Option<WireEnvelope>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Material {
+    #[serde(default)]
+    public_key: Option<KeyHint>,
+}
+
+#[derive(Deserialize)]
+struct KeyHint {
+    #[serde(default)]
+    hint: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireEnvelope {
+    payload_type: String,
+    payload: String,
+    #[serde(default)]
+    signatures: Vec<WireSignature>,
+}
+
+#[derive(Deserialize)]
+struct WireSignature {
+    sig: String,
+}
+
+impl Verifier {
+    /// A verifier that trusts these authorities, and no other.
+    #[must_use]
+    pub const fn new(authorities: Vec<Authority>) -> Self {
+        Self { authorities }
+    }
+
+    /// Verifies that one of the authorities has made a statement about `expected_subject`. `now` is the moment of
+    /// the decision: what was signed with a certificate must have been signed before.
+    ///
+    /// # Errors
+    /// The reason why the candidate is no evidence.
+    pub fn verify(
+        &self,
+        candidate: &Candidate,
+        expected_subject: &Digest,
+        now: Timestamp,
+    ) -> Result<Verified<Statement>, VerifyError> {
+        let _ = now;
+        strict(&candidate.bytes)?;
+        let (envelope, hint) = match candidate.format {
+            Format::Bundle => bundle_envelope(&candidate.bytes)?,
+            Format::Envelope => (parse::<WireEnvelope>(&candidate.bytes)?, String::new()),
+        };
+        let (payload, signature) = opened(&envelope)?;
+        let authority = self.signer(&pae(PAYLOAD_TYPE, &payload), &signature, &hint)?;
+        let statement = Statement::from_bytes(&payload)?;
+        if !statement.is_about(expected_subject) {
+            let found = describe_subjects(&statement);
+            return Err(VerifyError::WrongSubject { expected: *expected_subject, found });
+        }
+        Ok(Verified {
+            value: statement,
+            authority: authority.to_owned(),
+            manifest: candidate.manifest,
+            bundle: Digest::of(&candidate.bytes),
+        })
+    }
+
+    /// The authority whose key made the signature; the one that the hint names is tried first.
+    fn signer(&self, message: &[u8], signature: &[u8], hint: &str) -> Result<&str, VerifyError> {
+        let keys: Vec<(&str, &VerifyingKey)> = self
+            .authorities
+            .iter()
+            .map(|authority| match authority {
+                Authority::Key { name, key } => (name.as_str(), key),
+            })
+            .collect();
+        if keys.is_empty() {
+            return Err(VerifyError::NoAuthority { found: "key" });
+        }
+        let (hinted, others): (Vec<_>, Vec<_>) = keys.into_iter().partition(|(_, key)| key.id() == hint);
+        let mut tried = hinted.into_iter().chain(others);
+        tried.find(|(_, key)| key.verifies(message, signature)).map(|(name, _)| name).ok_or(VerifyError::WrongKey)
+    }
+}
+
+fn strict(bytes: &[u8]) -> Result<(), VerifyError> {
+    json::require_unique_keys(bytes).map_err(|error| match error {
+        NotStrict::DuplicateKey(key) => VerifyError::DuplicateKey(key),
+        NotStrict::Malformed(reason) => VerifyError::Malformed(reason),
+    })
+}
+
+fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, VerifyError> {
+    serde_json::from_slice(bytes).map_err(|error| VerifyError::Malformed(error.to_string()))
+}
+
+/// The envelope of a bundle that was signed with a key, and the key's hint.
+fn bundle_envelope(bytes: &[u8]) -> Result<(WireEnvelope, String), VerifyError> {
+    let WireBundle { media_type, verification_material, dsse_envelope } = parse(bytes)?;
+    if !is_bundle(&media_type) {
+        return Err(VerifyError::MediaType(printable(&media_type, 100)));
+    }
+    let envelope = dsse_envelope.ok_or(VerifyError::NoStatement)?;
+    let KeyHint { hint } = verification_material.public_key.ok_or(VerifyError::NoAuthority { found: "certificate" })?;
+    Ok((envelope, hint))
+}
+
+/// The payload and the one signature of an envelope.
+fn opened(envelope: &WireEnvelope) -> Result<(Vec<u8>, Vec<u8>), VerifyError> {
+    if envelope.payload_type != PAYLOAD_TYPE {
+        return Err(VerifyError::PayloadType(printable(&envelope.payload_type, 100)));
+    }
+    let signature = match envelope.signatures.as_slice() {
+        [] => return Err(VerifyError::Unsigned),
+        [one] if one.sig.is_empty() => return Err(VerifyError::Unsigned),
+        [one] => &one.sig,
+        more => return Err(VerifyError::SignatureCount(more.len())),
+    };
+    let decode = |text: &str, what: &str| {
+        STANDARD.decode(text).map_err(|error| VerifyError::Malformed(format!("the {what} is not base64: {error}")))
+    };
+    Ok((decode(&envelope.payload, "payload")?, decode(signature, "signature")?))
+}
+
+fn describe_subjects(statement: &Statement) -> String {
+    let first = statement.subjects().first().and_then(|subject| {
+        let (algorithm, hex) = subject.digest.iter().next()?;
+        Some(format!("{algorithm}:{hex}"))
+    });
+    printable(&first.unwrap_or_else(|| "nothing".to_owned()), 150)
+}
