@@ -1,6 +1,11 @@
 //! The registries that tests run against: the embedded one, and Debian's `docker-registry`.
 
-#![allow(clippy::unwrap_used, dead_code, reason = "shared by several test programs, which fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    dead_code,
+    reason = "shared by several test programs, which fail by panicking and say what they skip"
+)]
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
