@@ -11,6 +11,7 @@ mod artifact;
 mod bundle;
 mod discover;
 mod json;
+mod keyless;
 mod keys;
 mod layout;
 mod predicates;
@@ -21,6 +22,7 @@ mod verify;
 
 pub use bundle::{BUNDLE_MEDIA_TYPE, Bundle, SignError};
 pub use discover::{Candidate, Discovery, Format, MAX_BUNDLE_BYTES, MAX_TOTAL_BYTES, Problem, discover};
+pub use keyless::{Content, Identity, PatternError, Signer, TrustRoot, TrustRootError, verify_bundle};
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use layout::{LayoutError, discover_in_layout, store_in_layout};
 pub use predicates::{VulnerabilityScan, sbom_statement, vulnerability_statement};

@@ -12,12 +12,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portcullis_errors::printable;
 use portcullis_model::{Digest, Timestamp};
 use serde::Deserialize;
-use sigstore_types::dsse::pae;
+use sigstore_types::{Sha256Hash, dsse::pae};
 
 use crate::{
-    Candidate, Format, Statement, StatementError, VerifyingKey,
+    Candidate, Format, Identity, Statement, StatementError, TrustRoot, VerifyingKey,
     artifact::is_bundle,
     json::{self, NotStrict},
+    keyless,
     statement::PAYLOAD_TYPE,
 };
 
@@ -31,6 +32,17 @@ pub enum Authority {
         /// The key.
         key: VerifyingKey,
     },
+    /// Whoever an issuer says to be someone, by a certificate of Sigstore.
+    Certificate {
+        /// What it is called, for people.
+        name: String,
+        /// The identity.
+        identity: Identity,
+        /// The issuer, exactly: anyone could be anyone at another one.
+        issuer: String,
+        /// The authorities behind the certificate.
+        root: TrustRoot,
+    },
 }
 
 impl Authority {
@@ -38,7 +50,7 @@ impl Authority {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Key { name, .. } => name,
+            Self::Key { name, .. } | Self::Certificate { name, .. } => name,
         }
     }
 }
@@ -48,11 +60,18 @@ impl Authority {
 pub struct Verified<T> {
     value: T,
     authority: String,
+    signed_at: Option<Timestamp>,
     manifest: Digest,
     bundle: Digest,
 }
 
 impl<T> Verified<T> {
+    /// When it was signed, as a log or a timestamp authority vouches; a bare key cannot tell.
+    #[must_use]
+    pub const fn signed_at(&self) -> Option<Timestamp> {
+        self.signed_at
+    }
+
     /// The name of the authority that vouches for it.
     #[must_use]
     pub fn authority(&self) -> &str {
@@ -133,6 +152,41 @@ pub enum VerifyError {
         /// `key` or `certificate`.
         found: &'static str,
     },
+    /// Someone else signed it.
+    #[error("it is signed by `{found}`, who is not trusted")]
+    Identity {
+        /// Who.
+        found: String,
+    },
+    /// Another issuer vouches for the identity.
+    #[error("the identity is vouched for by `{found}`, which is not trusted to")]
+    Issuer {
+        /// Which.
+        found: String,
+    },
+    /// The certificate does not hold.
+    #[error("the certificate is not accepted: {0}")]
+    Certificate(String),
+    /// The log entry does not hold.
+    #[error("the log entry is not accepted: {0}")]
+    Log(String),
+    /// No trusted moment of signing.
+    #[error("the time of signing is not accepted: {0}")]
+    SigningTime(String),
+    /// It was signed after the moment of the decision.
+    #[error("it was signed at {time}, and it is {now}")]
+    SignedLater {
+        /// When it was signed.
+        time: Timestamp,
+        /// The moment of the decision.
+        now: Timestamp,
+    },
+    /// The signature is not that of its certificate.
+    #[error("the signature does not hold: {0}")]
+    Signature(String),
+    /// A bundle about other content.
+    #[error("it is about something else: {0}")]
+    WrongContent(String),
     /// The payload is no statement.
     #[error(transparent)]
     Statement(#[from] StatementError),
@@ -196,6 +250,12 @@ struct WireSignature {
     sig: String,
 }
 
+/// How a candidate says that it is signed.
+enum Claim {
+    Key { hint: String },
+    Certificate,
+}
+
 impl Verifier {
     /// A verifier that trusts these authorities, and no other.
     #[must_use]
@@ -214,46 +274,69 @@ impl Verifier {
         expected_subject: &Digest,
         now: Timestamp,
     ) -> Result<Verified<Statement>, VerifyError> {
-        let _ = now;
         strict(&candidate.bytes)?;
-        let (envelope, hint) = match candidate.format {
+        let (envelope, claim) = match candidate.format {
             Format::Bundle => bundle_envelope(&candidate.bytes)?,
-            Format::Envelope => (parse::<WireEnvelope>(&candidate.bytes)?, String::new()),
+            Format::Envelope => (parse::<WireEnvelope>(&candidate.bytes)?, Claim::Key { hint: String::new() }),
         };
         let (payload, signature) = opened(&envelope)?;
-        let authority = self.signer(&pae(PAYLOAD_TYPE, &payload), &signature, &hint)?;
-        let statement = Statement::from_bytes(&payload)?;
-        if !statement.is_about(expected_subject) {
-            let found = describe_subjects(&statement);
-            return Err(VerifyError::WrongSubject { expected: *expected_subject, found });
-        }
+        let (authority, signed_at, statement) = match claim {
+            Claim::Key { hint } => {
+                let authority = self.key_holder(&pae(PAYLOAD_TYPE, &payload), &signature, &hint)?;
+                (authority, None, about(&payload, expected_subject)?)
+            }
+            Claim::Certificate => {
+                // The library wants to know the content: so the statement is read first, and trusted afterwards.
+                let statement = about(&payload, expected_subject)?;
+                let (authority, signed_at) = self.certified(candidate, expected_subject, now)?;
+                (authority, signed_at, statement)
+            }
+        };
         Ok(Verified {
             value: statement,
             authority: authority.to_owned(),
+            signed_at,
             manifest: candidate.manifest,
             bundle: Digest::of(&candidate.bytes),
         })
     }
 
     /// The authority whose key made the signature; the one that the hint names is tried first.
-    fn signer(&self, message: &[u8], signature: &[u8], hint: &str) -> Result<&str, VerifyError> {
-        let keys: Vec<(&str, &VerifyingKey)> = self
-            .authorities
-            .iter()
-            .map(|authority| match authority {
-                Authority::Key { name, key } => (name.as_str(), key),
-            })
-            .collect();
-        if keys.is_empty() {
+    fn key_holder(&self, message: &[u8], signature: &[u8], hint: &str) -> Result<&str, VerifyError> {
+        let keys = self.authorities.iter().filter_map(|authority| match authority {
+            Authority::Key { name, key } => Some((name.as_str(), key)),
+            Authority::Certificate { .. } => None,
+        });
+        let (hinted, others): (Vec<_>, Vec<_>) = keys.partition(|(_, key)| key.id() == hint);
+        if hinted.is_empty() && others.is_empty() {
             return Err(VerifyError::NoAuthority { found: "key" });
         }
-        let (hinted, others): (Vec<_>, Vec<_>) = keys.into_iter().partition(|(_, key)| key.id() == hint);
         let mut tried = hinted.into_iter().chain(others);
         tried.find(|(_, key)| key.verifies(message, signature)).map(|(name, _)| name).ok_or(VerifyError::WrongKey)
     }
+
+    /// The authority whose identity the certificate has; the last refusal if there is none.
+    fn certified(
+        &self,
+        candidate: &Candidate,
+        subject: &Digest,
+        now: Timestamp,
+    ) -> Result<(&str, Option<Timestamp>), VerifyError> {
+        let bundle = keyless::read(&candidate.bytes)?;
+        let content = Sha256Hash::new(*subject.as_bytes());
+        let mut refused = VerifyError::NoAuthority { found: "certificate" };
+        for authority in &self.authorities {
+            let Authority::Certificate { name, identity, issuer, root } = authority else { continue };
+            match keyless::by_certificate(&bundle, content, identity, issuer, root, now) {
+                Ok(signed_at) => return Ok((name, signed_at)),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
 }
 
-fn strict(bytes: &[u8]) -> Result<(), VerifyError> {
+pub(crate) fn strict(bytes: &[u8]) -> Result<(), VerifyError> {
     json::require_unique_keys(bytes).map_err(|error| match error {
         NotStrict::DuplicateKey(key) => VerifyError::DuplicateKey(key),
         NotStrict::Malformed(reason) => VerifyError::Malformed(reason),
@@ -264,22 +347,33 @@ fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, VerifyError> {
     serde_json::from_slice(bytes).map_err(|error| VerifyError::Malformed(error.to_string()))
 }
 
-/// The envelope of a bundle that was signed with a key, and the key's hint.
-fn bundle_envelope(bytes: &[u8]) -> Result<(WireEnvelope, String), VerifyError> {
+/// The envelope of a bundle, and how it says to be signed.
+fn bundle_envelope(bytes: &[u8]) -> Result<(WireEnvelope, Claim), VerifyError> {
     let WireBundle { media_type, verification_material, dsse_envelope } = parse(bytes)?;
     if !is_bundle(&media_type) {
         return Err(VerifyError::MediaType(printable(&media_type, 100)));
     }
     let envelope = dsse_envelope.ok_or(VerifyError::NoStatement)?;
-    let KeyHint { hint } = verification_material.public_key.ok_or(VerifyError::NoAuthority { found: "certificate" })?;
-    Ok((envelope, hint))
+    let claim = verification_material.public_key.map_or(Claim::Certificate, |KeyHint { hint }| Claim::Key { hint });
+    Ok((envelope, claim))
+}
+
+pub(crate) fn require_payload(payload_type: &str) -> Result<(), VerifyError> {
+    if payload_type == PAYLOAD_TYPE { Ok(()) } else { Err(VerifyError::PayloadType(printable(payload_type, 100))) }
+}
+
+/// The statement, if it is about what was asked.
+fn about(payload: &[u8], expected: &Digest) -> Result<Statement, VerifyError> {
+    let statement = Statement::from_bytes(payload)?;
+    if statement.is_about(expected) {
+        return Ok(statement);
+    }
+    Err(VerifyError::WrongSubject { expected: *expected, found: describe_subjects(&statement) })
 }
 
 /// The payload and the one signature of an envelope.
 fn opened(envelope: &WireEnvelope) -> Result<(Vec<u8>, Vec<u8>), VerifyError> {
-    if envelope.payload_type != PAYLOAD_TYPE {
-        return Err(VerifyError::PayloadType(printable(&envelope.payload_type, 100)));
-    }
+    require_payload(&envelope.payload_type)?;
     let signature = match envelope.signatures.as_slice() {
         [] => return Err(VerifyError::Unsigned),
         [one] if one.sig.is_empty() => return Err(VerifyError::Unsigned),
