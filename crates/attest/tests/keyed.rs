@@ -9,7 +9,7 @@ mod support;
 use std::net::SocketAddr;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use common::{DockerRegistry, client, image};
+use common::{CueRegistry, DockerRegistry, client, image};
 use portcullis_attest::{
     Authority, BUNDLE_MEDIA_TYPE, Bundle, Candidate, Format, SbomFormat, SigningKey, Statement, StatementError,
     SummaryResult, VerificationSummary, Verifier, VerifyError, VulnerabilityScan, discover, discover_in_layout,
@@ -84,6 +84,12 @@ async fn round_trip_at_an_old_registry() {
 async fn round_trip_at_docker_registry() {
     let Some(registry) = DockerRegistry::start() else { return };
     round_trip(registry.address(), false).await;
+}
+
+#[tokio::test]
+async fn round_trip_at_cue_labs_registry() {
+    let Some(registry) = CueRegistry::start() else { return };
+    round_trip(registry.address(), true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -79,13 +79,13 @@ type TokenKey = (String, String, Access);
 /// Credentials, and what was learned with them.
 pub(crate) struct Authenticator {
     credentials: Credentials,
-    looked_up: tokio::sync::Mutex<HashMap<String, (Instant, Option<Credential>)>>,
+    looked_up: Mutex<HashMap<String, (Instant, Option<Credential>)>>,
     tokens: Mutex<HashMap<TokenKey, (Instant, Authorization)>>,
 }
 
 impl Authenticator {
     pub(crate) fn new(credentials: Credentials) -> Self {
-        Self { credentials, looked_up: tokio::sync::Mutex::default(), tokens: Mutex::default() }
+        Self { credentials, looked_up: Mutex::default(), tokens: Mutex::default() }
     }
 
     /// What was learned before and still holds. A token for pushing is good for pulling.
@@ -113,14 +113,19 @@ impl Authenticator {
 
     /// The credential for a reference. Kept for a while by repository: config files may name paths.
     async fn credential(&self, reference: &Reference) -> Result<Option<Credential>, RegistryError> {
-        let mut looked_up = self.looked_up.lock().await;
         let name = reference.name();
-        if let Some((_, credential)) = looked_up.get(&name).filter(|(since, _)| since.elapsed() < CREDENTIAL_LIFETIME) {
-            return Ok(credential.clone());
+        {
+            let looked_up = self.looked_up.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = looked_up.get(&name).filter(|(since, _)| since.elapsed() < CREDENTIAL_LIFETIME);
+            if let Some((_, credential)) = kept {
+                return Ok(credential.clone());
+            }
         }
+        // The lock is not held meanwhile: a helper that hangs keeps nobody else waiting.
         let found = self.credentials.lookup(reference).await;
         let found =
             found.map_err(|source| RegistryError::Credentials { host: reference.registry().to_owned(), source })?;
+        let mut looked_up = self.looked_up.lock().unwrap_or_else(PoisonError::into_inner);
         if looked_up.len() >= MAX_TOKENS {
             looked_up.clear();
         }

@@ -1,11 +1,11 @@
 //! Blobs: layers as streams, small ones whole, and pushing them.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use portcullis_model::Digest;
-use reqwest::{Method, Response, Url, header};
+use reqwest::{Method, Response, StatusCode, Url, header};
 use tokio::time::{Duration, Instant};
 
 use crate::{
@@ -17,9 +17,6 @@ use crate::{
 
 /// The bytes of a blob as they arrive. Its length is checked here, its digest by whoever reads it.
 pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, RegistryError>> + Send>>;
-
-/// A stream that is slower than this for its whole length is cut: it would hold a scan for ever.
-const MIN_BYTES_PER_SECOND: u64 = 16 << 10;
 
 impl Client {
     /// A blob as a stream that ends after exactly `size` bytes, or with an error. The caller checks the digest.
@@ -35,12 +32,21 @@ impl Client {
         let url = self.inner.url(reference, &format!("blobs/{digest}"))?;
         let call = Call::new(Method::GET, url, reference, what(reference, digest));
         let response = self.inner.send(&call).await?;
-        let subject = call.subject;
-        require_length(&subject, &response, size)?;
-        let patience = self.inner.options.timeout + Duration::from_secs(size / MIN_BYTES_PER_SECOND);
-        let limit = self.inner.options.timeout;
-        let state = Reading { response, subject, left: size, until: Instant::now() + patience, limit };
-        Ok(Box::pin(stream::try_unfold(state, Reading::next)))
+        require_length(&call.subject, &response, size)?;
+        let patience = self.inner.patience(size);
+        let reading = Reading {
+            inner: Arc::clone(&self.inner),
+            reference: reference.clone(),
+            digest: *digest,
+            subject: call.subject,
+            response,
+            size,
+            left: size,
+            until: Instant::now() + patience,
+            patience,
+            resumptions: 0,
+        };
+        Ok(Box::pin(stream::try_unfold(reading, Reading::next)))
     }
 
     /// A whole blob of at most `max_bytes`, checked against its digest.
@@ -115,25 +121,23 @@ impl Inner {
 
 /// A blob that is being read.
 struct Reading {
-    response: Response,
+    inner: Arc<Inner>,
+    reference: Reference,
+    digest: Digest,
     subject: Hosted,
+    response: Response,
+    size: u64,
     left: u64,
     until: Instant,
-    limit: Duration,
+    patience: Duration,
+    resumptions: u32,
 }
 
 impl Reading {
+    /// The next piece. What breaks off is taken up where it ended, as long as time is left.
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, RegistryError> {
-        let chunk = tokio::time::timeout_at(self.until, self.response.chunk())
-            .await
-            .map_err(|_elapsed| RegistryError::TimedOut { subject: self.subject.clone(), limit: self.limit })?;
-        let chunk = chunk.map_err(|error| {
-            let subject = self.subject.clone();
-            if error.is_timeout() {
-                return RegistryError::TimedOut { subject, limit: self.limit };
-            }
-            RegistryError::Interrupted { subject, source: error.without_url().into() }
-        })?;
+        let until = self.until;
+        let chunk = tokio::time::timeout_at(until, self.chunk()).await.map_err(|_elapsed| self.timed_out())??;
         let Some(chunk) = chunk else {
             return if self.left == 0 {
                 Ok(None)
@@ -146,6 +150,43 @@ impl Reading {
         };
         self.left = left;
         Ok(Some((chunk, self)))
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        loop {
+            let error = match self.response.chunk().await {
+                Ok(chunk) => return Ok(chunk),
+                Err(error) if error.is_timeout() => return Err(self.timed_out()),
+                Err(error) => error,
+            };
+            let broken =
+                RegistryError::Interrupted { subject: self.subject.clone(), source: error.without_url().into() };
+            if self.resumptions >= self.inner.options.retries || self.left == 0 {
+                return Err(broken);
+            }
+            self.resumptions += 1;
+            tracing::debug!(%broken, left = self.left, "the blob is read on");
+            match self.resumed().await? {
+                Some(response) => self.response = response,
+                None => return Err(broken),
+            }
+        }
+    }
+
+    /// Asks for the rest; none where the registry gives no parts.
+    async fn resumed(&self) -> Result<Option<Response>, RegistryError> {
+        let start = self.size - self.left;
+        let url = self.inner.url(&self.reference, &format!("blobs/{}", self.digest))?;
+        let call = Call::new(Method::GET, url, &self.reference, self.subject.what.clone());
+        let response = self.inner.send(&call.header(header::RANGE, format!("bytes={start}-"))).await?;
+        let wanted = format!("bytes {start}-{}/", self.size - 1);
+        let is_rest = response.status() == StatusCode::PARTIAL_CONTENT
+            && header_text(&response, "content-range").is_some_and(|range| range.starts_with(&wanted));
+        Ok(is_rest.then_some(response))
+    }
+
+    fn timed_out(&self) -> RegistryError {
+        RegistryError::TimedOut { subject: self.subject.clone(), limit: self.patience }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Protocol: <https://github.com/docker/docker-credential-helpers#development>
 
-use std::{process::Stdio, time::Duration};
+use std::{ffi::OsStr, process::Stdio, time::Duration};
 
 use portcullis_errors::{Secret, printable};
 use serde::Deserialize;
@@ -30,14 +30,18 @@ pub(crate) async fn get(name: &str, server: &str) -> Result<Option<Credential>, 
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')) {
         return Err(failed("is not a helper's name".into()));
     }
-    match tokio::time::timeout(TIMEOUT, ask(name, server)).await {
-        Ok(answer) => answer.map_err(failed),
-        Err(_) => Err(failed(format!("did not answer within {} s", TIMEOUT.as_secs()))),
+    ask_in_time(format!("docker-credential-{name}").as_ref(), server, TIMEOUT).await.map_err(failed)
+}
+
+async fn ask_in_time(program: &OsStr, server: &str, limit: Duration) -> Result<Option<Credential>, String> {
+    match tokio::time::timeout(limit, ask(program, server)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("did not answer within {} s", limit.as_secs())),
     }
 }
 
-async fn ask(name: &str, server: &str) -> Result<Option<Credential>, String> {
-    let mut child = Command::new(format!("docker-credential-{name}"))
+async fn ask(program: &OsStr, server: &str) -> Result<Option<Credential>, String> {
+    let mut child = Command::new(program)
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -74,4 +78,46 @@ async fn ask(name: &str, server: &str) -> Result<Option<Credential>, String> {
     } else {
         Credential::Basic { user: username, password: secret }
     }))
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use std::{os::unix::fs::PermissionsExt as _, path::Path};
+
+    use super::*;
+
+    async fn run(script: &str, limit: Duration) -> Result<Option<Credential>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("docker-credential-fake");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        ask_in_time(program.as_os_str(), "registry.example", limit).await
+    }
+
+    #[tokio::test]
+    async fn answers_of_every_kind() {
+        let limit = Duration::from_secs(20);
+        let basic = run(
+            r#"read server; echo "{\"ServerURL\":\"$server\",\"Username\":\"$server-$1\",\"Secret\":\"p\"}""#,
+            limit,
+        )
+        .await;
+        let password = Secret::new("p".into());
+        assert_eq!(basic, Ok(Some(Credential::Basic { user: "registry.example-get".into(), password })));
+        let token = run(r#"echo '{"Username":"<token>","Secret":"t"}'"#, limit).await;
+        assert_eq!(token, Ok(Some(Credential::IdentityToken(Secret::new("t".into())))));
+        assert_eq!(run("echo credentials not found in native keychain; exit 1", limit).await, Ok(None));
+        let failure = run("printf 'locked \\033[31m'; exit 1", limit).await.unwrap_err();
+        assert_eq!(failure, "failed: locked \\u{1b}[31m");
+        assert!(run("echo secret", limit).await.is_err_and(|reason| !reason.contains("secret")));
+        assert!(run("yes | head -c 100000", limit).await.is_err());
+        let missing = ask(Path::new("/nonexistent/helper").as_os_str(), "x").await;
+        assert!(missing.unwrap_err().starts_with("cannot be run"));
+        // One that hangs is cut. In the same test: a file that is being written cannot be run, and another thread
+        // that forks meanwhile keeps it open.
+        let cut = run("sleep 60", Duration::from_millis(200)).await.unwrap_err();
+        assert!(cut.starts_with("did not answer"), "{cut}");
+        assert!(get("../x", "y").await.is_err());
+    }
 }

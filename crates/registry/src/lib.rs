@@ -27,6 +27,6 @@ pub use client::{Client, Options, PlainHttp};
 pub use credentials::{Credential, Credentials, CredentialsError};
 pub use descriptor::{Descriptor, media_type};
 pub use error::{Hosted, RegistryError};
-pub use manifests::{MAX_MANIFEST_BYTES, Manifest, PushAnswer};
+pub use manifests::{MAX_MANIFEST_BYTES, MAX_TAGS, Manifest, PushAnswer};
 pub use reference::{Reference, ReferenceError};
 pub use referrers::{MAX_REFERRERS, fallback_tag};

@@ -11,11 +11,16 @@ use crate::{
     client::hosted,
     descriptor::media_type,
     error::Hosted,
+    referrers::next_page,
     transport::{Call, header_text, malformed},
 };
 
 /// The specification lets registries refuse larger ones, and most do.
 pub const MAX_MANIFEST_BYTES: u64 = 4 << 20;
+
+/// The most tags that are listed of one repository.
+pub const MAX_TAGS: usize = 100_000;
+const TAGS_PER_PAGE: usize = 1000;
 
 const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json";
@@ -108,6 +113,39 @@ impl Client {
         }
         let media_type = manifest_type(&call.subject, &response, &bytes)?;
         Ok(Manifest { bytes, media_type, digest })
+    }
+
+    /// The tags of a repository, in the registry's order; none where it does not know the repository.
+    ///
+    /// # Errors
+    /// More than [`MAX_TAGS`], and every way in which a registry can fail to answer; see [`RegistryError`].
+    pub async fn tags(&self, reference: &Reference) -> Result<Vec<String>, RegistryError> {
+        #[derive(Deserialize)]
+        struct Page {
+            tags: Option<Vec<String>>,
+        }
+        let mut found = Vec::new();
+        let mut url = self.inner.url(reference, &format!("tags/list?n={TAGS_PER_PAGE}"))?;
+        loop {
+            let call = Call::new(Method::GET, url, reference, format!("tags of {}", reference.repository()));
+            let (response, body) = match self.inner.fetch(&call, MAX_MANIFEST_BYTES).await {
+                Ok(answer) => answer,
+                Err(RegistryError::NotFound(_)) if found.is_empty() => return Ok(found),
+                Err(error) => return Err(error),
+            };
+            let page: Page = serde_json::from_slice(&body)
+                .map_err(|error| malformed(&call.subject, format!("it is no list of tags: {error}")))?;
+            let tags = page.tags.unwrap_or_default();
+            let is_last = tags.is_empty();
+            found.extend(tags);
+            if found.len() > MAX_TAGS {
+                return Err(RegistryError::TooMany { subject: call.subject, limit: MAX_TAGS });
+            }
+            match next_page(&call, header_text(&response, "link"))?.filter(|_| !is_last) {
+                Some(next) => url = next,
+                None => return Ok(found),
+            }
+        }
     }
 
     /// Stores a manifest under the reference's digest or tag.

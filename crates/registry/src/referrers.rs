@@ -161,7 +161,7 @@ fn descriptors(subject: &Hosted, body: &[u8]) -> Result<Vec<Descriptor>, Registr
 }
 
 /// The next page, by `Link: <…>; rel="next"`, which must be the registry's own.
-fn next_page(call: &Call<'_>, link: Option<&str>) -> Result<Option<Url>, RegistryError> {
+pub(crate) fn next_page(call: &Call<'_>, link: Option<&str>) -> Result<Option<Url>, RegistryError> {
     let Some(target) = link.and_then(next_link) else { return Ok(None) };
     let next = call.url.join(target).ok().filter(|next| same_origin(next, &call.url));
     next.map(Some).ok_or_else(|| malformed(&call.subject, "its next page is elsewhere".into()))

@@ -59,9 +59,10 @@ impl Inner {
         self.repeated(|| async {
             let started = tokio::time::Instant::now();
             let mut response = self.send_once(call).await?;
-            let left = self.options.timeout.saturating_sub(started.elapsed());
+            let patience = self.patience(response.content_length().unwrap_or(0).min(limit));
+            let left = patience.saturating_sub(started.elapsed());
             let body = tokio::time::timeout(left, read_bounded(&mut response, &call.subject, limit));
-            let body = body.await.map_err(|_elapsed| self.timed_out(&call.subject))??;
+            let body = body.await.map_err(|_elapsed| timed_out(&call.subject, patience))??;
             Ok((response, body))
         })
         .await
@@ -96,12 +97,14 @@ impl Inner {
 
     /// One attempt, with the answer to a challenge, within the time limit.
     async fn send_once(&self, call: &Call<'_>) -> Result<Response, RegistryError> {
-        let limit = self.options.timeout;
-        tokio::time::timeout(limit, self.challenged(call)).await.map_err(|_elapsed| self.timed_out(&call.subject))?
+        let patience = self.patience(call.body.as_ref().map_or(0, |body| body.len() as u64));
+        let answer = tokio::time::timeout(patience, self.challenged(call));
+        answer.await.map_err(|_elapsed| timed_out(&call.subject, patience))?
     }
 
-    pub(crate) fn timed_out(&self, subject: &Hosted) -> RegistryError {
-        RegistryError::TimedOut { subject: subject.clone(), limit: self.options.timeout }
+    /// How long something of this size may take. Large content has more time, but not for ever.
+    pub(crate) fn patience(&self, bytes: u64) -> Duration {
+        self.options.timeout + Duration::from_secs(bytes / MIN_BYTES_PER_SECOND)
     }
 
     async fn challenged(&self, call: &Call<'_>) -> Result<Response, RegistryError> {
@@ -182,8 +185,7 @@ impl Inner {
             cause = inner.source();
         }
         if error.is_timeout() {
-            let limit = self.options.timeout;
-            return RegistryError::TimedOut { subject, limit };
+            return timed_out(&subject, self.options.timeout);
         }
         if error.is_body() || error.is_decode() {
             return RegistryError::Interrupted { subject, source: error.into() };
@@ -212,6 +214,12 @@ impl Inner {
     }
 }
 
+fn timed_out(subject: &Hosted, limit: Duration) -> RegistryError {
+    RegistryError::TimedOut { subject: subject.clone(), limit }
+}
+
+/// What is slower than this for its whole length is cut.
+const MIN_BYTES_PER_SECOND: u64 = 16 << 10;
 /// The first wait before a repetition.
 const BACK_OFF: Duration = Duration::from_millis(250);
 

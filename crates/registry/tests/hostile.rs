@@ -21,7 +21,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use common::{client, image, quick_options};
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use portcullis_errors::Secret;
 use portcullis_model::Digest;
 use portcullis_registry::{Client, Credential, Credentials, MAX_REFERRERS, Options, RegistryError, media_type};
@@ -345,4 +345,70 @@ async fn uploads_stay_at_the_registry() {
     .await;
     let error = client().push_blob(&image(address, "app:v1"), bytes::Bytes::from_static(b"x")).await.unwrap_err();
     assert!(matches!(error, RegistryError::Forbidden { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_blob_that_breaks_off_is_read_on() {
+    for gives_parts in [true, false] {
+        let asked = Arc::new(AtomicU32::new(0));
+        let counter = asked.clone();
+        let address = serve(move |request| {
+            let content = b"0123456789";
+            let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok()?.get(6..7));
+            let start: usize = range.filter(|_| gives_parts).map_or(0, |digit| digit.parse().unwrap());
+            // Three bytes at a time, then the connection breaks.
+            let end = (start + 3).min(content.len());
+            let pieces = [Ok(bytes::Bytes::copy_from_slice(&content[start..end])), Err(std::io::Error::other("cut"))];
+            let rest = if end == content.len() { 1 } else { 2 };
+            let pieces = futures_util::stream::iter(pieces.into_iter().take(rest)).then(|piece| async {
+                // What was sent before the break must leave the server first.
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                piece
+            });
+            let body = Body::from_stream(pieces);
+            counter.fetch_add(1, Ordering::SeqCst);
+            if start == 0 {
+                return body.into_response();
+            }
+            let range = format!("bytes {start}-9/10");
+            (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, range)], body).into_response()
+        })
+        .await;
+        let options = Options { retries: 3, ..quick_options() };
+        let client = Client::new(options, Credentials::anonymous()).unwrap();
+        let stream = client.blob_stream(&image(address, "app:v1"), &Digest::of(b"x"), 10).await.unwrap();
+        let read = stream.try_collect::<Vec<_>>().await.map(|pieces| pieces.concat());
+        if gives_parts {
+            assert_eq!(read.unwrap(), b"0123456789");
+            assert_eq!(asked.load(Ordering::SeqCst), 4);
+        } else {
+            assert!(matches!(read, Err(RegistryError::Interrupted { .. })), "{read:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tags_are_listed_over_pages_and_loops_end() {
+    let address = serve(|request| {
+        let body = match request.uri().query() {
+            Some("n=1000") => r#"{"tags":["a","b"]}"#,
+            Some("last=b") => r#"{"tags":["c"]}"#,
+            _ => r#"{"tags":null}"#,
+        };
+        let next = if body.contains("\"b\"") { "last=b" } else { "last=c" };
+        let link = format!("<{}?{next}>; rel=\"next\"", request.uri().path());
+        ([(header::LINK, link)], body).into_response()
+    })
+    .await;
+    assert_eq!(client().tags(&image(address, "app:v1")).await.unwrap(), ["a", "b", "c"]);
+
+    let address = serve(|request| {
+        let tags: Vec<String> = (0..5000).map(|n| n.to_string()).collect();
+        let link = format!("<{}?again>; rel=\"next\"", request.uri().path());
+        let body = format!("{{\"tags\":{tags:?}}}");
+        ([(header::LINK, link)], body).into_response()
+    })
+    .await;
+    let error = client().tags(&image(address, "app:v1")).await.unwrap_err();
+    assert!(matches!(error, RegistryError::TooMany { .. }), "{error:?}");
 }

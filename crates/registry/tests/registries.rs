@@ -1,4 +1,4 @@
-//! The client against two real registries: the embedded one (OCI 1.1) and Debian's `docker-registry` (2.8).
+//! The client against three real registries: the embedded one and CUE Labs' (OCI 1.1), and Debian's `docker-registry` (2.8).
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -7,7 +7,7 @@ mod common;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use common::{DockerRegistry, client, image, quick_options};
+use common::{CueRegistry, DockerRegistry, client, image, quick_options};
 use futures_util::TryStreamExt as _;
 use portcullis_embedded_registry::{EmbeddedRegistry, Options as Embedded};
 use portcullis_errors::Secret;
@@ -42,6 +42,8 @@ async fn whole_life(address: SocketAddr, acknowledges: bool) {
     let pushed = push_image(&client, &tag, b"a layer", None).await;
 
     assert_eq!(client.resolve(&tag).await.unwrap(), pushed);
+    assert_eq!(client.tags(&tag).await.unwrap(), ["v1"]);
+    assert_eq!(client.tags(&image(address, "team/other")).await.unwrap(), [""; 0]);
     let manifest = client.manifest(&tag).await.unwrap();
     assert_eq!(manifest.descriptor(), pushed);
     assert_eq!(client.manifest(&tag.with_digest(pushed.digest)).await.unwrap(), manifest);
@@ -95,6 +97,12 @@ async fn embedded_registry_without_referrers() {
 async fn docker_registry() {
     let Some(registry) = DockerRegistry::start() else { return };
     whole_life(registry.address(), false).await;
+}
+
+#[tokio::test]
+async fn cue_labs_registry() {
+    let Some(registry) = CueRegistry::start() else { return };
+    whole_life(registry.address(), true).await;
 }
 
 #[tokio::test]

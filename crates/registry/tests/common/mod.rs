@@ -46,11 +46,7 @@ impl DockerRegistry {
         std::fs::write(&config, text).unwrap();
         let child = Command::new(program).arg("serve").arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let registry = Self { child: child.unwrap(), address: ([127, 0, 0, 1], port).into(), _folder: folder };
-        let started = Instant::now();
-        while TcpStream::connect(registry.address).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(20), "docker-registry does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_for(registry.address);
         Some(registry)
     }
 
@@ -63,6 +59,47 @@ impl Drop for DockerRegistry {
     fn drop(&mut self) {
         _ = self.child.kill();
         _ = self.child.wait();
+    }
+}
+
+/// A running `ocisrv`, CUE Labs' registry with the referrers API; stopped on drop.
+pub(crate) struct CueRegistry {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl CueRegistry {
+    /// Starts it on a free loopback port; none where it is not installed, which CI does not allow.
+    pub(crate) fn start() -> Option<Self> {
+        let Some(program) = find("ocisrv", Some("PORTCULLIS_OCISRV")) else {
+            missing("ocisrv (a small main around cuelabs.dev/go/oci/ociregistry)");
+            return None;
+        };
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut command = Command::new(program);
+        command.args(["-addr", &address.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        let registry = Self { child: command.spawn().unwrap(), address };
+        wait_for(address);
+        Some(registry)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for CueRegistry {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+fn wait_for(address: SocketAddr) {
+    let started = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{address} does not answer");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
