@@ -10,9 +10,12 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use portcullis_errors::Hint;
 use portcullis_model::Digest;
-use portcullis_registry::{Client, Descriptor, Manifest, Reference, RegistryError, fallback_tag, media_type};
+use portcullis_registry::{Client, Descriptor, Manifest, Reference, RegistryError, media_type};
 
-use crate::artifact::{PREDICATE_TYPE, ReferrerManifest, is_bundle};
+use crate::{
+    artifact::{PREDICATE_TYPE, ReferrerManifest, is_bundle},
+    legacy::{LEGACY_PREDICATE_TYPE, envelopes, legacy_tag},
+};
 
 /// The largest bundle that is read.
 pub const MAX_BUNDLE_BYTES: u64 = 16 << 20;
@@ -22,9 +25,6 @@ pub const MAX_TOTAL_BYTES: u64 = 64 << 20;
 const CONCURRENCY: usize = 8;
 /// The layers of one referrer that are looked at; cosign's older form keeps all attestations in one manifest.
 const MAX_LAYERS: usize = 100;
-const LEGACY_LAYER: &str = "application/vnd.dsse.envelope.v1+json";
-/// Where the older form tells the predicate's type.
-const LEGACY_PREDICATE_TYPE: &str = "predicateType";
 
 /// The form of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +62,7 @@ pub struct Problem {
 pub enum ProblemError {
     /// The registry does not give it.
     #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Registry(Box<RegistryError>),
     /// The manifest is none.
     #[error("the manifest cannot be read: {0}")]
     Manifest(String),
@@ -195,7 +195,7 @@ impl Search<'_> {
 
     /// The candidates under cosign's older tag. It is a registry's plain "not there" that means none.
     async fn legacy(&self) -> Result<Vec<Candidate>, Problem> {
-        let tag = format!("{}.att", fallback_tag(self.digest));
+        let tag = legacy_tag(self.digest);
         let Ok(at) = self.image.with_tag(&tag) else { return Ok(Vec::new()) };
         let manifest = match self.client.manifest(&at).await {
             Ok(manifest) => manifest,
@@ -208,10 +208,11 @@ impl Search<'_> {
     }
 
     async fn fetch(&self, what: &str, manifest: &Manifest, layers: Vec<Layer>) -> Result<Vec<Candidate>, Problem> {
+        let take = |size| self.bytes_left.take(size).map_err(|error| Problem { what: what.to_owned(), error });
+        take(manifest.bytes.len() as u64)?;
         let mut candidates = Vec::new();
         for Layer { descriptor, format, claimed_type } in layers {
-            let taken = self.bytes_left.take(descriptor.size);
-            taken.map_err(|error| Problem { what: what.to_owned(), error })?;
+            take(descriptor.size)?;
             let bytes = self.client.blob(self.image, &descriptor.digest, descriptor.size).await;
             let bytes = bytes.map_err(|error| problem(what.to_owned(), error))?;
             candidates.push(Candidate { bytes, format, manifest: manifest.digest, claimed_type });
@@ -243,10 +244,8 @@ pub(crate) fn evidence_layers(manifest: &[u8], subject: &Digest, wanted: &[&str]
 }
 
 fn legacy_layers(manifest: &[u8], wanted: &[&str]) -> Result<Vec<Layer>, ProblemError> {
-    let manifest: ReferrerManifest =
-        serde_json::from_slice(manifest).map_err(|error| ProblemError::Manifest(error.to_string()))?;
-    let layers = manifest.layers.unwrap_or_default().into_iter().filter(|layer| layer.media_type == LEGACY_LAYER);
-    capped(layers.filter_map(|descriptor| {
+    let layers = envelopes(manifest).map_err(|error| ProblemError::Manifest(error.to_string()))?;
+    capped(layers.into_iter().filter_map(|descriptor| {
         let claimed_type = descriptor.annotations.get(LEGACY_PREDICATE_TYPE).cloned();
         is_wanted(wanted, claimed_type.as_deref()).then_some(Layer {
             descriptor,
@@ -270,5 +269,5 @@ fn is_wanted(wanted: &[&str], claimed: Option<&str>) -> bool {
 }
 
 fn problem(what: String, error: RegistryError) -> Problem {
-    Problem { what, error: error.into() }
+    Problem { what, error: ProblemError::Registry(Box::new(error)) }
 }

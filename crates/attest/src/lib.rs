@@ -14,6 +14,7 @@ mod json;
 mod keyless;
 mod keys;
 mod layout;
+mod legacy;
 mod predicates;
 mod statement;
 mod store;
@@ -25,6 +26,7 @@ pub use discover::{Candidate, Discovery, Format, MAX_BUNDLE_BYTES, MAX_TOTAL_BYT
 pub use keyless::{Content, Identity, PatternError, Signer, TrustRoot, TrustRootError, verify_bundle};
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use layout::{LayoutError, discover_in_layout, store_in_layout};
+pub use legacy::store_legacy;
 pub use predicates::{VulnerabilityScan, sbom_statement, vulnerability_statement};
 pub use statement::{SbomFormat, Statement, StatementError, Subject, predicate_type};
 pub use store::{StoreError, Stored, store};

@@ -72,7 +72,7 @@ pub struct Subject {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
     /// Not JSON, or of another shape.
-    #[error("the payload is not an in-toto statement: {0}")]
+    #[error("the statement cannot be read: {0}")]
     Malformed(String),
     /// An object names a key twice, so that readers may disagree.
     #[error("the payload names the key `{0}` twice")]

@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// How often an update of the fallback index that others overwrote is made again.
-const ATTEMPTS: u32 = 6;
+pub(crate) const ATTEMPTS: u32 = 6;
 /// How long another writer may take between reading the index and writing it.
-const SETTLING: Duration = Duration::from_millis(150);
+pub(crate) const SETTLING: Duration = Duration::from_millis(150);
 
 /// Where a bundle was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,19 +37,19 @@ pub enum StoreError {
     /// The registry does not do it.
     #[error("cannot store the evidence")]
     Registry(#[from] RegistryError),
-    /// The index under the fallback tag is not one.
-    #[error("the index under {tag} cannot be read")]
+    /// What is under a tag that holds evidence is something else.
+    #[error("what is under {tag} cannot be read")]
     Index {
-        /// The fallback tag.
+        /// The tag.
         tag: String,
         /// Why.
         #[source]
         source: serde_json::Error,
     },
-    /// Others kept writing the index, so that the entry was lost again and again.
-    #[error("the index under {tag} is being changed by others")]
+    /// Others kept writing there, so that the entry was lost again and again.
+    #[error("what is under {tag} is being changed by others")]
     Contended {
-        /// The fallback tag.
+        /// The tag.
         tag: String,
     },
 }
@@ -148,7 +148,7 @@ async fn is_kept(
 }
 
 /// A wait that differs between writers, by what they write, so that they do not meet again and again.
-fn pause(attempt: u32, entries: &[Descriptor]) -> Duration {
+pub(crate) fn pause(attempt: u32, entries: &[Descriptor]) -> Duration {
     let spread = entries.first().map_or(0, |entry| u64::from(entry.digest.as_bytes()[0]));
     Duration::from_millis((20 + spread) * u64::from(attempt + 1))
 }

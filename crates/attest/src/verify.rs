@@ -9,17 +9,18 @@
 use std::ops::Deref;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use portcullis_errors::printable;
+use portcullis_errors::{Hint, printable};
 use portcullis_model::{Digest, Timestamp};
 use serde::Deserialize;
 use sigstore_types::{Sha256Hash, dsse::pae};
 
 use crate::{
-    Candidate, Format, Identity, Statement, StatementError, TrustRoot, VerifyingKey,
+    Candidate, Format, Identity, Statement, StatementError, TrustRoot, VerificationSummary, VerifyingKey,
+    VulnerabilityScan,
     artifact::is_bundle,
     json::{self, NotStrict},
     keyless,
-    statement::PAYLOAD_TYPE,
+    statement::{PAYLOAD_TYPE, predicate_type},
 };
 
 /// Who may vouch.
@@ -108,6 +109,31 @@ impl Verified<Statement> {
         }
         let found = printable(self.value.predicate_type(), 200);
         Err(VerifyError::PredicateType { found, wanted: wanted.to_owned() })
+    }
+}
+
+impl Verified<Statement> {
+    /// The verdict that it carries, with the same proof.
+    ///
+    /// # Errors
+    /// When it says something else.
+    pub fn summary(self) -> Result<Verified<VerificationSummary>, VerifyError> {
+        self.of_type(predicate_type::VERIFICATION_SUMMARY)?
+            .read(|statement| VerificationSummary::from_predicate(statement.predicate()))
+    }
+
+    /// The scan that it carries, with the same proof.
+    ///
+    /// # Errors
+    /// When it says something else.
+    pub fn vulnerability_scan(self) -> Result<Verified<VulnerabilityScan>, VerifyError> {
+        self.of_type(predicate_type::VULNERABILITIES)?
+            .read(|statement| VulnerabilityScan::from_predicate(statement.predicate()))
+    }
+
+    fn read<T>(self, read: impl Fn(&Statement) -> Result<T, StatementError>) -> Result<Verified<T>, VerifyError> {
+        let Self { value, authority, signed_at, manifest, bundle } = self;
+        Ok(Verified { value: read(&value)?, authority, signed_at, manifest, bundle })
     }
 }
 
@@ -206,6 +232,25 @@ pub enum VerifyError {
         /// What was asked.
         wanted: String,
     },
+}
+
+impl Hint for VerifyError {
+    fn hint(&self) -> Option<String> {
+        Some(
+            match self {
+                Self::WrongKey | Self::NoAuthority { .. } => {
+                    "name the signer's key or identity among the policy's authorities, or sign again with a trusted one"
+                }
+                Self::Identity { .. } | Self::Issuer { .. } => {
+                    "if this signer is to be trusted, name identity and issuer among the policy's authorities"
+                }
+                Self::WrongSubject { .. } => "evidence is bound to a digest: attest the image that is deployed",
+                Self::SignedLater { .. } => "check this machine's clock",
+                _ => return None,
+            }
+            .to_owned(),
+        )
+    }
 }
 
 /// Turns candidates into evidence.

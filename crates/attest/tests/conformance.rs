@@ -9,7 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portcullis_attest::{Content, Identity, Signer, TrustRoot, VerifyError, VerifyingKey, verify_bundle};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use portcullis_attest::{
+    Authority, Candidate, Content, Format, Identity, Signer, TrustRoot, Verifier, VerifyError, VerifyingKey,
+    verify_bundle,
+};
 use portcullis_model::{Digest, Timestamp};
 
 const IDENTITY: &str = "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/extremely-dangerous-oidc-beacon.yml@refs/heads/main";
@@ -107,4 +111,46 @@ fn identity_issuer_and_time_are_always_asked() {
     assert!(matches!(verify(&right, "https://accounts.google.com", now), Err(VerifyError::Issuer { .. })));
     assert!(matches!(verify(&right, "", now), Err(VerifyError::Issuer { .. })));
     assert!(matches!(verify(&right, ISSUER, "2020-01-01T00:00:00Z"), Err(VerifyError::SignedLater { .. })));
+}
+
+#[test]
+fn a_keyless_attestation_is_evidence_about_its_subject() {
+    let Some(suite) = suite() else { return };
+    let bundle = fs::read(suite.join("happy-path-intoto-in-dsse-v3/bundle.sigstore.json")).unwrap();
+    let subject = Digest::of(&fs::read(suite.join("a.txt")).unwrap());
+    let candidate = Candidate {
+        bytes: bundle.into(),
+        format: Format::Bundle,
+        manifest: Digest::of(b"manifest"),
+        claimed_type: None,
+    };
+    let authority = |identity: &str, issuer: &str| Authority::Certificate {
+        name: identity.into(),
+        identity: Identity::Exact(identity.into()),
+        issuer: issuer.into(),
+        root: TrustRoot::public().unwrap(),
+    };
+    let now = "2026-11-25T00:00:00Z".parse().unwrap();
+    let verifier = Verifier::new(vec![authority("someone", ISSUER), authority(IDENTITY, ISSUER)]);
+    let verified = verifier.verify(&candidate, &subject, now).unwrap();
+    assert_eq!(verified.authority(), IDENTITY);
+    assert!(verified.signed_at().is_some_and(|time| time < now));
+    let other = verifier.verify(&candidate, &Digest::of(b"other"), now).unwrap_err();
+    assert!(matches!(other, VerifyError::WrongSubject { .. }), "{other:?}");
+    let stranger = Verifier::new(vec![authority("someone", ISSUER)]).verify(&candidate, &subject, now).unwrap_err();
+    assert!(matches!(stranger, VerifyError::Identity { .. }), "{stranger:?}");
+    let key = portcullis_attest::SigningKey::generate().unwrap().verifying_key().clone();
+    let by_key = Verifier::new(vec![Authority::Key { name: "key".into(), key }]);
+    let refused = by_key.verify(&candidate, &subject, now).unwrap_err();
+    assert_eq!(refused, VerifyError::NoAuthority { found: "certificate" });
+    // A changed statement is refused before anything is believed of it.
+    let forged: serde_json::Value = {
+        let mut value: serde_json::Value = serde_json::from_slice(&candidate.bytes).unwrap();
+        let statement = serde_json::json!({"_type": "https://in-toto.io/Statement/v1", "predicateType": "p",
+            "subject": [{"name": "x", "digest": {"sha256": Digest::of(b"other").hex()}}], "predicate": {}});
+        value["dsseEnvelope"]["payload"] = STANDARD.encode(statement.to_string()).into();
+        value
+    };
+    let forged = Candidate { bytes: forged.to_string().into(), ..candidate };
+    assert!(verifier.verify(&forged, &Digest::of(b"other"), now).is_err());
 }

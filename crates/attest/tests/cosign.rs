@@ -18,7 +18,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use common::{DockerRegistry, client, image};
 use portcullis_attest::{
     Authority, Bundle, Format, SbomFormat, SigningKey, Statement, VerificationSummary, Verifier, VerifyError,
-    VerifyingKey, discover, predicate_type, sbom_statement, store, vulnerability_statement,
+    VerifyingKey, discover, predicate_type, sbom_statement, store, store_legacy, vulnerability_statement,
 };
 use portcullis_embedded_registry::{EmbeddedRegistry, Options as Embedded};
 use portcullis_errors::Secret;
@@ -239,6 +239,40 @@ async fn we_verify_what_cosign_wrote_in_its_older_form() {
     assert_eq!(candidate.format, Format::Envelope);
     let verified = support::verifier(&key).verify(candidate, &subject.digest, now()).unwrap();
     assert_eq!(verified.predicate_type(), wanted[0]);
+}
+
+#[tokio::test]
+async fn cosign_verifies_our_older_form() {
+    let Some(cosign) = Cosign::find() else { return };
+    let registry = EmbeddedRegistry::start(Embedded::default()).unwrap();
+    let key = cosign.key_pair();
+    let client = client();
+    let at = image(registry.address(), "team/app:v1");
+    let subject = push_image(&client, &at, "one").await;
+    let by_digest = at.with_digest(subject.digest).to_string();
+    // cosign's own first: it stays.
+    let file = cosign.path("predicate.json");
+    std::fs::write(&file, "{}").unwrap();
+    cosign.attest("https://example.com/theirs", &file, &by_digest, &["--new-bundle-format=false"]);
+
+    let bundles: Vec<Bundle> = statements(&at, &subject.digest)
+        .iter()
+        .map(|statement| Bundle::sign(statement, &key, now()).unwrap())
+        .collect();
+    let stored = store_legacy(&client, &at, &subject.digest, &bundles).await.unwrap();
+    assert_eq!(store_legacy(&client, &at, &subject.digest, &bundles).await.unwrap(), stored);
+    for kind in KINDS.iter().map(|(kind, _)| *kind).chain(["https://example.com/theirs"]) {
+        let mut arguments = cosign.verify_arguments(kind, "cosign.pub", &by_digest);
+        arguments.insert(1, "--new-bundle-format=false");
+        cosign.succeed(&arguments);
+    }
+    cosign.attest("https://example.com/more", &file, &by_digest, &["--new-bundle-format=false"]);
+    let found = discover(&client, &at, &subject.digest, &[]).await;
+    assert!(found.is_complete(), "{:?}", found.problems);
+    assert_eq!(found.candidates.len(), 6);
+    for candidate in &found.candidates {
+        support::verifier(&key).verify(candidate, &subject.digest, now()).unwrap();
+    }
 }
 
 #[test]

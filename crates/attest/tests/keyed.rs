@@ -62,6 +62,22 @@ async fn round_trip(address: SocketAddr, listed: bool) {
     assert_eq!(types, wanted);
     assert!(verified.iter().all(|verified| verified.authority() == "release"));
 
+    for verified in verified {
+        match verified.predicate_type() {
+            predicate_type::VULNERABILITIES => {
+                let scan = verified.clone().vulnerability_scan().unwrap();
+                assert_eq!(scan.report().unwrap().findings.len(), 1);
+                assert!(matches!(verified.summary(), Err(VerifyError::PredicateType { .. })));
+            }
+            predicate_type::VERIFICATION_SUMMARY => {
+                let summary = verified.summary().unwrap();
+                assert_eq!(summary.verification_result, SummaryResult::Failed);
+                assert_eq!(summary.authority(), "release");
+            }
+            _ => {}
+        }
+    }
+
     let only = [predicate_type::VERIFICATION_SUMMARY];
     let found = discover(&client, &at, &subject.digest, &only).await;
     assert_eq!(found.candidates.len(), 1);
