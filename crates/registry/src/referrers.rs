@@ -82,11 +82,13 @@ impl Client {
                 Err(error) => return Err(error),
             };
             bytes_left -= body.len() as u64;
-            // The specification asks for this type, and a login page has another.
-            if !content_type(&response)
-                .is_some_and(|found| matches!(found.as_str(), media_type::OCI_INDEX | "application/json"))
-            {
-                return Err(malformed(&call.subject, "it is no list of referrers".into()));
+            match content_type(&response).as_deref() {
+                // The specification asks for the first.
+                Some(media_type::OCI_INDEX | "application/json") => {}
+                // Some registries show their website where they know no API. A login page that stands before all of
+                // the registry is found out by the request for the tag.
+                Some("text/html") if page == 0 => return Ok(None),
+                _ => return Err(malformed(&call.subject, "it is no list of referrers".into())),
             }
             found.extend(descriptors(&call.subject, &body)?);
             if found.len() > MAX_REFERRERS {

@@ -93,6 +93,24 @@ async fn a_login_page_is_no_answer() {
 }
 
 #[tokio::test]
+async fn a_website_in_the_place_of_the_referrers_api_leaves_the_tag() {
+    let entry = format!(r#"{{"mediaType":"m","digest":"{}","size":1}}"#, Digest::of(b"y"));
+    for (tag_answer, wanted) in [(Some(format!(r#"{{"manifests":[{entry}]}}"#)), 1), (None, 0)] {
+        let address = serve(move |request| match &tag_answer {
+            _ if request.uri().path() == "/ui" => manifest_answer("text/html", "<html>welcome</html>"),
+            Some(body) if request.uri().path().contains("/manifests/") => {
+                manifest_answer(media_type::OCI_INDEX, body.clone())
+            }
+            None if request.uri().path().contains("/manifests/") => status(404),
+            _ => (StatusCode::FOUND, [(header::LOCATION, "/ui")]).into_response(),
+        })
+        .await;
+        let found = client().referrers(&image(address, "app:v1"), &Digest::of(b"x")).await.unwrap();
+        assert_eq!(found.len(), wanted);
+    }
+}
+
+#[tokio::test]
 async fn an_outage_that_ends_is_waited_for() {
     let asked = Arc::new(AtomicU32::new(0));
     let counter = asked.clone();
