@@ -5,7 +5,7 @@ use portcullis_model::{Digest, Timestamp};
 
 use crate::{
     EvidenceRules, Judgement, Policy, UnknownAction,
-    judge::{Reasons, some_of},
+    judge::{Reasons, shown, some_of},
 };
 
 /// How far a verdict's time may lie ahead of ours: clocks differ.
@@ -94,6 +94,7 @@ fn judge_summaries(
         return;
     };
     let SummaryFacts { result, time_verified, verifier_id, .. } = summary;
+    let verifier_id = shown(verifier_id);
     match (result, rules.max_age) {
         (SummaryResult::Failed, _) => {
             reasons.fail("evidence", format!("the attested verdict is FAILED: {verifier_id} at {time_verified}"));
@@ -116,13 +117,13 @@ fn refusal(
     now: Timestamp,
 ) -> Option<(&'static str, String)> {
     if summary.resource_repository != repository {
-        return Some(("evidence", format!("one is of another repository, {}", summary.resource_repository)));
+        return Some(("evidence", format!("one is of another repository, {}", shown(&summary.resource_repository))));
     }
     if summary.time_verified.seconds_since(now) > CLOCK_SKEW_SECONDS {
         return Some(("evidence.maxAge", format!("one is from the future, {}", summary.time_verified)));
     }
     if !rules.verifiers.is_empty() && !rules.verifiers.contains(&summary.verifier_id) {
-        return Some(("evidence.verifiers", format!("one is by another verifier, {}", summary.verifier_id)));
+        return Some(("evidence.verifiers", format!("one is by another verifier, {}", shown(&summary.verifier_id))));
     }
     if !rules.policies.is_empty() && !summary.policy_digest.is_some_and(|digest| rules.policies.contains(&digest)) {
         let digest = summary.policy_digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());

@@ -119,7 +119,7 @@ fn judge_gaps(warnings: &[Warning], reasons: &mut Reasons) {
     if gaps.is_empty() {
         return;
     }
-    let named = some_of(gaps.iter().map(|gap| format!("`{}`: {}", gap.path, gap.message)));
+    let named = some_of(gaps.iter().map(|gap| format!("`{}`: {}", shown(&gap.path), shown(&gap.message))));
     reasons.unknown("inventory", format!("not everything could be read: {named}"));
 }
 
@@ -127,7 +127,7 @@ fn judge_secrets(action: Option<Action>, found: Option<u64>, reasons: &mut Reaso
     let Some(action) = action else { return };
     match found {
         Some(0) => reasons.note("secrets", "no secret was found".to_owned()),
-        Some(count) => reasons.act(action, "secrets", format!("{count} secrets were found")),
+        Some(count) => reasons.act(action, "secrets", format!("secrets that were found: {count}")),
         None if action == Action::Deny => {
             reasons.unknown("secrets", "the image was not searched for secrets".to_owned());
         }
@@ -146,6 +146,16 @@ pub(crate) fn some_of(items: impl ExactSizeIterator<Item = String>) -> String {
         text.push_str(&format!(" and {more} more"));
     }
     text
+}
+
+/// Text of untrusted origin, as a reason shows it: escaped, and not endless.
+pub(crate) fn shown(text: &str) -> String {
+    portcullis_errors::printable(text, 120)
+}
+
+/// `1 day`, `2 days`.
+pub(crate) fn count_of(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// Gathers reasons.

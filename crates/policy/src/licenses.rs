@@ -7,7 +7,7 @@ use portcullis_model::Package;
 
 use crate::{
     Action, LicenseRules,
-    judge::{Reasons, some_of},
+    judge::{Reasons, count_of, shown, some_of},
 };
 
 pub(crate) fn judge(rules: &LicenseRules, packages: &[Package], reasons: &mut Reasons) {
@@ -17,18 +17,19 @@ pub(crate) fn judge(rules: &LicenseRules, packages: &[Package], reasons: &mut Re
     for package in packages {
         undeclared += usize::from(package.licenses.is_empty());
         for license in package.licenses.iter().filter(|license| is_denied(license, &denied)) {
-            found.push(format!("{} {} ({license})", package.name, package.version));
+            found.push(format!("{} {} ({})", shown(&package.name), shown(&package.version), shown(license)));
         }
     }
     found.sort();
     found.dedup();
     if !found.is_empty() {
-        let message =
-            format!("{} packages under a licence that is not accepted: {}", found.len(), some_of(found.into_iter()));
+        let packages = count_of(found.len(), "package", "packages");
+        let named = some_of(found.into_iter());
+        let message = format!("{packages} under a licence that is not accepted: {named}");
         reasons.fail("licenses.deny", message);
     }
     if undeclared > 0 {
-        let message = format!("{undeclared} packages declare no licence");
+        let message = format!("{} without a declared licence", count_of(undeclared, "package", "packages"));
         reasons.act(rules.undeclared.unwrap_or(Action::Audit), "licenses.undeclared", message);
     }
 }

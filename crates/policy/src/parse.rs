@@ -4,7 +4,7 @@ use std::fmt;
 
 use portcullis_errors::Hint;
 use portcullis_model::Timestamp;
-use serde_saphyr::{DuplicateKeyPolicy, Options, options::MergeKeyPolicy};
+use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Options, options::MergeKeyPolicy};
 
 use crate::{Document, Policy, locate::Node};
 
@@ -86,7 +86,7 @@ fn options() -> Options {
         duplicate_keys: DuplicateKeyPolicy::Error,
         merge_keys: MergeKeyPolicy::Error,
         with_snippet: false,
-        reject_non_finite_typeless_float: false,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
     }
 }
 
@@ -111,7 +111,12 @@ fn from_yaml(error: &serde_saphyr::Error, file: &str) -> PolicyError {
             "too large or too deep for a policy".to_owned(),
             Some("write it out without anchors and aliases".to_owned()),
         ),
-        other => (first_line(&other.render_with_formatter(&serde_saphyr::UserMessageFormatter::default())), None),
+        E::InvalidScalar { .. } => ("not a value of the right kind".to_owned(), None),
+        E::ExternallyTaggedEnumExpectedScalarOrMapping { .. } => ("one word is expected here".to_owned(), None),
+        E::Unexpected { expected: "mapping start", .. } => {
+            ("fields are expected here (`name: value`)".to_owned(), None)
+        }
+        other => (first_line(&other.render_with_formatter(&serde_saphyr::UserMessageFormatter)), None),
     };
     PolicyError { file: file.to_owned(), place, message, hint }
 }

@@ -4,7 +4,7 @@ use portcullis_model::{DatabaseInfo, Finding, FixState, SeverityLevel, Timestamp
 
 use crate::{
     Action, DistributionState, Facts, VulnerabilityRules,
-    judge::{Reasons, some_of},
+    judge::{Reasons, count_of, shown, some_of},
 };
 
 const DAY: i64 = 86_400;
@@ -22,13 +22,15 @@ pub(crate) fn judge(rules: &VulnerabilityRules, facts: &Facts<'_>, now: Timestam
     }
     let clean_before = reasons.is_clean();
     classes.tell(rules, reasons);
-    if clean_before && reasons.is_clean() && is_judged {
+    if !is_judged {
+        reasons.note("vulnerabilities", "the policy lets every vulnerability pass".to_owned());
+    } else if clean_before && reasons.is_clean() {
         let suppressed = facts.findings.iter().filter(|finding| finding.suppressed.is_some()).count();
         let total = facts.findings.len();
         let message = match (total, suppressed) {
             (0, _) => "no vulnerability was found".to_owned(),
-            (_, 0) => format!("none of {total} findings counts"),
-            _ => format!("none of {total} findings counts; {suppressed} of them are suppressed"),
+            (_, 0) => format!("none counts of {}", count_of(total, "finding", "findings")),
+            _ => format!("none counts of {}; suppressed: {suppressed}", count_of(total, "finding", "findings")),
         };
         reasons.note("vulnerabilities", message);
     }
@@ -70,14 +72,14 @@ fn judge_database(rules: &VulnerabilityRules, database: &DatabaseInfo, now: Time
     match rules.max_database_age {
         Some(limit) if age > limit.seconds() => {
             let message = format!(
-                "the advisory database is of {}, {} days old; the limit is {limit}: run `portcullis db update`",
+                "the advisory database is of {}, {} old; the limit is {limit}: run `portcullis db update`",
                 database.built,
-                age / DAY
+                days(age)
             );
             reasons.unknown(rule, message);
         }
         None if age > REMARKABLE_AGE => {
-            let message = format!("the advisory database is {} days old; the policy sets no limit", age / DAY);
+            let message = format!("the advisory database is {} old; the policy sets no limit", days(age));
             reasons.note(rule, message);
         }
         Some(_) | None => {}
@@ -160,12 +162,9 @@ impl Classes<'_> {
     fn tell(self, rules: &VulnerabilityRules, reasons: &mut Reasons) {
         let Self { severe, exploited, likely, unrated, uncompared, unfixed, graced } = self;
         if let Some(threshold) = rules.fail_on.threshold().filter(|_| !severe.is_empty()) {
-            let of = if threshold == SeverityLevel::Critical {
-                "critical".to_owned()
-            } else {
-                format!("{threshold} or worse")
-            };
-            reasons.fail("vulnerabilities.failOn", format!("{} {of}: {}", count(severe.len()), named(severe)));
+            let worse = if threshold == SeverityLevel::Critical { "" } else { " or worse" };
+            let message = format!("{} of severity {threshold}{worse}: {}", count(severe.len()), named(severe));
+            reasons.fail("vulnerabilities.failOn", message);
         }
         if let Some(action) = rules.kev.filter(|_| !exploited.is_empty()) {
             let message = format!("{} known to be exploited: {}", count(exploited.len()), named(exploited));
@@ -195,8 +194,13 @@ impl Classes<'_> {
     }
 }
 
+fn days(seconds: i64) -> String {
+    let days = usize::try_from(seconds / DAY).unwrap_or(0);
+    count_of(days, "day", "days")
+}
+
 fn count(number: usize) -> String {
-    if number == 1 { "1 vulnerability".to_owned() } else { format!("{number} vulnerabilities") }
+    count_of(number, "vulnerability", "vulnerabilities")
 }
 
 /// The worst few by name, in an order that does not depend on the findings'.
@@ -209,6 +213,6 @@ fn named(mut findings: Vec<&Finding>) -> String {
     findings.sort_by_cached_key(|finding| key(finding));
     some_of(findings.into_iter().map(|finding| {
         let id = finding.cve.as_ref().unwrap_or(&finding.id);
-        format!("{id} in {} {}", finding.package.name, finding.package.version)
+        format!("{} in {} {}", shown(id), shown(&finding.package.name), shown(&finding.package.version))
     }))
 }
