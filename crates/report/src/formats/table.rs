@@ -1,0 +1,221 @@
+//! A table for terminals: at most as wide as asked, findings by package with the worst first, then what to do.
+
+use std::{fmt::Write as _, io};
+
+use anstyle::{AnsiColor, Style};
+use portcullis_model::{Finding, Outcome, Report, SeverityLevel};
+
+use crate::{
+    RenderOptions, ReportError, ReportFormat,
+    text::{clean, columns, count_of, cut, wrap},
+    view::{
+        Group, View, database_words, distribution_words, fix_words, gap_words, known_id, place_words, target_words,
+        verdict_word,
+    },
+};
+
+/// `-o table`
+pub(crate) struct Table;
+
+impl ReportFormat for Table {
+    fn name(&self) -> &'static str {
+        "table"
+    }
+
+    fn describe(&self) -> &'static str {
+        "for people, at a terminal"
+    }
+
+    fn extension(&self) -> &'static str {
+        "txt"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "text/plain; charset=utf-8"
+    }
+
+    fn write(&self, report: &Report, options: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
+        let view = View::of(report);
+        let mut page = Page { text: String::new(), width: options.width.clamp(40, 1_000), color: options.color };
+        page.header(report);
+        view.groups.iter().for_each(|group| page.group(report, group));
+        if options.show_suppressed {
+            page.suppressed(&view);
+        }
+        page.line(0, Style::new().bold(), &view.summary());
+        page.gaps(&view);
+        page.coverage(report);
+        page.verdict(report);
+        page.advice(&view);
+        out.write_all(page.text.as_bytes())?;
+        Ok(())
+    }
+}
+
+/// Text that fits its width.
+struct Page {
+    text: String,
+    width: usize,
+    color: bool,
+}
+
+/// How many upgrades are named.
+const ADVISED: usize = 10;
+
+impl Page {
+    fn header(&mut self, report: &Report) {
+        self.line(0, Style::new().bold(), &target_words(report));
+        if let Some(digest) = &report.target.digest {
+            self.field("digest", &digest.to_string());
+        }
+        self.field("distribution", &distribution_words(report));
+        self.field("packages", &report.inventory.packages.len().to_string());
+        self.field("database", &database_words(report));
+        self.text.push('\n');
+    }
+
+    fn field(&mut self, name: &str, value: &str) {
+        let value = clean(value);
+        for (index, line) in wrap(&value, self.width - 16).into_iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            // Writing to a String cannot fail.
+            _ = writeln!(self.text, "  {name:<13} {line}");
+        }
+    }
+
+    fn group(&mut self, report: &Report, group: &Group<'_>) {
+        let package = group.package;
+        let title = format!("{} {} ({})", package.name, package.version, package.kind);
+        let title = cut(&title, self.width - 2);
+        self.styled(0, Style::new().bold(), &title);
+        if let Some(place) = place_words(report, package) {
+            let place = cut(&place, self.width - 6);
+            self.styled(2, Style::new().dimmed(), &format!("in {place}"));
+        }
+        let id_width = group.findings.iter().map(|f| columns(&clean(known_id(f)))).max().unwrap_or(0).clamp(10, 24);
+        let fix_width = group.findings.iter().map(|f| columns(&fix_words(f))).max().unwrap_or(0).min(self.width / 3);
+        for finding in &group.findings {
+            self.finding(finding, id_width, fix_width);
+        }
+        self.text.push('\n');
+    }
+
+    fn finding(&mut self, finding: &Finding, id_width: usize, fix_width: usize) {
+        let level = finding.severity.level;
+        let style = level_style(level);
+        let id = padded(known_id(finding), id_width);
+        let fix = padded(&fix_words(finding), fix_width);
+        let level = format!("{:<8}", level.as_str().to_uppercase());
+        self.text.push_str("  ");
+        self.paint(style, &level);
+        self.text.push_str(&format!("  {id}  {fix}"));
+        let title = if finding.kev { format!("[exploited] {}", finding.title) } else { finding.title.clone() };
+        let left = self.width.saturating_sub(2 + 8 + 2 + id_width + 2 + fix_width + 2);
+        if left >= 10 && !title.is_empty() {
+            self.text.push_str("  ");
+            self.text.push_str(&cut(&title, left));
+        }
+        self.text.truncate(self.text.trim_end_matches(' ').len());
+        self.text.push('\n');
+    }
+
+    fn suppressed(&mut self, view: &View<'_>) {
+        for finding in &view.suppressed {
+            let why = finding.suppressed.as_ref().map_or_else(
+                || "not affected".to_owned(),
+                |suppression| format!("{}: {}", suppression.by, suppression.reason),
+            );
+            let package = &finding.package;
+            let text = format!("suppressed: {} in {} {}: {why}", known_id(finding), package.name, package.version);
+            self.line(0, Style::new().dimmed(), &text);
+        }
+    }
+
+    fn gaps(&mut self, view: &View<'_>) {
+        for gap in &view.gaps {
+            self.line(0, AnsiColor::Yellow.on_default(), &gap_words(gap));
+        }
+        for note in &view.notes {
+            self.line(0, Style::new().dimmed(), &format!("note: {}: {}", note.path, note.message));
+        }
+    }
+
+    fn coverage(&mut self, report: &Report) {
+        let Some(coverage) = &report.coverage else { return };
+        let unknown = coverage.executable_files.saturating_sub(coverage.known_files);
+        if unknown > 0 {
+            let text = format!(
+                "coverage: {unknown} of {} executable files belong to no known package",
+                coverage.executable_files
+            );
+            self.line(0, Style::new().dimmed(), &text);
+        }
+    }
+
+    fn verdict(&mut self, report: &Report) {
+        let style = match report.verdict.result {
+            Outcome::Pass => AnsiColor::Green.on_default().bold(),
+            Outcome::Unknown => AnsiColor::Yellow.on_default().bold(),
+            Outcome::Fail => AnsiColor::Red.on_default().bold(),
+        };
+        self.text.push('\n');
+        self.line(0, style, &format!("{}  policy {}", verdict_word(report), report.verdict.policy.name));
+        for reason in &report.verdict.reasons {
+            self.line(2, Style::new(), &format!("{:<7} {}: {}", reason.result, reason.rule, reason.message));
+        }
+    }
+
+    fn advice(&mut self, view: &View<'_>) {
+        if view.advice.is_empty() {
+            return;
+        }
+        self.line(0, Style::new().bold(), "what to do");
+        for advice in view.advice.iter().take(ADVISED) {
+            let text = format!(
+                "upgrade {} from {} to {}: fixes {}, the worst {}",
+                advice.package.name, advice.package.version, advice.version, advice.fixes, advice.worst
+            );
+            self.line(2, Style::new(), &text);
+        }
+        let more = view.advice.len().saturating_sub(ADVISED);
+        if more > 0 {
+            self.line(2, Style::new(), &format!("and {}", count_of(more, "more upgrade", "more upgrades")));
+        }
+    }
+
+    /// Untrusted text on as many lines as it needs, indented.
+    fn line(&mut self, indent: usize, style: Style, text: &str) {
+        let text = clean(text);
+        for (index, line) in wrap(&text, self.width - indent - 4).into_iter().enumerate() {
+            self.styled(if index == 0 { indent } else { indent + 4 }, style, &line);
+        }
+    }
+
+    /// One line of clean text.
+    fn styled(&mut self, indent: usize, style: Style, line: &str) {
+        self.text.extend(std::iter::repeat_n(' ', indent));
+        self.paint(style, line);
+        self.text.push('\n');
+    }
+
+    fn paint(&mut self, style: Style, text: &str) {
+        // Writing to a String cannot fail.
+        _ = if self.color { write!(self.text, "{style}{text}{style:#}") } else { write!(self.text, "{text}") };
+    }
+}
+
+fn padded(text: &str, width: usize) -> String {
+    let mut text = cut(text, width);
+    text.extend(std::iter::repeat_n(' ', width.saturating_sub(columns(&text))));
+    text
+}
+
+const fn level_style(level: SeverityLevel) -> Style {
+    match level {
+        SeverityLevel::Critical => AnsiColor::Red.on_default().bold(),
+        SeverityLevel::High => AnsiColor::Red.on_default(),
+        SeverityLevel::Medium => AnsiColor::Yellow.on_default(),
+        SeverityLevel::Low => AnsiColor::Cyan.on_default(),
+        SeverityLevel::None | SeverityLevel::Unknown => Style::new().dimmed(),
+    }
+}

@@ -1,0 +1,208 @@
+//! Text from untrusted images, made safe for whoever reads it.
+//!
+//! Unicode's advice on what must not reach a reader as it is: <https://www.unicode.org/reports/tr36/>.
+
+use std::{borrow::Cow, fmt::Write as _};
+
+use unicode_width::UnicodeWidthChar as _;
+
+/// The most bytes of one untrusted text that any format for people looks at.
+pub(crate) const MAX_SHOWN_BYTES: usize = 4096;
+
+/// Control characters, characters that reorder or hide the text around them, and what XML cannot hold.
+pub(crate) const fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// `text` with what is invisible escaped as `\u{…}`, and cut after [`MAX_SHOWN_BYTES`].
+///
+/// Pipelines read commands from their logs: `::error::` at the start of a line (GitHub), `##[…]` (GitHub, Azure),
+/// `##vso[` (Azure) and `##teamcity[` anywhere in one. Those lose their second sign, too.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    let shown = head(text, MAX_SHOWN_BYTES);
+    let is_plain = shown.len() == text.len() && !shown.starts_with("::") && !shown.contains("##");
+    if is_plain && !shown.chars().any(is_invisible) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(shown.len() + 16);
+    let mut previous = None;
+    for (index, character) in shown.char_indices() {
+        let is_command = (character == '#' && previous == Some('#')) || (index == 1 && shown.starts_with("::"));
+        if is_command || is_invisible(character) {
+            // Writing to a String cannot fail.
+            _ = write!(out, "\\u{{{:x}}}", u32::from(character));
+        } else {
+            out.push(character);
+        }
+        previous = Some(character);
+    }
+    if shown.len() < text.len() {
+        out.push('…');
+    }
+    Cow::Owned(out)
+}
+
+/// The first bytes of `text`, at most `max`, without cutting a character in two.
+pub(crate) fn head(text: &str, max: usize) -> &str {
+    if text.len() <= max {
+        return text;
+    }
+    let end = (0..=max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+/// [`clean`]ed `text` in at most `max` characters, an ellipsis at the end where it was cut.
+pub(crate) fn limited(text: &str, max: usize) -> String {
+    let clean = clean(text);
+    match clean.char_indices().nth(max) {
+        None => clean.into_owned(),
+        Some(_) => clean.chars().take(max.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// How many columns of a terminal `text` takes.
+pub(crate) fn columns(text: &str) -> usize {
+    text.chars().map(|character| character.width().unwrap_or(0)).sum()
+}
+
+/// [`clean`]ed `text` in at most `max` columns, an ellipsis at the end where it was cut.
+pub(crate) fn cut(text: &str, max: usize) -> String {
+    let clean = clean(text);
+    if columns(&clean) <= max {
+        return clean.into_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for character in clean.chars() {
+        let width = character.width().unwrap_or(0);
+        if used + width + 1 > max {
+            break;
+        }
+        used += width;
+        out.push(character);
+    }
+    out.push('…');
+    out
+}
+
+/// `text` (clean already) in lines of at most `width` columns, broken at spaces; a word that is longer than a line is
+/// broken anywhere.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(8);
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let needed = columns(word);
+        if used > 0 && used + 1 + needed > width {
+            lines.push(String::new());
+            used = 0;
+        }
+        for character in (used > 0).then_some(' ').into_iter().chain(word.chars()) {
+            let wide = character.width().unwrap_or(0);
+            if used + wide > width {
+                lines.push(String::new());
+                used = 0;
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push(character);
+            }
+            used += wide;
+        }
+    }
+    lines
+}
+
+/// [`clean`]ed `text` as one word or sentence of Markdown: nothing in it is markup, a mention or a reference.
+pub(crate) fn markdown(text: &str) -> String {
+    let clean = clean(text);
+    let mut out = String::with_capacity(clean.len() + 8);
+    for character in clean.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '@' => out.push_str("&#64;"),
+            // A link would be made of it.
+            ':' => out.push_str("&#58;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '|' | '~' | '!' | '$' => {
+                out.push('\\');
+                out.push(character);
+            }
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+/// [`clean`]ed `text` as character data or an attribute of HTML and XML.
+pub(crate) fn markup(text: &str) -> String {
+    let clean = clean(text);
+    let mut out = String::with_capacity(clean.len() + 8);
+    for character in clean.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+/// `1 day`, `2 days`.
+pub(crate) fn count_of(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_invisible_is_shown() {
+        for (text, shown) in [
+            ("libc6", "libc6"),
+            ("a\u{1b}[31mb", "a\\u{1b}[31mb"),
+            ("a\nb\r", "a\\u{a}b\\u{d}"),
+            ("a\u{202e}b", "a\\u{202e}b"),
+            ("::error::x", ":\\u{3a}error::x"),
+            ("Foo::Bar", "Foo::Bar"),
+            ("##vso[x]", "#\\u{23}vso[x]"),
+            ("größe", "größe"),
+        ] {
+            assert_eq!(clean(text), shown);
+        }
+        assert_eq!(clean(&"ä".repeat(1 << 20)).len(), MAX_SHOWN_BYTES + '…'.len_utf8());
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        assert_eq!(cut("日本語", 6), "日本語");
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("abc", 0), "…");
+        assert_eq!(wrap("aaa bbb ccccccccccccccc d", 8), ["aaa bbb", "cccccccc", "ccccccc", "d"]);
+    }
+
+    proptest! {
+        #[test]
+        fn cut_and_wrapped_text_fits(text in ".{0,200}", width in 8..60_usize) {
+            prop_assert!(columns(&cut(&text, width)) <= width);
+            for line in wrap(&clean(&text), width) {
+                prop_assert!(columns(&line) <= width, "{line:?}");
+            }
+        }
+
+        #[test]
+        fn markdown_holds_no_bare_markup(text in "[<>@:|`*_a\\\\\n]{0,40}") {
+            let escaped = markdown(&text);
+            prop_assert!(!escaped.contains(['<', '>', '@', '\n', ':']));
+        }
+    }
+}

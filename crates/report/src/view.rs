@@ -1,0 +1,190 @@
+//! What formats for people have in common: totals, findings by package, gaps, the verdict in words.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use portcullis_model::{Finding, FindingPackage, FixState, Outcome, Report, SeverityLevel, Warning, WarningKind};
+
+use crate::{
+    advice::{Advice, advise},
+    text::count_of,
+};
+
+/// A report, arranged for people.
+pub(crate) struct View<'a> {
+    /// Findings that count, by package, the worst first.
+    pub(crate) groups: Vec<Group<'a>>,
+    /// Findings that do not count: accepted, or said not to be affected.
+    pub(crate) suppressed: Vec<&'a Finding>,
+    /// What could not be read.
+    pub(crate) gaps: Vec<&'a Warning>,
+    /// What is odd, and was read.
+    pub(crate) notes: Vec<&'a Warning>,
+    /// Upgrades, the one that helps most first.
+    pub(crate) advice: Vec<Advice<'a>>,
+}
+
+/// The findings of one package.
+pub(crate) struct Group<'a> {
+    pub(crate) package: &'a FindingPackage,
+    pub(crate) findings: Vec<&'a Finding>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn of(report: &'a Report) -> Self {
+        let (counting, mut suppressed): (Vec<_>, Vec<_>) =
+            report.findings.iter().partition(|finding| is_counting(finding));
+        suppressed.sort_by_cached_key(|finding| order(finding));
+        let groups = group(counting);
+        let advice = advise(&groups);
+        let warnings = |kind| report.inventory.warnings.iter().filter(move |warning| warning.kind == kind).collect();
+        Self { groups, suppressed, gaps: warnings(WarningKind::Gap), notes: warnings(WarningKind::Note), advice }
+    }
+
+    #[allow(dead_code, reason = "formats to come")]
+    /// Every finding that counts, the worst first.
+    pub(crate) fn worst_first(&self) -> Vec<&'a Finding> {
+        let mut findings: Vec<_> = self.groups.iter().flat_map(|group| group.findings.iter().copied()).collect();
+        findings.sort_by_cached_key(|finding| order(finding));
+        findings
+    }
+
+    /// How many findings count, by severity, the worst first.
+    pub(crate) fn totals(&self) -> [(SeverityLevel, usize); 6] {
+        SeverityLevel::WORST_FIRST.map(|level| {
+            let of_level = |group: &Group<'_>| group.findings.iter().filter(|f| f.severity.level == level).count();
+            (level, self.groups.iter().map(of_level).sum())
+        })
+    }
+
+    /// `3 findings: 1 critical, 2 low; 1 suppressed`
+    pub(crate) fn summary(&self) -> String {
+        let totals = self.totals();
+        let total: usize = totals.iter().map(|(_, count)| count).sum();
+        let mut text = count_of(total, "finding", "findings");
+        let by_level: Vec<_> =
+            totals.iter().filter(|(_, count)| *count > 0).map(|(level, count)| format!("{count} {level}")).collect();
+        if !by_level.is_empty() {
+            text.push_str(": ");
+            text.push_str(&by_level.join(", "));
+        }
+        if !self.suppressed.is_empty() {
+            text.push_str(&format!("; {} suppressed", self.suppressed.len()));
+        }
+        text
+    }
+}
+
+/// Whether a finding counts: it was not accepted, and its source does not say that the package is not affected.
+pub(crate) fn is_counting(finding: &Finding) -> bool {
+    finding.suppressed.is_none() && finding.state != FixState::NotAffected
+}
+
+/// The id that people know it by.
+pub(crate) fn known_id(finding: &Finding) -> &str {
+    finding.cve.as_deref().unwrap_or(&finding.id)
+}
+
+/// The order of findings everywhere: the worst first, exploited ones before others, then by id and package.
+pub(crate) fn order(finding: &Finding) -> (Reverse<SeverityLevel>, bool, String, FindingPackage) {
+    (Reverse(finding.severity.level), !finding.kev, known_id(finding).to_owned(), finding.package.clone())
+}
+
+fn group(counting: Vec<&Finding>) -> Vec<Group<'_>> {
+    let mut by_package: BTreeMap<&FindingPackage, Vec<&Finding>> = BTreeMap::new();
+    for finding in counting {
+        by_package.entry(&finding.package).or_default().push(finding);
+    }
+    let mut groups: Vec<_> = by_package
+        .into_iter()
+        .map(|(package, mut findings)| {
+            findings.sort_by_cached_key(|finding| order(finding));
+            Group { package, findings }
+        })
+        .collect();
+    // Stable: among equals the order of the packages stays.
+    groups.sort_by_key(|group| {
+        let worst = group.findings.first().map(|finding| (finding.severity.level, finding.kev));
+        (Reverse(worst), Reverse(group.findings.len()))
+    });
+    groups
+}
+
+/// What a finding's state says, in a few words.
+pub(crate) fn fix_words(finding: &Finding) -> String {
+    match finding.state {
+        FixState::Fixed if !finding.fixed_versions.is_empty() => {
+            format!("fixed in {}", finding.fixed_versions.join(", "))
+        }
+        FixState::Fixed => "fixed".to_owned(),
+        FixState::Affected => "no fix yet".to_owned(),
+        FixState::WillNotFix => "will not be fixed".to_owned(),
+        FixState::Deferred => "fix deferred".to_owned(),
+        FixState::EndOfLife => "end of life".to_owned(),
+        FixState::NotAffected => "not affected".to_owned(),
+        FixState::Unknown => "version not comparable".to_owned(),
+    }
+}
+
+/// The verdict as one word for people: what `result` and the policy's mode amount to.
+pub(crate) fn verdict_word(report: &Report) -> &'static str {
+    match (report.verdict.result, report.verdict.policy.audit) {
+        (Outcome::Pass, _) => "PASS",
+        (Outcome::Unknown, _) => "UNKNOWN",
+        (Outcome::Fail, false) => "FAIL",
+        (Outcome::Fail, true) => "WOULD FAIL",
+    }
+}
+
+/// The distribution, for people.
+pub(crate) fn distribution_words(report: &Report) -> String {
+    match &report.distribution {
+        None => "none".to_owned(),
+        Some(distribution) if !distribution.name.is_empty() => distribution.name.clone(),
+        Some(distribution) => format!("{} {}", distribution.id, distribution.version_id).trim().to_owned(),
+    }
+}
+
+/// The database and its age, for people.
+pub(crate) fn database_words(report: &Report) -> String {
+    let age = report.created.seconds_since(report.database.built) / 86_400;
+    let mut text = format!("of {}", report.database.built);
+    if age >= 1 {
+        text.push_str(&format!(", {} old", count_of(usize::try_from(age).unwrap_or(0), "day", "days")));
+    }
+    if report.database.starter {
+        text.push_str(" (starter: knows little; run `portcullis db update`)");
+    }
+    text
+}
+
+/// The target with its platform, for people.
+pub(crate) fn target_words(report: &Report) -> String {
+    let platform = report.target.platform.as_ref();
+    platform
+        .map_or_else(|| report.target.reference.clone(), |platform| format!("{} ({platform})", report.target.reference))
+}
+
+/// `could not read: path: what happened`
+pub(crate) fn gap_words(gap: &Warning) -> String {
+    format!("could not read: {}: {}", gap.path, gap.message)
+}
+
+/// Where a package was found, for people: none for packages of the distribution, whose place is its database.
+pub(crate) fn place_words(report: &Report, package: &FindingPackage) -> Option<String> {
+    if package.kind.is_operating_system() {
+        return None;
+    }
+    let first = package.locations.first()?;
+    let mut text = first.path.clone();
+    if let Some(layer) = &first.layer {
+        let number = report.target.layers.iter().position(|known| known.diff_id == *layer);
+        match number {
+            Some(index) => text.push_str(&format!(" (layer {} of {})", index + 1, report.target.layers.len())),
+            None => text.push_str(&format!(" (layer {:.12})", layer.hex())),
+        }
+    }
+    if package.locations.len() > 1 {
+        text.push_str(&format!(" and {} more", package.locations.len() - 1));
+    }
+    Some(text)
+}

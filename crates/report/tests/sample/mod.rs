@@ -1,0 +1,275 @@
+//! A fixed report, with one of everything: what the tests of formats look at.
+
+#![allow(dead_code, clippy::unwrap_used, reason = "shared by tests that each use a part of it")]
+
+use portcullis_model::{
+    Coverage, DatabaseInfo, DatabaseSource, Digest, Distribution, Evidence, ExploitPrediction, Finding, FindingPackage,
+    FixState, Inputs, Inventory, LayerInfo, Location, Outcome, Package, PackageType, Platform, PolicyRef, Purl, Reason,
+    Report, SCHEMA_VERSION, Severity, SeverityLevel, SourcePackage, Suppression, Target, Timestamp, Tool, Verdict,
+    Warning,
+};
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn base_layer() -> Digest {
+    Digest::of(b"base layer")
+}
+
+fn app_layer() -> Digest {
+    Digest::of(b"application layer")
+}
+
+/// An image with packages of a distribution and of npm, PyPI and Go; findings of most states; a gap and a note.
+pub(crate) fn report() -> Report {
+    let packages = packages();
+    let findings = findings(&packages);
+    Report {
+        schema_version: SCHEMA_VERSION,
+        created: time("2026-11-25T12:00:00Z"),
+        tool: Tool { name: "portcullis".to_owned(), version: "0.1.0".to_owned() },
+        target: target(),
+        distribution: Some(Distribution {
+            id: "debian".to_owned(),
+            version_id: "12".to_owned(),
+            name: "Debian GNU/Linux 12 (bookworm)".to_owned(),
+            codename: Some("bookworm".to_owned()),
+            id_like: Vec::new(),
+        }),
+        inventory: Inventory {
+            packages,
+            warnings: vec![
+                Warning::gap("opt/app/lib/huge.jar", "nested archives are deeper than 8"),
+                Warning::note("var/lib/dpkg/status", "line 7: an unknown field"),
+            ],
+        },
+        findings,
+        verdict: verdict(),
+        coverage: Some(Coverage {
+            executable_files: 120,
+            executable_bytes: 9_000_000,
+            known_files: 118,
+            known_bytes: 8_000_000,
+            unknown: vec!["opt/app/run".to_owned(), "usr/local/bin/tool".to_owned()],
+        }),
+        database: database(),
+    }
+}
+
+/// The same image with nothing wrong, nothing unread and nothing unknown.
+pub(crate) fn clean_report() -> Report {
+    let mut report = report();
+    report.findings.clear();
+    report.inventory.warnings.clear();
+    report.coverage = None;
+    report.database.starter = false;
+    report.verdict.result = Outcome::Pass;
+    report.verdict.reasons = vec![reason(Outcome::Pass, "vulnerabilities", "no vulnerability was found")];
+    report
+}
+
+fn target() -> Target {
+    let layer = |diff_id: Digest, created_by: &str| LayerInfo {
+        digest: Some(Digest::of(created_by.as_bytes())),
+        diff_id,
+        created_by: Some(created_by.to_owned()),
+    };
+    Target {
+        reference: "registry.example/team/app:1.2".to_owned(),
+        digest: Some(Digest::of(b"manifest")),
+        index_digest: None,
+        config_digest: Some(Digest::of(b"config")),
+        platform: Some(Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None }),
+        created: Some(time("2026-11-20T08:00:00Z")),
+        layers: vec![
+            layer(base_layer(), "/bin/sh -c #(nop) ADD file:abc in / "),
+            layer(app_layer(), "COPY app /opt/app # buildkit"),
+        ],
+        labels: [("org.opencontainers.image.source".to_owned(), "https://git.example/team/app".to_owned())].into(),
+    }
+}
+
+fn package(kind: PackageType, name: &str, version: &str, path: &str) -> Package {
+    let (namespace, short) = match kind {
+        PackageType::Deb => ("debian", name),
+        _ => name.rsplit_once('/').unwrap_or(("", name)),
+    };
+    let layer = if kind == PackageType::Deb { base_layer() } else { app_layer() };
+    let purl = Purl::new(kind, namespace, short, version);
+    let is_deb = kind == PackageType::Deb;
+    Package {
+        kind,
+        name: name.to_owned(),
+        version: version.to_owned(),
+        purl: if is_deb {
+            purl.qualifier("arch", "amd64").qualifier("distro", "debian-12").build()
+        } else {
+            purl.build()
+        },
+        source: is_deb.then(|| SourcePackage { name: "openssl".to_owned(), version: version.to_owned() }),
+        architecture: is_deb.then(|| "amd64".to_owned()),
+        vendor: is_deb.then(|| "Debian OpenSSL Team".to_owned()),
+        licenses: Vec::new(),
+        owned_by: None,
+        locations: vec![Location { path: path.to_owned(), layer: Some(layer) }],
+    }
+}
+
+fn packages() -> Vec<Package> {
+    let mut packages = vec![
+        package(PackageType::Deb, "libssl3", "3.0.11-1~deb12u2", "var/lib/dpkg/status"),
+        package(PackageType::Deb, "openssl", "3.0.11-1~deb12u2", "var/lib/dpkg/status"),
+        package(PackageType::Golang, "golang.org/x/net", "v0.17.0", "usr/local/bin/tool"),
+        package(PackageType::Npm, "@team/widget", "1.0.0", "opt/app/node_modules/@team/widget/package.json"),
+        package(PackageType::Npm, "lodash", "4.17.20", "opt/app/node_modules/lodash/package.json"),
+        package(
+            PackageType::Pypi,
+            "urllib3",
+            "1.26.5",
+            "opt/venv/lib/python3.11/site-packages/urllib3-1.26.5.dist-info/METADATA",
+        ),
+    ];
+    packages[3].licenses = vec!["UNLICENSED".to_owned()];
+    packages[4].licenses = vec!["MIT".to_owned()];
+    packages[4].locations.push(Location {
+        path: "opt/app/node_modules/x/node_modules/lodash/package.json".to_owned(),
+        layer: Some(app_layer()),
+    });
+    packages[5].licenses = vec!["MIT OR Apache-2.0".to_owned()];
+    packages
+}
+
+/// A finding in `package`, affected and without a fix; tests change what they are about.
+pub(crate) fn finding(package: &Package, id: &str, level: SeverityLevel, title: &str) -> Finding {
+    let ecosystem = match package.kind {
+        PackageType::Deb => "Debian:12",
+        PackageType::Golang => "Go",
+        PackageType::Npm => "npm",
+        _ => "PyPI",
+    };
+    Finding {
+        id: id.to_owned(),
+        aliases: Vec::new(),
+        cve: id.starts_with("CVE-").then(|| id.to_owned()),
+        title: title.to_owned(),
+        package: FindingPackage {
+            kind: package.kind,
+            name: package.name.clone(),
+            version: package.version.clone(),
+            purl: package.purl.clone(),
+            locations: package.locations.clone(),
+        },
+        severity: Severity { level, ..Severity::default() },
+        state: FixState::Affected,
+        fixed_versions: Vec::new(),
+        kev: false,
+        epss: None,
+        published: None,
+        cwes: Vec::new(),
+        references: Vec::new(),
+        suppressed: None,
+        evidence: Evidence {
+            ecosystem: ecosystem.to_owned(),
+            name: package.source.as_ref().map_or(&package.name, |source| &source.name).clone(),
+            version: package.version.trim_start_matches('v').to_owned(),
+            range: ">= 0".to_owned(),
+            sources: vec![id.to_owned()],
+        },
+    }
+}
+
+fn fixed(mut finding: Finding, version: &str) -> Finding {
+    finding.state = FixState::Fixed;
+    finding.fixed_versions = vec![version.to_owned()];
+    finding.evidence.range = format!(">= 0, < {version}");
+    finding
+}
+
+fn findings(packages: &[Package]) -> Vec<Finding> {
+    let [libssl, openssl, net, _, lodash, urllib3] = packages else { panic!("six packages") };
+    let mut exploited = fixed(
+        finding(libssl, "DEBIAN-CVE-2024-0001", SeverityLevel::Critical, "Memory is written out of bounds"),
+        "3.0.13-1~deb12u1",
+    );
+    exploited.cve = Some("CVE-2024-0001".to_owned());
+    exploited.aliases = vec!["CVE-2024-0001".to_owned()];
+    exploited.severity.score = Some(9.8);
+    exploited.severity.vector = Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".to_owned());
+    exploited.severity.source = Some("advisory".to_owned());
+    exploited.kev = true;
+    exploited.epss = Some(ExploitPrediction { score: 0.93, percentile: 0.99 });
+    exploited.published = Some(time("2024-01-09T00:00:00Z"));
+    exploited.cwes = vec!["CWE-787".to_owned()];
+    exploited.references = vec!["https://security-tracker.debian.org/tracker/CVE-2024-0001".to_owned()];
+    let mut twin = exploited.clone();
+    twin.package = FindingPackage { name: openssl.name.clone(), purl: openssl.purl.clone(), ..twin.package };
+    let second = fixed(
+        finding(libssl, "CVE-2024-0002", SeverityLevel::High, "A certificate is not checked"),
+        "3.0.15-1~deb12u1",
+    );
+    let mut pollution =
+        fixed(finding(lodash, "GHSA-35jh-r3h4-6jhm", SeverityLevel::High, "Command injection in lodash"), "4.17.21");
+    pollution.cve = Some("CVE-2021-23337".to_owned());
+    pollution.aliases = vec!["CVE-2021-23337".to_owned()];
+    pollution.severity.score = Some(7.2);
+    let mut reset = fixed(finding(net, "GO-2023-2102", SeverityLevel::Unknown, "HTTP/2 rapid reset"), "0.17.1");
+    reset.epss = Some(ExploitPrediction { score: 0.5, percentile: 0.9 });
+    let mut unfixed = finding(openssl, "CVE-2025-0003", SeverityLevel::Low, "Timing differs by key");
+    unfixed.state = FixState::WillNotFix;
+    let mut accepted =
+        fixed(finding(urllib3, "CVE-2023-0004", SeverityLevel::Medium, "A cookie follows a redirect"), "1.26.17");
+    accepted.suppressed = Some(Suppression {
+        by: "policy-exception".to_owned(),
+        reason: "no redirects are followed (team@example.com)".to_owned(),
+        expires: Some(time("2027-01-01T00:00:00Z")),
+    });
+    vec![exploited, twin, second, pollution, accepted, unfixed, reset]
+}
+
+fn reason(result: Outcome, rule: &str, message: &str) -> Reason {
+    Reason { result, rule: rule.to_owned(), message: message.to_owned() }
+}
+
+fn verdict() -> Verdict {
+    let policy = Digest::of(b"policy");
+    Verdict {
+        result: Outcome::Fail,
+        policy: PolicyRef { name: "baseline".to_owned(), digest: policy, audit: false },
+        reasons: vec![
+            reason(
+                Outcome::Fail,
+                "vulnerabilities.failOn",
+                "4 vulnerabilities of severity high or worse: CVE-2024-0001 in libssl3 3.0.11-1~deb12u2, CVE-2024-0001 in openssl 3.0.11-1~deb12u2, CVE-2021-23337 in lodash 4.17.20 and 1 more",
+            ),
+            reason(
+                Outcome::Unknown,
+                "inventory",
+                "not everything could be read: `opt/app/lib/huge.jar`: nested archives are deeper than 8",
+            ),
+            reason(Outcome::Pass, "vulnerabilities.onlyFixed", "1 vulnerability without a fix, not counted"),
+        ],
+        inputs: Inputs {
+            image: Some(Digest::of(b"manifest")),
+            inventory: Digest::of(b"inventory"),
+            database: Digest::of(b"database"),
+            policy,
+            engine: "0.1.0".to_owned(),
+        },
+        time: time("2026-11-25T12:00:00Z"),
+    }
+}
+
+fn database() -> DatabaseInfo {
+    let source = |name: &str, records| DatabaseSource {
+        name: name.to_owned(),
+        records,
+        newest: Some(time("2026-11-22T00:00:00Z")),
+    };
+    DatabaseInfo {
+        digest: Digest::of(b"database"),
+        built: time("2026-11-22T00:00:00Z"),
+        starter: true,
+        sources: vec![source("kev", 12), source("osv/Debian", 3), source("osv/npm", 1)],
+    }
+}

@@ -1,0 +1,192 @@
+//! The table, as a terminal shows it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod sample;
+
+use expect_test::{Expect, expect};
+use portcullis_model::Report;
+use portcullis_report::{RenderOptions, format_named};
+
+fn check(report: &Report, options: &RenderOptions, expected: Expect) {
+    let mut out = Vec::new();
+    format_named("table").unwrap().write(report, options, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    if !options.color {
+        for line in text.lines() {
+            assert!(line.chars().count() <= options.width, "{line}");
+        }
+    }
+    expected.assert_eq(&text);
+}
+
+#[test]
+fn everything_on_one_page() {
+    check(
+        &sample::report(),
+        &RenderOptions { show_suppressed: true, ..RenderOptions::default() },
+        expect![[r#"
+            registry.example/team/app:1.2 (linux/amd64)
+              digest        sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f
+              distribution  Debian GNU/Linux 12 (bookworm)
+              packages      6
+              database      of 2026-11-22T00:00:00Z, 3 days old (starter: knows little; run `portcullis db
+                            update`)
+
+            libssl3 3.0.11-1~deb12u2 (deb)
+              CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~deb12u1  [exploited] Memory is written out of bounds
+              HIGH      CVE-2024-0002  fixed in 3.0.15-1~deb12u1  A certificate is not checked
+
+            openssl 3.0.11-1~deb12u2 (deb)
+              CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~deb12u1  [exploited] Memory is written out of bounds
+              LOW       CVE-2025-0003  will not be fixed          Timing differs by key
+
+            lodash 4.17.20 (npm)
+              in opt/app/node_modules/lodash/package.json (layer 2 of 2) and 1 more
+              HIGH      CVE-2021-23337  fixed in 4.17.21  Command injection in lodash
+
+            golang.org/x/net v0.17.0 (golang)
+              in usr/local/bin/tool (layer 2 of 2)
+              UNKNOWN   GO-2023-2102  fixed in 0.17.1  HTTP/2 rapid reset
+
+            suppressed: CVE-2023-0004 in urllib3 1.26.5: policy-exception: no redirects are followed
+                (team@example.com)
+            6 findings: 2 critical, 2 high, 1 low, 1 unknown; 1 suppressed
+            could not read: opt/app/lib/huge.jar: nested archives are deeper than 8
+            note: var/lib/dpkg/status: line 7: an unknown field
+            coverage: 2 of 120 executable files belong to no known package
+
+            FAIL policy baseline
+              fail vulnerabilities.failOn: 4 vulnerabilities of severity high or worse: CVE-2024-0001 in
+                  libssl3 3.0.11-1~deb12u2, CVE-2024-0001 in openssl 3.0.11-1~deb12u2, CVE-2021-23337 in lodash
+                  4.17.20 and 1 more
+              unknown inventory: not everything could be read: `opt/app/lib/huge.jar`: nested archives are
+                  deeper than 8
+              pass vulnerabilities.onlyFixed: 1 vulnerability without a fix, not counted
+            what to do
+              upgrade libssl3 from 3.0.11-1~deb12u2 to 3.0.15-1~deb12u1: fixes 2, the worst critical
+              upgrade openssl from 3.0.11-1~deb12u2 to 3.0.13-1~deb12u1: fixes 1, the worst critical
+              upgrade lodash from 4.17.20 to 4.17.21: fixes 1, the worst high
+              upgrade golang.org/x/net from v0.17.0 to 0.17.1: fixes 1, the worst unknown
+        "#]],
+    );
+}
+
+#[test]
+fn narrow_terminal() {
+    check(
+        &sample::report(),
+        &RenderOptions { width: 60, ..RenderOptions::default() },
+        expect![[r#"
+            registry.example/team/app:1.2 (linux/amd64)
+              digest        sha256:05b3abf2579a5eb66403cd78be557fd860633
+                            a1fe2103c7642030defe32c657f
+              distribution  Debian GNU/Linux 12 (bookworm)
+              packages      6
+              database      of 2026-11-22T00:00:00Z, 3 days old
+                            (starter: knows little; run `portcullis db
+                            update`)
+
+            libssl3 3.0.11-1~deb12u2 (deb)
+              CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~d…  [exploited…
+              HIGH      CVE-2024-0002  fixed in 3.0.15-1~d…  A certific…
+
+            openssl 3.0.11-1~deb12u2 (deb)
+              CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~d…  [exploited…
+              LOW       CVE-2025-0003  will not be fixed     Timing dif…
+
+            lodash 4.17.20 (npm)
+              in opt/app/node_modules/lodash/package.json (layer 2 of …
+              HIGH      CVE-2021-23337  fixed in 4.17.21  Command injec…
+
+            golang.org/x/net v0.17.0 (golang)
+              in usr/local/bin/tool (layer 2 of 2)
+              UNKNOWN   GO-2023-2102  fixed in 0.17.1  HTTP/2 rapid res…
+
+            6 findings: 2 critical, 2 high, 1 low, 1 unknown; 1
+                suppressed
+            could not read: opt/app/lib/huge.jar: nested archives
+                are deeper than 8
+            note: var/lib/dpkg/status: line 7: an unknown field
+            coverage: 2 of 120 executable files belong to no known
+                package
+
+            FAIL policy baseline
+              fail vulnerabilities.failOn: 4 vulnerabilities of
+                  severity high or worse: CVE-2024-0001 in libssl3
+                  3.0.11-1~deb12u2, CVE-2024-0001 in openssl
+                  3.0.11-1~deb12u2, CVE-2021-23337 in lodash 4.17.20 and
+                  1 more
+              unknown inventory: not everything could be read:
+                  `opt/app/lib/huge.jar`: nested archives are deeper
+                  than 8
+              pass vulnerabilities.onlyFixed: 1 vulnerability
+                  without a fix, not counted
+            what to do
+              upgrade libssl3 from 3.0.11-1~deb12u2 to
+                  3.0.15-1~deb12u1: fixes 2, the worst critical
+              upgrade openssl from 3.0.11-1~deb12u2 to
+                  3.0.13-1~deb12u1: fixes 1, the worst critical
+              upgrade lodash from 4.17.20 to 4.17.21: fixes 1, the
+                  worst high
+              upgrade golang.org/x/net from v0.17.0 to 0.17.1: fixes
+                  1, the worst unknown
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_found() {
+    check(
+        &sample::clean_report(),
+        &RenderOptions::default(),
+        expect![[r#"
+        registry.example/team/app:1.2 (linux/amd64)
+          digest        sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f
+          distribution  Debian GNU/Linux 12 (bookworm)
+          packages      6
+          database      of 2026-11-22T00:00:00Z, 3 days old
+
+        0 findings
+
+        PASS policy baseline
+          pass vulnerabilities: no vulnerability was found
+    "#]],
+    );
+}
+
+#[test]
+fn colours() {
+    let mut report = sample::report();
+    report.findings.truncate(1);
+    check(
+        &report,
+        &RenderOptions { color: true, ..RenderOptions::default() },
+        expect![[r#"
+            [1mregistry.example/team/app:1.2 (linux/amd64)[0m
+              digest        sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f
+              distribution  Debian GNU/Linux 12 (bookworm)
+              packages      6
+              database      of 2026-11-22T00:00:00Z, 3 days old (starter: knows little; run `portcullis db
+                            update`)
+
+            [1mlibssl3 3.0.11-1~deb12u2 (deb)[0m
+              [1m[31mCRITICAL[0m  CVE-2024-0001  fixed in 3.0.13-1~deb12u1  [exploited] Memory is written out of bounds
+
+            [1m1 finding: 1 critical[0m
+            [33mcould not read: opt/app/lib/huge.jar: nested archives are deeper than 8[0m
+            [2mnote: var/lib/dpkg/status: line 7: an unknown field[0m
+            [2mcoverage: 2 of 120 executable files belong to no known package[0m
+
+            [1m[31mFAIL policy baseline[0m
+              fail vulnerabilities.failOn: 4 vulnerabilities of severity high or worse: CVE-2024-0001 in
+                  libssl3 3.0.11-1~deb12u2, CVE-2024-0001 in openssl 3.0.11-1~deb12u2, CVE-2021-23337 in lodash
+                  4.17.20 and 1 more
+              unknown inventory: not everything could be read: `opt/app/lib/huge.jar`: nested archives are
+                  deeper than 8
+              pass vulnerabilities.onlyFixed: 1 vulnerability without a fix, not counted
+            [1mwhat to do[0m
+              upgrade libssl3 from 3.0.11-1~deb12u2 to 3.0.13-1~deb12u1: fixes 1, the worst critical
+        "#]],
+    );
+}
