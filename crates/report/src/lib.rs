@@ -41,7 +41,7 @@ pub trait ReportFormat: Sync {
 }
 
 /// Every format, in the order of the help text.
-pub const FORMATS: &[&dyn ReportFormat] = &[&formats::table::Table, &formats::json::Json];
+pub const FORMATS: &[&dyn ReportFormat] = &[&formats::table::Table, &formats::json::Json, &formats::sarif::Sarif];
 
 /// The format of that name.
 #[must_use]

@@ -273,3 +273,74 @@ fn database() -> DatabaseInfo {
         sources: vec![source("kev", 12), source("osv/Debian", 3), source("osv/npm", 1)],
     }
 }
+
+/// Names that attack whatever shows them.
+pub(crate) const NASTIES: &[&str] = &[
+    "\u{1b}[31mred\u{1b}[0m\u{1b}]0;title\u{7}",
+    "\u{9b}31mcsi",
+    "<script>alert(1)</script>",
+    "<!--",
+    "]]>",
+    "&amp;\"'><img src=x onerror=alert(1)>",
+    "a|b|c",
+    "`code` ``` ~~~",
+    "[link](javascript:alert(1)) ![x](http://evil.example/x.png)",
+    "@everyone #1 GH-1",
+    "first\nsecond\r\nthird",
+    "\n::error::injected",
+    "::add-mask::x",
+    "##[error]injected",
+    "##vso[task.setvariable variable=x]y",
+    "##teamcity[buildStatus text='x']",
+    "\u{202e}gnp.exe\u{202c}",
+    "\u{2066}isolated\u{2069}",
+    "zero\u{200b}width\u{feff}",
+    "tag\u{e0041}\u{e0042}",
+    "nul\0nul",
+    "../../../etc/passwd",
+    "$(id) `id` ; rm -rf / && true",
+    "%0a%0d%00 %s %n {} {0} {{x}}",
+    "\u{fffe}\u{ffff}\u{fff9}",
+    "",
+    " ",
+    "-rf",
+];
+
+/// The sample with every nasty as the name, version, path, title and reason of something, and one of a megabyte.
+pub(crate) fn hostile_report() -> Report {
+    let mut report = report();
+    let long = "A very long name \u{1b}[0m|<b>".repeat(40_000);
+    let template = report.inventory.packages[4].clone();
+    report.findings.clear();
+    for (index, nasty) in NASTIES.iter().copied().chain([long.as_str()]).enumerate() {
+        let mut package = template.clone();
+        package.name = nasty.to_owned();
+        package.version = nasty.to_owned();
+        package.purl = Purl::new(PackageType::Npm, "", if nasty.is_empty() { "empty" } else { nasty }, nasty).build();
+        package.licenses = vec![nasty.to_owned()];
+        package.vendor = Some(nasty.to_owned());
+        package.locations = vec![Location { path: nasty.to_owned(), layer: Some(app_layer()) }];
+        let mut bad = fixed(finding(&package, nasty, SeverityLevel::High, nasty), nasty);
+        bad.aliases = vec![nasty.to_owned()];
+        bad.references = vec![nasty.to_owned(), format!("https://example.com/{nasty}")];
+        bad.cwes = vec![nasty.to_owned()];
+        if index % 5 == 4 {
+            let (by, reason) = (nasty.to_owned(), nasty.to_owned());
+            bad.suppressed = Some(Suppression { by, reason, expires: None });
+        }
+        report.findings.push(bad);
+        report.inventory.packages.push(package);
+        report.inventory.warnings.push(Warning::gap(nasty, nasty));
+        report.verdict.reasons.push(reason(Outcome::Fail, nasty, nasty));
+        report.target.labels.insert(nasty.to_owned(), nasty.to_owned());
+    }
+    let nasty: String = NASTIES.concat();
+    report.target.reference = nasty.clone();
+    report.verdict.policy.name = nasty.clone();
+    report.tool.version = nasty.clone();
+    if let Some(distribution) = &mut report.distribution {
+        distribution.name = nasty.clone();
+        distribution.version_id = nasty;
+    }
+    report
+}

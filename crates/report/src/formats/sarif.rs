@@ -1,0 +1,163 @@
+//! SARIF 2.1.0, as GitHub code scanning takes it.
+//!
+//! Format: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>. What GitHub reads of it, and its limits:
+//! <https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning>.
+
+mod places;
+mod results;
+mod rules;
+
+use std::{collections::BTreeMap, io};
+
+use portcullis_model::{Outcome, Report};
+use serde_json::{Value, json};
+use serde_sarif::sarif::{
+    Invocation, Message, Notification, PropertyBag, Run, RunAutomationDetails, Sarif as Log, Tool, ToolComponent,
+};
+
+use crate::{
+    RenderOptions, ReportError, ReportFormat,
+    json_text::write_json,
+    text::{count_of, limited},
+    view::{View, gap_words, verdict_word},
+};
+
+/// `-o sarif`
+pub(crate) struct Sarif;
+
+/// GitHub refuses a file with more than 25,000 results, and keeps 5,000 of them.
+const MAX_RESULTS: usize = 5_000;
+
+/// The most gaps that are told one by one.
+const MAX_GAPS: usize = 200;
+
+/// The longest text of any kind; GitHub's limit for descriptions.
+pub(super) const MAX_TEXT: usize = 1_000;
+
+impl ReportFormat for Sarif {
+    fn name(&self) -> &'static str {
+        "sarif"
+    }
+
+    fn describe(&self) -> &'static str {
+        "SARIF 2.1.0, for GitHub code scanning and others"
+    }
+
+    fn extension(&self) -> &'static str {
+        "sarif"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "application/sarif+json"
+    }
+
+    fn write(&self, report: &Report, options: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
+        let log = Log::builder()
+            .schema("https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json")
+            .version(json!("2.1.0"))
+            .runs(vec![run(report, options)])
+            .build();
+        write_json(&log, out)
+    }
+}
+
+fn run(report: &Report, options: &RenderOptions) -> Run {
+    let view = View::of(report);
+    let mut findings = view.worst_first();
+    // Accepted ones last, so that a limit takes them first.
+    findings.extend(view.suppressed.iter().copied());
+    let total = findings.len();
+    findings.truncate(options.max_findings.unwrap_or(MAX_RESULTS));
+    let rules = rules::Rules::of(&findings);
+    let results = results::results(report, &findings, &rules, options);
+    let driver = ToolComponent::builder()
+        .name("Portcullis")
+        .semantic_version(limited(&report.tool.version, 100))
+        .version(limited(&report.tool.version, 100))
+        .information_uri("https://github.com/portcullis-dev/portcullis")
+        .rules(rules.into_descriptors(&findings))
+        .build();
+    Run::builder()
+        .tool(Tool::from(driver))
+        .automation_details(RunAutomationDetails::builder().id(category(report)).build())
+        .column_kind(json!("utf16CodeUnits"))
+        .invocations(vec![invocation(report, &view, total, findings.len())])
+        .results(results)
+        .properties(run_properties(report))
+        .build()
+}
+
+/// The category that GitHub files alerts under: the same for every tag of a repository.
+fn category(report: &Report) -> String {
+    let platform = report.target.platform.as_ref().map_or_else(
+        || "any".to_owned(),
+        |platform| {
+            let variant = platform.variant.as_ref().map_or_else(String::new, |variant| format!("-{variant}"));
+            format!("{}-{}{variant}", platform.os, platform.architecture)
+        },
+    );
+    let name = places::image_name(&report.target.reference);
+    limited(&format!("portcullis/{name}/{platform}/"), 400)
+}
+
+/// The verdict, every gap, and what was left out.
+fn invocation(report: &Report, view: &View<'_>, total: usize, kept: usize) -> Invocation {
+    let notification = |level: &str, text: &str| {
+        Notification::builder()
+            .level(json!(level))
+            .message(Message::builder().text(limited(text, MAX_TEXT)).build())
+            .time_utc(report.created.to_string())
+            .build()
+    };
+    let verdict_level = match report.verdict.result {
+        Outcome::Pass => "note",
+        Outcome::Unknown => "warning",
+        Outcome::Fail => "error",
+    };
+    let policy = &report.verdict.policy.name;
+    let mut notifications =
+        vec![notification(verdict_level, &format!("verdict: {} by policy {policy}", verdict_word(report)))];
+    for reason in &report.verdict.reasons {
+        let level = match reason.result {
+            Outcome::Pass => "note",
+            Outcome::Unknown => "warning",
+            Outcome::Fail => "error",
+        };
+        notifications.push(notification(level, &format!("{} {}: {}", reason.result, reason.rule, reason.message)));
+    }
+    if kept < total {
+        let text = format!(
+            "{kept} of {} are told, the worst first: the rest is beyond the limit",
+            count_of(total, "finding", "findings")
+        );
+        notifications.push(notification("warning", &text));
+    }
+    notifications.extend(view.gaps.iter().take(MAX_GAPS).map(|gap| notification("warning", &gap_words(gap))));
+    if let Some(more) = view.gaps.len().checked_sub(MAX_GAPS).filter(|more| *more > 0) {
+        notifications.push(notification("warning", &format!("could not read: {more} more places")));
+    }
+    let note = |text: String| notification("note", &text);
+    notifications.extend(view.notes.iter().take(MAX_GAPS).map(|w| note(format!("{}: {}", w.path, w.message))));
+    if report.database.starter {
+        notifications
+            .push(note("judged by the starter database, which knows little: run `portcullis db update`".to_owned()));
+    }
+    Invocation::builder()
+        .execution_successful(true)
+        .end_time_utc(report.created.to_string())
+        .tool_execution_notifications(notifications)
+        .build()
+}
+
+fn run_properties(report: &Report) -> PropertyBag {
+    let digest = |digest: &Option<portcullis_model::Digest>| digest.map_or(Value::Null, |digest| json!(digest));
+    let properties = BTreeMap::from([
+        ("portcullis/verdict".to_owned(), json!(report.verdict.result)),
+        ("portcullis/image".to_owned(), json!(limited(&report.target.reference, MAX_TEXT))),
+        ("portcullis/digest".to_owned(), digest(&report.target.digest)),
+        ("portcullis/policy".to_owned(), json!(report.verdict.policy.digest)),
+        ("portcullis/database".to_owned(), json!(report.database.digest)),
+        ("portcullis/databaseBuilt".to_owned(), json!(report.database.built)),
+    ]);
+    PropertyBag::builder().additional_properties(properties).build()
+}

@@ -1,0 +1,164 @@
+//! Where a finding is, in the words of SARIF: a path that stays the same from scan to scan, and a fingerprint.
+
+use std::fmt::Write as _;
+
+use portcullis_model::{Digest, Finding};
+use serde_sarif::sarif::{ArtifactLocation, Location, LogicalLocation, Message, PhysicalLocation, Region};
+
+use crate::{
+    Dockerfile, RenderOptions,
+    text::{head, limited},
+    view::known_id,
+};
+
+use portcullis_model::Report;
+
+/// The longest path; a longer one is cut, and its hash added.
+const MAX_PATH: usize = 800;
+
+/// The schemes of targets that are no registry references.
+const SCHEMES: [&str; 11] = [
+    "registry:",
+    "docker:",
+    "podman:",
+    "containerd:",
+    "docker-archive:",
+    "oci-archive:",
+    "oci-dir:",
+    "dir:",
+    "rootfs:",
+    "sbom:",
+    "file:",
+];
+
+/// A target's name without scheme, tag and digest: `registry.example/team/app`.
+pub(super) fn image_name(reference: &str) -> String {
+    let reference = head(reference, 4096);
+    let scheme = SCHEMES.iter().find(|scheme| reference.starts_with(**scheme)).copied().unwrap_or_default();
+    let name = reference.strip_prefix(scheme).unwrap_or(reference);
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
+    let is_path = matches!(scheme, "dir:" | "rootfs:" | "sbom:" | "file:");
+    let name = match name.rsplit_once(':') {
+        Some((before, tag)) if !is_path && !tag.contains('/') => before,
+        _ => name,
+    };
+    // Absolute paths differ from machine to machine: only the last part is a name.
+    let name =
+        if name.starts_with('/') { name.rsplit('/').find(|part| !part.is_empty()).unwrap_or("root") } else { name };
+    let parts: Vec<_> = name.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
+    if parts.is_empty() && !is_path { "image".to_owned() } else { parts.join("/") }
+}
+
+/// The path of a finding's first place inside the image, with the package in it where several share the path.
+fn path_in_image(finding: &Finding) -> String {
+    let package = &finding.package;
+    let path = package.locations.first().map_or("", |location| location.path.as_str());
+    let short = package.name.rsplit(['/', ':']).next().unwrap_or(&package.name);
+    // `node_modules/lodash/package.json` names the package; `var/lib/dpkg/status` and `usr/bin/tool` do not. It
+    // depends on this finding alone, so that a path does not change when another package comes along.
+    if !short.is_empty() && path.contains(short) { path.to_owned() } else { format!("{path}/{}", package.name) }
+}
+
+/// A relative URI: <https://www.rfc-editor.org/rfc/rfc3986#section-4.2>.
+fn relative_uri(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for segment in path.split('/').filter(|segment| !matches!(*segment, "" | "." | "..")) {
+        if !out.is_empty() {
+            out.push('/');
+        }
+        for byte in segment.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' | b'+' => {
+                    out.push(char::from(byte))
+                }
+                // Writing to a String cannot fail.
+                _ => _ = write!(out, "%{byte:02X}"),
+            }
+        }
+    }
+    if out.len() > MAX_PATH {
+        let hash = Digest::of(path.as_bytes()).hex();
+        let cut = out.get(..MAX_PATH).unwrap_or_default().trim_end_matches(['%']);
+        // A cut escape would be no escape.
+        let cut = cut.rfind('%').filter(|at| at + 3 > cut.len()).and_then(|at| cut.get(..at)).unwrap_or(cut);
+        return format!("{cut}-{}", hash.get(..16).unwrap_or_default());
+    }
+    out
+}
+
+/// What names an alert across scans: the vulnerability, the package and its place, but neither version nor layer.
+pub(super) fn fingerprint(finding: &Finding) -> String {
+    let package = &finding.package;
+    let path = package.locations.first().map_or("", |location| location.path.as_str());
+    let text = [known_id(finding), package.kind.as_str(), &package.name, path].join("\0");
+    Digest::of(text.as_bytes()).hex().chars().take(16).collect()
+}
+
+/// Where a finding is.
+pub(super) fn location(report: &Report, finding: &Finding, options: &RenderOptions) -> Location {
+    let inside = path_in_image(finding);
+    let in_dockerfile = options.dockerfile.as_ref().and_then(|dockerfile| line_in(dockerfile, report, finding));
+    let (uri, region) = in_dockerfile.unwrap_or_else(|| {
+        let name = image_name(&report.target.reference);
+        (relative_uri(&format!("{name}/{inside}")), region(1, 1, 1))
+    });
+    let artifact = ArtifactLocation::builder().uri(uri).build();
+    let package = &finding.package;
+    let logical = LogicalLocation::builder()
+        .name(limited(&package.name, 500))
+        .fully_qualified_name(limited(&package.purl, 1_000))
+        .kind("module")
+        .build();
+    Location::builder()
+        .physical_location(PhysicalLocation::builder().artifact_location(artifact).region(region).build())
+        .logical_locations(vec![logical])
+        .message(Message::builder().text(limited(&inside, 1_000)).build())
+        .build()
+}
+
+fn line_in(dockerfile: &Dockerfile, report: &Report, finding: &Finding) -> Option<(String, Region)> {
+    let layer = finding.package.locations.first()?.layer?;
+    let layer = report.target.layers.iter().find(|known| known.diff_id == layer)?;
+    let lines = dockerfile.lines_of(layer)?;
+    let region = region(*lines.start(), *lines.end(), dockerfile.line_length(*lines.end()));
+    Some((relative_uri(&dockerfile.path), region))
+}
+
+fn region(start_line: usize, end_line: usize, end_column: usize) -> Region {
+    let number = |value: usize| i64::try_from(value.max(1)).unwrap_or(1);
+    Region::builder()
+        .start_line(number(start_line))
+        .start_column(1_i64)
+        .end_line(number(end_line))
+        .end_column(number(end_column + 1))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_what_changes() {
+        for (reference, name) in [
+            ("registry.example/team/app:1.2", "registry.example/team/app"),
+            ("registry.example:5000/app@sha256:00", "registry.example:5000/app"),
+            ("registry.example:5000/app:1@sha256:00", "registry.example:5000/app"),
+            ("docker:nginx:latest", "nginx"),
+            ("oci-archive:/tmp/build/app.tar", "app.tar"),
+            ("dir:.", ""),
+            ("dir:services/api", "services/api"),
+            ("rootfs:/mnt/root", "root"),
+            ("", "image"),
+        ] {
+            assert_eq!(image_name(reference), name, "{reference}");
+        }
+    }
+
+    #[test]
+    fn paths_are_relative_uris() {
+        assert_eq!(relative_uri("localhost:5000/a b/../<x>|\n/ä"), "localhost%3A5000/a%20b/%3Cx%3E%7C%0A/%C3%A4");
+        let long = relative_uri(&"ä".repeat(10_000));
+        assert!(long.len() < 1_000 && !long.contains("%-") && !long.contains("%C-"), "{long}");
+    }
+}

@@ -1,0 +1,152 @@
+//! What holds for every format: the verdict, every gap and every finding are in it, whatever they are called.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod sample;
+
+use portcullis_model::{Outcome, Report};
+use portcullis_report::{FORMATS, RenderOptions, ReportFormat, format_named};
+
+fn written(format: &dyn ReportFormat, report: &Report) -> String {
+    let mut out = Vec::new();
+    format.write(report, &RenderOptions::default(), &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// Text without the line breaks and indentation that a narrow page adds.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn names_are_unique_and_described() {
+    let mut names: Vec<_> = FORMATS.iter().map(|format| format.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), FORMATS.len());
+    for format in FORMATS {
+        assert!(!format.describe().is_empty() && !format.extension().is_empty() && format.media_type().contains('/'));
+        assert_eq!(format_named(format.name()).unwrap().describe(), format.describe());
+    }
+    assert!(format_named("xml").is_none());
+}
+
+#[test]
+fn every_file_of_the_family_is_registered() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/formats");
+    let files = std::fs::read_dir(folder).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let names: Vec<_> = names.filter_map(|name| name.strip_suffix(".rs").map(|name| name.replace('_', "-"))).collect();
+    for name in &names {
+        assert!(format_named(name).is_some(), "{name} is not in FORMATS");
+    }
+    assert_eq!(names.len(), FORMATS.len());
+}
+
+#[test]
+fn gap_and_verdict_are_in_every_format() {
+    let mut report = sample::report();
+    // So that only the warning itself can be the source of the words.
+    report.verdict.reasons.retain(|reason| reason.rule != "inventory");
+    let without = Report { inventory: Default::default(), ..report.clone() };
+    for format in FORMATS {
+        let text = unwrapped(&written(*format, &report));
+        let gap = ["opt/app/lib/huge.jar", "nested archives are deeper than 8"];
+        for part in gap {
+            assert!(text.contains(part), "{}: {part}", format.name());
+            assert!(!unwrapped(&written(*format, &without)).contains(part), "{}", format.name());
+        }
+        for reason in &report.verdict.reasons {
+            assert!(text.contains(&reason.rule), "{}: {}", format.name(), reason.rule);
+        }
+        assert!(text.contains("baseline"), "{}", format.name());
+    }
+}
+
+#[test]
+fn three_verdicts_differ_in_every_format() {
+    for format in FORMATS {
+        let texts = [Outcome::Pass, Outcome::Unknown, Outcome::Fail].map(|outcome| {
+            let mut report = sample::clean_report();
+            report.verdict.result = outcome;
+            written(*format, &report)
+        });
+        assert!(texts[0] != texts[1] && texts[1] != texts[2] && texts[0] != texts[2], "{}", format.name());
+    }
+}
+
+#[test]
+fn every_finding_is_in_every_format() {
+    let report = sample::report();
+    for format in FORMATS {
+        let text = written(*format, &report);
+        for finding in report.findings.iter().filter(|finding| finding.suppressed.is_none()) {
+            let id = finding.cve.as_ref().unwrap_or(&finding.id);
+            assert!(text.contains(id.as_str()), "{}: {id}", format.name());
+        }
+    }
+}
+
+#[test]
+fn same_report_same_bytes() {
+    for format in FORMATS {
+        assert_eq!(written(*format, &sample::report()), written(*format, &sample::report()), "{}", format.name());
+    }
+}
+
+/// What a terminal, an editor or the log of a pipeline would act on.
+#[test]
+fn hostile_names_stay_names() {
+    let report = sample::hostile_report();
+    for format in FORMATS {
+        let name = format.name();
+        let text = written(*format, &report);
+        let bad = |c: char| {
+            (c.is_control() && c != '\n')
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}')
+        };
+        if let Some(at) = text.find(bad) {
+            panic!("{name}: {:?}", text[at..].chars().take(40).collect::<String>());
+        }
+        for line in text.lines() {
+            let start: String = line.chars().take(60).collect();
+            assert!(!line.trim_start().starts_with("::"), "{name}: {start}");
+            assert!(
+                !line.contains("##[") && !line.contains("##vso[") && !line.contains("##teamcity["),
+                "{name}: {start}"
+            );
+        }
+        if matches!(format.media_type(), "text/html" | "text/markdown" | "application/xml") {
+            for markup in ["<script", "<img", "<b>"] {
+                assert!(!text.contains(markup), "{name}: {markup}");
+            }
+        }
+        if format.media_type().ends_with("json") {
+            serde_json::from_str::<serde_json::Value>(&text).unwrap();
+        }
+    }
+}
+
+#[test]
+fn json_reads_back_as_the_same_report() {
+    for report in [sample::report(), sample::clean_report(), sample::hostile_report()] {
+        let text = written(format_named("json").unwrap(), &report);
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+    }
+}
+
+#[test]
+fn output_that_breaks_is_an_error() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("disk full"))
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    for format in FORMATS {
+        assert!(format.write(&sample::report(), &RenderOptions::default(), &mut Full).is_err(), "{}", format.name());
+    }
+}
