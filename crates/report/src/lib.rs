@@ -11,6 +11,7 @@ mod advice;
 mod view;
 
 mod json_text;
+mod spdx_ids;
 mod text;
 
 use std::io;
@@ -41,7 +42,8 @@ pub trait ReportFormat: Sync {
 }
 
 /// Every format, in the order of the help text.
-pub const FORMATS: &[&dyn ReportFormat] = &[&formats::table::Table, &formats::json::Json, &formats::sarif::Sarif];
+pub const FORMATS: &[&dyn ReportFormat] =
+    &[&formats::table::Table, &formats::json::Json, &formats::sarif::Sarif, &formats::cyclonedx_json::CycloneDxJson];
 
 /// The format of that name.
 #[must_use]

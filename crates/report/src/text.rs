@@ -119,15 +119,15 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 pub(crate) fn markdown(text: &str) -> String {
     let clean = clean(text);
     let mut out = String::with_capacity(clean.len() + 8);
-    for character in clean.chars() {
+    for (index, character) in clean.char_indices() {
         match character {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '@' => out.push_str("&#64;"),
             // A link would be made of it.
-            ':' => out.push_str("&#58;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '|' | '~' | '!' | '$' => {
+            ':' if clean.get(index + 1..).is_some_and(|rest| rest.starts_with("//")) => out.push_str("&#58;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '$' => {
                 out.push('\\');
                 out.push(character);
             }
@@ -200,9 +200,9 @@ mod tests {
         }
 
         #[test]
-        fn markdown_holds_no_bare_markup(text in "[<>@:|`*_a\\\\\n]{0,40}") {
+        fn markdown_holds_no_bare_markup(text in "[<>@:/|`*_a\\\\\n]{0,40}") {
             let escaped = markdown(&text);
-            prop_assert!(!escaped.contains(['<', '>', '@', '\n', ':']));
+            prop_assert!(!escaped.contains(['<', '>', '@', '\n']) && !escaped.contains("://"));
         }
     }
 }

@@ -1,0 +1,412 @@
+//! CycloneDX 1.6 as JSON: the inventory, and what is wrong with it.
+//!
+//! Format: <https://cyclonedx.org/docs/1.6/json/>. Written by hand, since the crate for it stops at 1.5.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+};
+
+use portcullis_model::{Digest, Finding, FixState, Location, Package, PackageType, Report, SeverityLevel};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    RenderOptions, ReportError, ReportFormat,
+    advice::fixing_version,
+    json_text::write_json,
+    spdx_ids::{License, license},
+    text::head,
+    view::{View, known_id, verdict_word},
+};
+
+/// `-o cyclonedx-json`
+pub(crate) struct CycloneDxJson;
+
+/// The reference of the image itself.
+const ROOT: &str = "portcullis:target";
+
+/// The reference of its distribution.
+const DISTRIBUTION: &str = "portcullis:distribution";
+
+/// The longest version, in bytes; the schema's limit is in characters.
+const MAX_VERSION: usize = 1024;
+
+impl ReportFormat for CycloneDxJson {
+    fn name(&self) -> &'static str {
+        "cyclonedx-json"
+    }
+
+    fn describe(&self) -> &'static str {
+        "CycloneDX 1.6 with vulnerabilities"
+    }
+
+    fn extension(&self) -> &'static str {
+        "cdx.json"
+    }
+
+    fn media_type(&self) -> &'static str {
+        "application/vnd.cyclonedx+json"
+    }
+
+    fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
+        write_json(&document(report), out)
+    }
+}
+
+pub(crate) fn document(report: &Report) -> Value {
+    let view = View::of(report);
+    let references = References::of(&report.inventory.packages);
+    let mut components: Vec<_> =
+        report.inventory.packages.iter().zip(&references.in_order).map(|(p, r)| component(p, r)).collect();
+    let mut depends_on = references.in_order.clone();
+    if let Some(distribution) = distribution(report) {
+        components.insert(0, distribution);
+        depends_on.insert(0, DISTRIBUTION.to_owned());
+    }
+    depends_on.sort();
+    // Not to know of everything is said in the words of the format, too.
+    let aggregate = if view.gaps.is_empty() { "unknown" } else { "incomplete" };
+    json!({
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": format!("urn:uuid:{}", uuid(report)),
+        "version": 1,
+        "metadata": metadata(report, &view),
+        "components": components,
+        "dependencies": [{"ref": ROOT, "dependsOn": depends_on}],
+        "compositions": [{"aggregate": aggregate, "assemblies": [ROOT]}],
+        "vulnerabilities": vulnerabilities(&view, &references),
+    })
+}
+
+/// The same inventory of the same image has the same number: a UUID of version 8, <https://www.rfc-editor.org/rfc/rfc9562#section-5.8>.
+pub(crate) fn uuid(report: &Report) -> String {
+    let image = report.target.digest.or(report.target.config_digest);
+    let text = format!(
+        "{}\0{}\0{}\0{}",
+        report.verdict.inputs.inventory,
+        image.map_or_else(String::new, |digest| digest.to_string()),
+        report.target.reference,
+        report.created
+    );
+    let mut hex: Vec<char> = Digest::of(text.as_bytes()).hex().chars().take(32).collect();
+    for (index, digit) in [(12, '8'), (16, '8')] {
+        if let Some(place) = hex.get_mut(index) {
+            *place = digit;
+        }
+    }
+    let part = |from: usize, length: usize| hex.iter().skip(from).take(length).collect::<String>();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 4), part(12, 4), part(16, 4), part(20, 12))
+}
+
+fn property(name: &str, value: impl Into<String>) -> Value {
+    json!({"name": format!("portcullis:{name}"), "value": value.into()})
+}
+
+fn metadata(report: &Report, view: &View<'_>) -> Value {
+    let verdict = &report.verdict;
+    let mut properties = vec![
+        property("verdict", verdict_word(report)),
+        property("policy", format!("{} {}", verdict.policy.name, verdict.policy.digest)),
+        property("database", format!("{} of {}", report.database.digest, report.database.built)),
+    ];
+    let reason = |reason: &portcullis_model::Reason| format!("{} {}: {}", reason.result, reason.rule, reason.message);
+    properties.extend(verdict.reasons.iter().map(|r| property("reason", reason(r))));
+    properties.extend(view.gaps.iter().map(|gap| property("gap", format!("{}: {}", gap.path, gap.message))));
+    properties.extend(view.notes.iter().map(|note| property("note", format!("{}: {}", note.path, note.message))));
+    if report.database.starter {
+        properties.push(property("starterDatabase", "true"));
+    }
+    json!({
+        "timestamp": report.created,
+        "tools": {"components": [{
+            "type": "application",
+            "name": report.tool.name,
+            "version": report.tool.version,
+        }]},
+        "component": target(report),
+        "properties": properties,
+    })
+}
+
+fn target(report: &Report) -> Value {
+    let target = &report.target;
+    let mut component = Map::new();
+    let kind = if target.digest.is_some() || target.config_digest.is_some() { "container" } else { "application" };
+    component.insert("type".to_owned(), json!(kind));
+    component.insert("bom-ref".to_owned(), json!(ROOT));
+    component.insert("name".to_owned(), json!(target.reference));
+    if let Some(digest) = &target.digest {
+        component.insert("version".to_owned(), json!(digest));
+        component.insert("hashes".to_owned(), json!([{"alg": "SHA-256", "content": digest.hex()}]));
+    }
+    let mut properties = Vec::new();
+    for (name, digest) in [("indexDigest", &target.index_digest), ("configDigest", &target.config_digest)] {
+        properties.extend(digest.map(|digest| property(name, digest.to_string())));
+    }
+    properties.extend(target.platform.as_ref().map(|platform| property("platform", platform.to_string())));
+    properties.extend(target.layers.iter().map(|layer| property("layer", layer.diff_id.to_string())));
+    properties.extend(target.labels.iter().map(|(name, value)| property("label", format!("{name}={value}"))));
+    if !properties.is_empty() {
+        component.insert("properties".to_owned(), json!(properties));
+    }
+    Value::Object(component)
+}
+
+fn distribution(report: &Report) -> Option<Value> {
+    let distribution = report.distribution.as_ref()?;
+    let name = if distribution.id.is_empty() { "unknown" } else { &distribution.id };
+    Some(json!({
+        "type": "operating-system",
+        "bom-ref": DISTRIBUTION,
+        "name": name,
+        "version": distribution.version_id,
+        "description": distribution.name,
+    }))
+}
+
+/// The references of components: package URLs, with a number behind those that several share.
+pub(crate) struct References {
+    /// In the order of the packages.
+    pub(crate) in_order: Vec<String>,
+    by_place: BTreeMap<(PackageType, String, String, Option<Location>), String>,
+}
+
+impl References {
+    pub(crate) fn of(packages: &[Package]) -> Self {
+        let mut used: HashSet<String> = HashSet::from([ROOT.to_owned(), DISTRIBUTION.to_owned()]);
+        let mut references = Self { in_order: Vec::with_capacity(packages.len()), by_place: BTreeMap::new() };
+        let mut next: BTreeMap<&str, usize> = BTreeMap::new();
+        for package in packages {
+            let wanted = if package.purl.is_empty() { package.name.as_str() } else { package.purl.as_str() };
+            let number = next.entry(wanted).or_insert(0);
+            let reference = loop {
+                *number += 1;
+                let name = if *number == 1 { wanted.to_owned() } else { format!("{wanted}#{number}") };
+                if !name.is_empty() && used.insert(name.clone()) {
+                    break name;
+                }
+            };
+            references
+                .by_place
+                .insert(place(package.kind, &package.name, &package.version, &package.locations), reference.clone());
+            references.in_order.push(reference);
+        }
+        references
+    }
+
+    /// The component that a finding is in; the finding's package URL where there is none.
+    pub(crate) fn of_finding(&self, finding: &Finding) -> String {
+        let package = &finding.package;
+        let place = place(package.kind, &package.name, &package.version, &package.locations);
+        self.by_place.get(&place).cloned().unwrap_or_else(|| ROOT.to_owned())
+    }
+}
+
+fn place(
+    kind: PackageType,
+    name: &str,
+    version: &str,
+    locations: &[Location],
+) -> (PackageType, String, String, Option<Location>) {
+    (kind, name.to_owned(), version.to_owned(), locations.first().cloned())
+}
+
+fn component(package: &Package, reference: &str) -> Value {
+    let mut component = Map::new();
+    component.insert("type".to_owned(), json!("library"));
+    component.insert("bom-ref".to_owned(), json!(reference));
+    if let Some(vendor) = &package.vendor {
+        component.insert("publisher".to_owned(), json!(vendor));
+    }
+    component.insert("name".to_owned(), json!(package.name));
+    // The schema takes no more characters than this; the whole is then among the properties.
+    let version = head(&package.version, MAX_VERSION);
+    component.insert("version".to_owned(), json!(version));
+    if !package.licenses.is_empty() {
+        component.insert("licenses".to_owned(), licenses(&package.licenses));
+    }
+    if !package.purl.is_empty() {
+        component.insert("purl".to_owned(), json!(package.purl));
+    }
+    let mut properties = vec![property("type", package.kind.as_str())];
+    if version.len() < package.version.len() {
+        properties.push(property("version", &package.version));
+    }
+    if let Some(source) = &package.source {
+        properties.push(property("source", format!("{} {}", source.name, source.version)));
+    }
+    properties.extend(package.architecture.as_ref().map(|architecture| property("architecture", architecture)));
+    properties.extend(package.owned_by.as_ref().map(|owner| property("ownedBy", owner)));
+    for location in &package.locations {
+        properties.push(property("path", &location.path));
+        properties.extend(location.layer.map(|layer| property("layer", layer.to_string())));
+    }
+    component.insert("properties".to_owned(), json!(properties));
+    Value::Object(component)
+}
+
+/// One expression, or any number of single licences: never both.
+fn licenses(declared: &[String]) -> Value {
+    if let [only] = declared
+        && let License::Expression(expression) = license(only)
+    {
+        return json!([{"expression": expression}]);
+    }
+    let mut licenses: Vec<_> = declared
+        .iter()
+        .map(|text| match license(text) {
+            License::Id(id) => json!({"license": {"id": id}}),
+            License::Expression(expression) => json!({"license": {"name": expression}}),
+            License::Name(name) => json!({"license": {"name": name}}),
+        })
+        .collect();
+    licenses.sort_by_key(Value::to_string);
+    licenses.dedup();
+    json!(licenses)
+}
+
+fn vulnerabilities(view: &View<'_>, references: &References) -> Vec<Value> {
+    let mut findings = view.worst_first();
+    findings.extend(view.suppressed.iter().copied());
+    let mut used = HashSet::new();
+    findings
+        .into_iter()
+        .map(|finding| {
+            let affected = references.of_finding(finding);
+            let name = format!("{} {affected}", finding.id);
+            let mut reference = name.clone();
+            let mut number = 1;
+            while !used.insert(reference.clone()) {
+                number += 1;
+                reference = format!("{name} {number}");
+            }
+            vulnerability(finding, &affected, &reference)
+        })
+        .collect()
+}
+
+fn vulnerability(finding: &Finding, affected: &str, reference: &str) -> Value {
+    let mut entry = Map::new();
+    let mut insert = |name: &str, value: Value| {
+        entry.insert(name.to_owned(), value);
+    };
+    insert("bom-ref", json!(reference));
+    insert("id", json!(known_id(finding)));
+    insert("source", json!({"name": finding.evidence.ecosystem}));
+    let others = std::iter::once(&finding.id).chain(&finding.aliases).filter(|id| id.as_str() != known_id(finding));
+    let mut others: Vec<_> = others.collect();
+    others.sort();
+    others.dedup();
+    if !others.is_empty() {
+        let others: Vec<_> = others.iter().map(|id| json!({"id": id, "source": {"name": database_of(id)}})).collect();
+        insert("references", json!(others));
+    }
+    insert("ratings", json!([rating(finding)]));
+    let cwes: Vec<u32> =
+        finding.cwes.iter().filter_map(|cwe| cwe.strip_prefix("CWE-")?.parse().ok()).filter(|cwe| *cwe > 0).collect();
+    if !cwes.is_empty() {
+        insert("cwes", json!(cwes));
+    }
+    if !finding.title.is_empty() {
+        insert("description", json!(finding.title));
+    }
+    if let Some(version) = fixing_version(finding) {
+        insert("recommendation", json!(format!("upgrade {} to {version}", finding.package.name)));
+    }
+    let advisories: Vec<_> =
+        finding.references.iter().filter(|url| is_iri(url)).map(|url| json!({"url": url})).collect();
+    if !advisories.is_empty() {
+        insert("advisories", json!(advisories));
+    }
+    if let Some(published) = finding.published {
+        insert("published", json!(published));
+    }
+    if let Some(analysis) = analysis(finding) {
+        insert("analysis", analysis);
+    }
+    let version = head(&finding.package.version, MAX_VERSION);
+    let status = match finding.state {
+        FixState::NotAffected => "unaffected",
+        FixState::Unknown => "unknown",
+        _ => "affected",
+    };
+    let versions = if version.is_empty() { json!([]) } else { json!([{"version": version, "status": status}]) };
+    insert("affects", json!([{"ref": affected, "versions": versions}]));
+    insert("properties", json!(properties(finding)));
+    Value::Object(entry)
+}
+
+/// Which database an id is of.
+fn database_of(id: &str) -> &'static str {
+    match id.split('-').next() {
+        Some("CVE") => "CVE",
+        Some("GHSA") => "GitHub Advisory Database",
+        _ => "OSV",
+    }
+}
+
+fn rating(finding: &Finding) -> Value {
+    let severity = &finding.severity;
+    let mut rating = Map::new();
+    if let Some(source) = &severity.source {
+        rating.insert("source".to_owned(), json!({"name": source}));
+    }
+    if let Some(score) = severity.score {
+        rating.insert("score".to_owned(), json!(score));
+    }
+    let level = match severity.level {
+        SeverityLevel::None => "none",
+        level => level.as_str(),
+    };
+    rating.insert("severity".to_owned(), json!(level));
+    if let Some(vector) = &severity.vector {
+        let method = match vector.split('/').next() {
+            Some("CVSS:4.0") => "CVSSv4",
+            Some("CVSS:3.1") => "CVSSv31",
+            Some("CVSS:3.0") => "CVSSv3",
+            _ if vector.starts_with("AV:") => "CVSSv2",
+            _ => "other",
+        };
+        rating.insert("method".to_owned(), json!(method));
+        rating.insert("vector".to_owned(), json!(vector));
+    }
+    Value::Object(rating)
+}
+
+/// Why a finding does not count, in the words of the format.
+fn analysis(finding: &Finding) -> Option<Value> {
+    let Some(suppression) = &finding.suppressed else {
+        let is_safe = finding.state == FixState::NotAffected;
+        return is_safe.then(|| json!({"state": "not_affected", "detail": "by the source of the advisory"}));
+    };
+    let until = suppression.expires.map_or_else(String::new, |end| format!(" (until {end})"));
+    let detail = format!("{}: {}{until}", suppression.by, suppression.reason);
+    // An exception accepts a risk; it does not say that there is none.
+    Some(match suppression.by.as_str() {
+        "policy-exception" => json!({"state": "exploitable", "response": ["will_not_fix"], "detail": detail}),
+        _ => json!({"state": "not_affected", "detail": detail}),
+    })
+}
+
+fn properties(finding: &Finding) -> Vec<Value> {
+    let mut properties = vec![property("state", finding.state.as_str()), property("range", &finding.evidence.range)];
+    properties.extend(finding.fixed_versions.iter().map(|version| property("fixedVersion", version)));
+    if finding.kev {
+        properties.push(property("kev", "true"));
+    }
+    if let Some(epss) = finding.epss {
+        properties.push(property("epss", epss.score.to_string()));
+    }
+    properties
+}
+
+/// Whether the schema takes it as a link.
+fn is_iri(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let is_safe = |c: char| {
+        c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | '\\' | '`' | '|' | '{' | '}' | '^' | '[' | ']' | '%')
+    };
+    rest.is_some_and(|rest| !rest.is_empty() && url.len() <= 2_000 && rest.chars().all(is_safe))
+}
