@@ -11,6 +11,7 @@ mod advice;
 mod view;
 
 mod json_text;
+mod links;
 mod spdx_ids;
 mod text;
 
@@ -42,8 +43,18 @@ pub trait ReportFormat: Sync {
 }
 
 /// Every format, in the order of the help text.
-pub const FORMATS: &[&dyn ReportFormat] =
-    &[&formats::table::Table, &formats::json::Json, &formats::sarif::Sarif, &formats::cyclonedx_json::CycloneDxJson];
+pub const FORMATS: &[&dyn ReportFormat] = &[
+    &formats::table::Table,
+    &formats::json::Json,
+    &formats::sarif::Sarif,
+    &formats::cyclonedx_json::CycloneDxJson,
+    &formats::gitlab::Gitlab,
+    &formats::gitlab_codequality::GitlabCodequality,
+    &formats::junit::Junit,
+    &formats::html::Html,
+    &formats::markdown::Markdown,
+    &formats::github_summary::GithubSummary,
+];
 
 /// The format of that name.
 #[must_use]

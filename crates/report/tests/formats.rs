@@ -150,3 +150,11 @@ fn output_that_breaks_is_an_error() {
         assert!(format.write(&sample::report(), &RenderOptions::default(), &mut Full).is_err(), "{}", format.name());
     }
 }
+
+#[test]
+fn sample_looks_as_committed() {
+    for format in FORMATS {
+        let name = format!("./snapshots/{}.{}", format.name(), format.extension());
+        expect_test::expect_file![name].assert_eq(&written(*format, &sample::report()));
+    }
+}

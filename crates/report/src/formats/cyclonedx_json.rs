@@ -14,6 +14,7 @@ use crate::{
     RenderOptions, ReportError, ReportFormat,
     advice::fixing_version,
     json_text::write_json,
+    links::links,
     spdx_ids::{License, license},
     text::head,
     view::{View, known_id, verdict_word},
@@ -315,8 +316,7 @@ fn vulnerability(finding: &Finding, affected: &str, reference: &str) -> Value {
     if let Some(version) = fixing_version(finding) {
         insert("recommendation", json!(format!("upgrade {} to {version}", finding.package.name)));
     }
-    let advisories: Vec<_> =
-        finding.references.iter().filter(|url| is_iri(url)).map(|url| json!({"url": url})).collect();
+    let advisories: Vec<_> = links(finding).map(|url| json!({"url": url})).collect();
     if !advisories.is_empty() {
         insert("advisories", json!(advisories));
     }
@@ -400,13 +400,4 @@ fn properties(finding: &Finding) -> Vec<Value> {
         properties.push(property("epss", epss.score.to_string()));
     }
     properties
-}
-
-/// Whether the schema takes it as a link.
-fn is_iri(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let is_safe = |c: char| {
-        c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | '\\' | '`' | '|' | '{' | '}' | '^' | '[' | ']' | '%')
-    };
-    rest.is_some_and(|rest| !rest.is_empty() && url.len() <= 2_000 && rest.chars().all(is_safe))
 }

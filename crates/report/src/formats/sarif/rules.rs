@@ -9,6 +9,7 @@ use serde_sarif::sarif::{MultiformatMessageString, PropertyBag, ReportingConfigu
 use super::MAX_TEXT;
 use crate::{
     advice::{fixing_version, upgrade_command},
+    links::{links, page},
     text::{clean, limited, markdown},
     view::{fix_words, known_id},
 };
@@ -86,7 +87,7 @@ fn descriptor(id: String, findings: &[&Finding]) -> Option<ReportingDescriptor> 
             .short_description(message(&full))
             .full_description(message(&full))
             .help(help(&id, &title, worst, findings))
-            .help_uri(link(worst))
+            .help_uri(page(worst))
             .default_configuration(configuration)
             .properties(PropertyBag::builder().tags(tags).additional_properties(properties).build())
             .id(id)
@@ -121,30 +122,6 @@ pub(super) const fn result_level(level: SeverityLevel) -> &'static str {
     }
 }
 
-/// The page about a vulnerability.
-fn link(finding: &Finding) -> String {
-    if let Some(url) = finding.references.iter().find(|url| is_link(url)) {
-        return url.clone();
-    }
-    let id = known_id(finding);
-    let is_plain = id.len() <= 100 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.');
-    match id {
-        _ if !is_plain => "https://osv.dev/list".to_owned(),
-        id if id.starts_with("CVE-") => format!("https://nvd.nist.gov/vuln/detail/{id}"),
-        id if id.starts_with("GHSA-") => format!("https://github.com/advisories/{id}"),
-        id => format!("https://osv.dev/vulnerability/{id}"),
-    }
-}
-
-/// Whether a reference can be followed as it stands, and cannot leave the angle brackets it is put in.
-fn is_link(url: &str) -> bool {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let is_safe = |c: char| {
-        c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"' | '\\' | '`' | '|' | '{' | '}' | '^' | '[' | ']')
-    };
-    rest.is_some_and(|rest| !rest.is_empty() && url.len() <= 500 && rest.chars().all(is_safe))
-}
-
 fn help(id: &str, title: &str, worst: &Finding, findings: &[&Finding]) -> MultiformatMessageString {
     let mut text = format!("{id}: {title}\n");
     let mut marked = format!("**{}**: {}\n\n", markdown(id), markdown(title));
@@ -176,7 +153,7 @@ fn help(id: &str, title: &str, worst: &Finding, findings: &[&Finding]) -> Multif
         marked.push_str(&format!("\nand {more} more packages\n"));
     }
     marked.push('\n');
-    for url in worst.references.iter().filter(|url| is_link(url)).take(MAX_LINKS) {
+    for url in links(worst).take(MAX_LINKS) {
         text.push_str(&format!("{url}\n"));
         marked.push_str(&format!("- <{url}>\n"));
     }

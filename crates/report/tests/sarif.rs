@@ -1,0 +1,155 @@
+//! What GitHub code scanning needs of SARIF, and its limits.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod sample;
+
+use std::collections::HashSet;
+
+use portcullis_model::{Digest, Report, SeverityLevel};
+use portcullis_report::{Dockerfile, RenderOptions, format_named};
+use serde_json::Value;
+
+fn run(report: &Report, options: &RenderOptions) -> Value {
+    let mut out = Vec::new();
+    format_named("sarif").unwrap().write(report, options, &mut out).unwrap();
+    let log: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    log["runs"][0].clone()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+/// What the documentation of code scanning asks for.
+fn check_requirements(run: &Value) {
+    let rules = list(&run["tool"]["driver"]["rules"]);
+    let ids: HashSet<_> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), rules.len(), "duplicate rules");
+    for rule in rules {
+        for text in ["shortDescription", "fullDescription"] {
+            let length = rule[text]["text"].as_str().unwrap().chars().count();
+            assert!((1..=1024).contains(&length), "{text} of {length}");
+        }
+        assert!(!rule["help"]["text"].as_str().unwrap().is_empty() && rule["help"]["markdown"].is_string());
+        assert!(list(&rule["properties"]["tags"]).len() <= 10);
+        if let Some(score) = rule["properties"].get("security-severity") {
+            assert!((0.0..=10.0).contains(&score.as_str().unwrap().parse::<f64>().unwrap()));
+        }
+    }
+    let mut prints = HashSet::new();
+    for result in list(&run["results"]) {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        assert!(!result["message"]["text"].as_str().unwrap().is_empty());
+        let place = &result["locations"][0]["physicalLocation"];
+        let uri = place["artifactLocation"]["uri"].as_str().unwrap();
+        assert!(!uri.is_empty() && !uri.contains(':') && !uri.starts_with('/') && uri.len() < 1_000, "{uri}");
+        for field in ["startLine", "startColumn", "endLine", "endColumn"] {
+            assert!(place["region"][field].as_u64().unwrap() >= 1);
+        }
+        let print = result["partialFingerprints"]["primaryLocationLineHash"].as_str().unwrap();
+        assert!(prints.insert(print.to_owned()), "{print} twice");
+    }
+}
+
+#[test]
+fn requirements_hold_for_every_sample() {
+    for report in [sample::report(), sample::clean_report(), sample::hostile_report()] {
+        check_requirements(&run(&report, &RenderOptions::default()));
+    }
+}
+
+#[test]
+fn one_vulnerability_in_two_packages_is_two_alerts_of_one_rule() {
+    let run = run(&sample::report(), &RenderOptions::default());
+    let of_rule = |result: &&Value| result["ruleId"] == "CVE-2024-0001";
+    let results: Vec<_> = list(&run["results"]).iter().filter(of_rule).collect();
+    let uris: HashSet<_> =
+        results.iter().map(|r| r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].to_string()).collect();
+    assert_eq!((results.len(), uris.len()), (2, 2));
+}
+
+#[test]
+fn alerts_survive_a_new_tag_version_and_layer() {
+    let before = run(&sample::report(), &RenderOptions::default());
+    let mut report = sample::report();
+    report.target.reference = "registry.example/team/app:2.0@sha256:00".to_owned();
+    for finding in &mut report.findings {
+        finding.package.version.push_str("+1");
+        finding.package.locations.iter_mut().for_each(|location| location.layer = Some(Digest::of(b"rebuilt")));
+    }
+    let after = run(&report, &RenderOptions::default());
+    let key = |run: &Value| {
+        let results = list(&run["results"]).iter();
+        results
+            .map(|r| {
+                (r["ruleId"].clone(), r["partialFingerprints"].clone(), r["locations"][0]["physicalLocation"].clone())
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(key(&before), key(&after));
+    assert_eq!(before["automationDetails"]["id"], "portcullis/registry.example/team/app/linux-amd64/");
+    assert_eq!(before["automationDetails"], after["automationDetails"]);
+}
+
+#[test]
+fn what_is_beyond_the_limit_is_said_and_the_worst_is_kept() {
+    let mut report = sample::report();
+    let package = report.inventory.packages[0].clone();
+    for number in 0..6_000 {
+        let mut finding = sample::finding(&package, &format!("CVE-2020-{number}"), SeverityLevel::Low, "low");
+        finding.package.locations[0].path = format!("place/{number}");
+        report.findings.push(finding);
+    }
+    report.findings.reverse();
+    let run = run(&report, &RenderOptions::default());
+    check_requirements(&run);
+    let results = list(&run["results"]);
+    assert_eq!(results.len(), 5_000);
+    assert_eq!(results[0]["ruleId"], "CVE-2024-0001");
+    let notifications = run["invocations"][0]["toolExecutionNotifications"].to_string();
+    assert!(notifications.contains("5000 of 6007 findings"), "{notifications}");
+}
+
+#[test]
+fn distribution_severity_and_number_agree() {
+    let mut report = sample::report();
+    report.findings.truncate(1);
+    report.findings[0].severity.level = SeverityLevel::Low;
+    let run = run(&report, &RenderOptions::default());
+    // The score is 9.8, but the distribution says low.
+    assert_eq!(run["tool"]["driver"]["rules"][0]["properties"]["security-severity"], "2.0");
+    assert_eq!(run["results"][0]["level"], "note");
+}
+
+#[test]
+fn accepted_findings_are_suppressed_with_their_reason() {
+    let run = run(&sample::report(), &RenderOptions::default());
+    let results = list(&run["results"]);
+    let suppressed: Vec<_> = results.iter().filter(|result| !result["suppressions"].is_null()).collect();
+    assert_eq!(suppressed.len(), 1);
+    assert_eq!(suppressed[0]["ruleId"], "CVE-2023-0004");
+    let why = suppressed[0]["suppressions"][0]["justification"].as_str().unwrap();
+    assert!(why.contains("no redirects are followed") && why.contains("2027-01-01"), "{why}");
+}
+
+#[test]
+fn dockerfile_lines() {
+    let text = "FROM debian:12\nRUN true\nCOPY app /opt/app\n".to_owned();
+    let dockerfile = Some(Dockerfile { path: "services/api/Dockerfile".to_owned(), text });
+    let run = run(&sample::report(), &RenderOptions { dockerfile, ..RenderOptions::default() });
+    check_requirements(&run);
+    for result in list(&run["results"]) {
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "services/api/Dockerfile");
+        let package = result["properties"]["portcullis/package"].as_str().unwrap();
+        let (line, column) = if package.starts_with("pkg:deb") { (1, 15) } else { (3, 18) };
+        assert_eq!(
+            (&place["region"]["startLine"], &place["region"]["endColumn"]),
+            (&line.into(), &column.into()),
+            "{package}"
+        );
+    }
+}
