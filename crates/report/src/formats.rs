@@ -9,4 +9,6 @@ pub(crate) mod json;
 pub(crate) mod junit;
 pub(crate) mod markdown;
 pub(crate) mod sarif;
+pub(crate) mod spdx_json;
+pub(crate) mod spdx_tag_value;
 pub(crate) mod table;

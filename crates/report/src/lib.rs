@@ -48,6 +48,8 @@ pub const FORMATS: &[&dyn ReportFormat] = &[
     &formats::json::Json,
     &formats::sarif::Sarif,
     &formats::cyclonedx_json::CycloneDxJson,
+    &formats::spdx_json::SpdxJson,
+    &formats::spdx_tag_value::SpdxTagValue,
     &formats::gitlab::Gitlab,
     &formats::gitlab_codequality::GitlabCodequality,
     &formats::junit::Junit,

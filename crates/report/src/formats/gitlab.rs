@@ -110,6 +110,10 @@ fn vulnerability(report: &Report, finding: &Finding) -> Value {
         insert("solution", json!(limited(&format!("Upgrade {} to {version}{command}", package.name), MAX_TEXT)));
     }
     insert("identifiers", json!(identifiers(finding)));
+    if let Some(vector) = finding.severity.vector.as_deref().filter(|vector| is_cvss_3(vector)) {
+        let vendor = finding.severity.source.as_deref().unwrap_or("unknown");
+        insert("cvss_vectors", json!([{"vendor": not_empty(limited(vendor, MAX_NAME)), "vector": vector}]));
+    }
     let links: Vec<_> = links(finding).map(|url| json!({"url": url})).collect();
     if !links.is_empty() {
         insert("links", json!(links));
@@ -134,6 +138,25 @@ fn identity(finding: &Finding) -> String {
     let path = package.locations.first().map_or("", |location| location.path.as_str());
     let text = [&finding.id, package.kind.as_str(), &package.name, &package.version, path].join("\0");
     Digest::of(text.as_bytes()).hex()
+}
+
+/// Whether the schema takes a vector: it refuses the whole report because of one that it does not know.
+fn is_cvss_3(vector: &str) -> bool {
+    let metrics = vector.strip_prefix("CVSS:3.1/").or_else(|| vector.strip_prefix("CVSS:3.0/"));
+    let values = |metric: &str| match metric {
+        "AV" => "NALP",
+        "AC" => "LH",
+        "PR" => "NLH",
+        "UI" => "NR",
+        "S" => "UC",
+        "C" | "I" | "A" => "NLH",
+        _ => "",
+    };
+    metrics.is_some_and(|metrics| {
+        metrics.split('/').all(|part| {
+            part.split_once(':').is_some_and(|(metric, value)| value.len() == 1 && values(metric).contains(value))
+        })
+    }) && (32..=128).contains(&vector.len())
 }
 
 fn identifiers(finding: &Finding) -> Vec<Value> {
