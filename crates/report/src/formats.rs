@@ -1,6 +1,7 @@
 //! The formats, one file each.
 
 pub(crate) mod cyclonedx_json;
+pub(crate) mod cyclonedx_xml;
 pub(crate) mod github_summary;
 pub(crate) mod gitlab;
 pub(crate) mod gitlab_codequality;

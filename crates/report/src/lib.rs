@@ -48,6 +48,7 @@ pub const FORMATS: &[&dyn ReportFormat] = &[
     &formats::json::Json,
     &formats::sarif::Sarif,
     &formats::cyclonedx_json::CycloneDxJson,
+    &formats::cyclonedx_xml::CycloneDxXml,
     &formats::spdx_json::SpdxJson,
     &formats::spdx_tag_value::SpdxTagValue,
     &formats::gitlab::Gitlab,

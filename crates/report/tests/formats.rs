@@ -116,7 +116,10 @@ fn hostile_names_stay_names() {
                 "{name}: {start}"
             );
         }
-        if matches!(format.media_type(), "text/html" | "text/markdown" | "application/xml") {
+        if matches!(
+            format.media_type(),
+            "text/html" | "text/markdown" | "application/xml" | "application/vnd.cyclonedx+xml"
+        ) {
             for markup in ["<script", "<img", "<b>"] {
                 assert!(!text.contains(markup), "{name}: {markup}");
             }
