@@ -3,7 +3,9 @@
 
 use portcullis_model::Timestamp;
 
-use crate::{Authority, EvidenceRules, Exception, LicenseRules, Pattern, Policy, PolicyKind, VulnerabilityRules};
+use crate::{
+    Authority, EvidenceRules, Exception, LicenseRules, Pattern, Policy, PolicyKind, Rule, VulnerabilityRules, rules,
+};
 
 /// One thing that is wrong with a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,11 +57,7 @@ pub(crate) fn check(policy: &Policy, now: Timestamp) -> Vec<Problem> {
         check_exception(&format!("spec.exceptions[{index}]"), exception, now, &mut problems);
     }
     for (index, rule) in spec.rules.iter().enumerate() {
-        problems.push(Problem::new(
-            format!("spec.rules[{index}]"),
-            format!("rule `{}`: this version cannot evaluate expressions", rule.name),
-            "remove `rules`; a rule that is not evaluated must not look as if it were",
-        ));
+        check_rule(&format!("spec.rules[{index}]"), rule, &mut problems);
     }
     let lists = [("exceptions", spec.exceptions.len()), ("rules", spec.rules.len())];
     for (name, _) in lists.into_iter().filter(|(_, length)| *length > MAX_ENTRIES) {
@@ -67,6 +65,16 @@ pub(crate) fn check(policy: &Policy, now: Timestamp) -> Vec<Problem> {
         problems.push(Problem::new(format!("spec.{name}"), message, "split the policy by `images`"));
     }
     problems
+}
+
+fn check_rule(field: &str, rule: &Rule, problems: &mut Vec<Problem>) {
+    if rule.name.trim().is_empty() {
+        problems.push(Problem::new(format!("{field}.name"), "a rule without a name", "reasons call it by its name"));
+    }
+    if let Some(why) = rules::problem(rule) {
+        let hint = "it is CEL, true where the image is acceptable: `!findings.exists(f, f.kev)`; see docs/policy.md";
+        problems.push(Problem::new(format!("{field}.expression"), format!("rule `{}`: {why}", rule.name), hint));
+    }
 }
 
 fn check_images(patterns: &[Pattern], problems: &mut Vec<Problem>) {

@@ -6,7 +6,7 @@ use portcullis_model::{
     DatabaseInfo, Finding, Inputs, Outcome, Package, Reason, Timestamp, Verdict, Warning, WarningKind,
 };
 
-use crate::{Action, Policy, PolicySpec, UnknownAction, licenses, vulnerabilities};
+use crate::{Action, Policy, PolicySpec, UnknownAction, licenses, rules, vulnerabilities};
 
 /// What is known of an image.
 #[derive(Debug, Clone, Copy)]
@@ -93,10 +93,7 @@ pub fn judge(policy: &Policy, facts: &Facts<'_>, now: Timestamp) -> Judgement {
             format!("the exception for {} by {} has expired and does not count", exception.id, exception.owner);
         reasons.note("exceptions", message);
     }
-    for rule in &spec.rules {
-        // Parsing refuses such a policy; one that came another way must not look as if it were judged.
-        reasons.unknown("rules", format!("rule `{}` cannot be evaluated by this version", rule.name));
-    }
+    rules::judge(&spec.rules, facts, &mut reasons);
     if facts.database.starter {
         let message = "judged by the starter database, which knows little: run `portcullis db update`";
         reasons.note("database", message.to_owned());

@@ -19,6 +19,7 @@ mod parse;
 mod exceptions;
 mod judge;
 mod licenses;
+mod rules;
 mod vulnerabilities;
 
 mod evidence;
