@@ -1,6 +1,9 @@
 //! What formats for people have in common: totals, findings by package, gaps, the verdict in words.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BTreeMap,
+};
 
 use portcullis_model::{Finding, FindingPackage, FixState, Outcome, Report, SeverityLevel, Warning, WarningKind};
 
@@ -33,18 +36,17 @@ impl<'a> View<'a> {
     pub(crate) fn of(report: &'a Report) -> Self {
         let (counting, mut suppressed): (Vec<_>, Vec<_>) =
             report.findings.iter().partition(|finding| is_counting(finding));
-        suppressed.sort_by_cached_key(|finding| order(finding));
+        suppressed.sort_by(|left, right| order(left, right));
         let groups = group(counting);
         let advice = advise(&groups);
         let warnings = |kind| report.inventory.warnings.iter().filter(move |warning| warning.kind == kind).collect();
         Self { groups, suppressed, gaps: warnings(WarningKind::Gap), notes: warnings(WarningKind::Note), advice }
     }
 
-    #[allow(dead_code, reason = "formats to come")]
     /// Every finding that counts, the worst first.
     pub(crate) fn worst_first(&self) -> Vec<&'a Finding> {
         let mut findings: Vec<_> = self.groups.iter().flat_map(|group| group.findings.iter().copied()).collect();
-        findings.sort_by_cached_key(|finding| order(finding));
+        findings.sort_by(|left, right| order(left, right));
         findings
     }
 
@@ -85,8 +87,13 @@ pub(crate) fn known_id(finding: &Finding) -> &str {
 }
 
 /// The order of findings everywhere: the worst first, exploited ones before others, then by id and package.
-pub(crate) fn order(finding: &Finding) -> (Reverse<SeverityLevel>, bool, String, FindingPackage) {
-    (Reverse(finding.severity.level), !finding.kev, known_id(finding).to_owned(), finding.package.clone())
+pub(crate) fn order(left: &Finding, right: &Finding) -> Ordering {
+    let key = |finding: &Finding| (Reverse(finding.severity.level), !finding.kev);
+    key(left)
+        .cmp(&key(right))
+        .then_with(|| known_id(left).cmp(known_id(right)))
+        .then_with(|| left.package.cmp(&right.package))
+        .then_with(|| left.id.cmp(&right.id))
 }
 
 fn group(counting: Vec<&Finding>) -> Vec<Group<'_>> {
@@ -97,7 +104,7 @@ fn group(counting: Vec<&Finding>) -> Vec<Group<'_>> {
     let mut groups: Vec<_> = by_package
         .into_iter()
         .map(|(package, mut findings)| {
-            findings.sort_by_cached_key(|finding| order(finding));
+            findings.sort_by(|left, right| order(left, right));
             Group { package, findings }
         })
         .collect();

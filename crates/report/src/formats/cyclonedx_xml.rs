@@ -143,17 +143,8 @@ fn vulnerability(xml: &mut Xml, vulnerability: &Value) {
             xml.element("advisory", &[], |xml| xml.text("url", advisory));
         });
         xml.text("published", vulnerability);
-        if let Some(analysis) = vulnerability.get("analysis") {
-            xml.element("analysis", &[], |xml| {
-                xml.text("state", analysis);
-                let responses: Vec<_> = strings(analysis, "response").collect();
-                if !responses.is_empty() {
-                    xml.element("responses", &[], |xml| {
-                        responses.iter().for_each(|response| xml.leaf("response", &[], response));
-                    });
-                }
-                xml.text("detail", analysis);
-            });
+        if let Some(found) = vulnerability.get("analysis") {
+            analysis(xml, found);
         }
         xml.list("affects", vulnerability, |xml, target| {
             xml.element("target", &[], |xml| {
@@ -167,6 +158,19 @@ fn vulnerability(xml: &mut Xml, vulnerability: &Value) {
             });
         });
         properties(xml, vulnerability);
+    });
+}
+
+fn analysis(xml: &mut Xml, analysis: &Value) {
+    xml.element("analysis", &[], |xml| {
+        xml.text("state", analysis);
+        let responses: Vec<_> = strings(analysis, "response").collect();
+        if !responses.is_empty() {
+            xml.element("responses", &[], |xml| {
+                responses.iter().for_each(|response| xml.leaf("response", &[], response));
+            });
+        }
+        xml.text("detail", analysis);
     });
 }
 

@@ -1,17 +1,15 @@
 //! Where a finding is, in the words of SARIF: a path that stays the same from scan to scan, and a fingerprint.
 
-use std::fmt::Write as _;
+use std::{collections::HashMap, fmt::Write as _};
 
-use portcullis_model::{Digest, Finding};
+use portcullis_model::{Digest, Finding, Report};
 use serde_sarif::sarif::{ArtifactLocation, Location, LogicalLocation, Message, PhysicalLocation, Region};
 
 use crate::{
-    Dockerfile, RenderOptions,
+    RenderOptions,
     text::{head, limited},
     view::known_id,
 };
-
-use portcullis_model::Report;
 
 /// The longest path; a longer one is cut, and its hash added.
 const MAX_PATH: usize = 800;
@@ -94,34 +92,47 @@ pub(super) fn fingerprint(finding: &Finding) -> String {
     Digest::of(text.as_bytes()).hex().chars().take(16).collect()
 }
 
-/// Where a finding is.
-pub(super) fn location(report: &Report, finding: &Finding, options: &RenderOptions) -> Location {
-    let inside = path_in_image(finding);
-    let in_dockerfile = options.dockerfile.as_ref().and_then(|dockerfile| line_in(dockerfile, report, finding));
-    let (uri, region) = in_dockerfile.unwrap_or_else(|| {
-        let name = image_name(&report.target.reference);
-        (relative_uri(&format!("{name}/{inside}")), region(1, 1, 1))
-    });
-    let artifact = ArtifactLocation::builder().uri(uri).build();
-    let package = &finding.package;
-    let logical = LogicalLocation::builder()
-        .name(limited(&package.name, 500))
-        .fully_qualified_name(limited(&package.purl, 1_000))
-        .kind("module")
-        .build();
-    Location::builder()
-        .physical_location(PhysicalLocation::builder().artifact_location(artifact).region(region).build())
-        .logical_locations(vec![logical])
-        .message(Message::builder().text(limited(&inside, 1_000)).build())
-        .build()
+/// The places of a report's findings.
+pub(super) struct Places {
+    image_name: String,
+    /// Of each layer, the lines that made it.
+    in_dockerfile: HashMap<Digest, (String, Region)>,
 }
 
-fn line_in(dockerfile: &Dockerfile, report: &Report, finding: &Finding) -> Option<(String, Region)> {
-    let layer = finding.package.locations.first()?.layer?;
-    let layer = report.target.layers.iter().find(|known| known.diff_id == layer)?;
-    let lines = dockerfile.lines_of(layer)?;
-    let region = region(*lines.start(), *lines.end(), dockerfile.line_length(*lines.end()));
-    Some((relative_uri(&dockerfile.path), region))
+impl Places {
+    pub(super) fn of(report: &Report, options: &RenderOptions) -> Self {
+        let mut in_dockerfile = HashMap::new();
+        if let Some(dockerfile) = &options.dockerfile {
+            for layer in &report.target.layers {
+                if let Some(lines) = dockerfile.lines_of(layer) {
+                    let region = region(*lines.start(), *lines.end(), dockerfile.line_length(*lines.end()));
+                    in_dockerfile.insert(layer.diff_id, (relative_uri(&dockerfile.path), region));
+                }
+            }
+        }
+        Self { image_name: image_name(&report.target.reference), in_dockerfile }
+    }
+
+    /// Where a finding is: the line that brought its layer, or its path inside the image.
+    pub(super) fn location(&self, finding: &Finding) -> Location {
+        let inside = path_in_image(finding);
+        let layer = finding.package.locations.first().and_then(|location| location.layer);
+        let line = layer.and_then(|layer| self.in_dockerfile.get(&layer)).cloned();
+        let (uri, region) =
+            line.unwrap_or_else(|| (relative_uri(&format!("{}/{inside}", self.image_name)), region(1, 1, 1)));
+        let artifact = ArtifactLocation::builder().uri(uri).build();
+        let package = &finding.package;
+        let logical = LogicalLocation::builder()
+            .name(limited(&package.name, 500))
+            .fully_qualified_name(limited(&package.purl, 1_000))
+            .kind("module")
+            .build();
+        Location::builder()
+            .physical_location(PhysicalLocation::builder().artifact_location(artifact).region(region).build())
+            .logical_locations(vec![logical])
+            .message(Message::builder().text(limited(&inside, 1_000)).build())
+            .build()
+    }
 }
 
 fn region(start_line: usize, end_line: usize, end_column: usize) -> Region {

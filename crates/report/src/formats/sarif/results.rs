@@ -8,7 +8,7 @@ use serde_sarif::sarif::{Message, PropertyBag, Result as SarifResult, ResultLeve
 
 use super::{
     MAX_TEXT,
-    places::{fingerprint, location},
+    places::{Places, fingerprint},
     rules::{Rules, result_level, rule_id},
 };
 use crate::{
@@ -26,24 +26,19 @@ pub(super) fn results(
 ) -> Vec<SarifResult> {
     // Two versions of a package in one place have one fingerprint: the second gets `:2`, as GitHub's own action does.
     let mut seen: HashMap<String, usize> = HashMap::new();
+    let places = Places::of(report, options);
     findings
         .iter()
         .filter_map(|finding| {
             let hash = fingerprint(finding);
             let count = seen.entry(hash.clone()).or_insert(0);
             *count += 1;
-            result(report, finding, rules, options, format!("{hash}:{count}"))
+            result(&places, finding, rules, format!("{hash}:{count}"))
         })
         .collect()
 }
 
-fn result(
-    report: &Report,
-    finding: &Finding,
-    rules: &Rules,
-    options: &RenderOptions,
-    fingerprint: String,
-) -> Option<SarifResult> {
+fn result(places: &Places, finding: &Finding, rules: &Rules, fingerprint: String) -> Option<SarifResult> {
     let id = rule_id(finding);
     let rule_index = rules.index_of(&id)?;
     let level = match result_level(finding.severity.level) {
@@ -56,7 +51,7 @@ fn result(
         .rule_index(rule_index)
         .level(level)
         .message(Message::builder().text(words(finding)).build())
-        .locations(vec![location(report, finding, options)])
+        .locations(vec![places.location(finding)])
         .partial_fingerprints(BTreeMap::from([("primaryLocationLineHash".to_owned(), fingerprint)]))
         .properties(properties(finding))
         .build();
