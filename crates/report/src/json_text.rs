@@ -20,6 +20,20 @@ pub(crate) fn write_json<T: Serialize>(value: &T, out: &mut dyn io::Write) -> Re
     Ok(())
 }
 
+/// A list that is made while it is written: at no time is more than one entry of it in memory.
+pub(crate) struct Each<F>(pub(crate) F);
+
+impl<F, I> Serialize for Each<F>
+where
+    F: Fn() -> I,
+    I: Iterator,
+    I::Item: Serialize,
+{
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
 struct SafeFormatter {
     pretty: PrettyFormatter<'static>,
 }

@@ -10,11 +10,12 @@ use std::{
 };
 
 use portcullis_model::{Digest, Finding, Location, Package, PackageType, Report};
+use serde::{Serialize, ser::SerializeMap as _};
 use serde_json::{Map, Value, json};
 
 use crate::{
     RenderOptions, ReportError, ReportFormat,
-    json_text::write_json,
+    json_text::{Each, write_json},
     spdx_ids::{License, license},
     text::head,
     view::{View, verdict_word},
@@ -50,35 +51,70 @@ impl ReportFormat for CycloneDxJson {
     }
 
     fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
-        write_json(&document(report), out)
+        write_json(&Document::of(report), out)
     }
 }
 
-pub(crate) fn document(report: &Report) -> Value {
-    let view = View::of(report);
-    let references = References::of(&report.inventory.packages);
-    let mut components: Vec<_> =
-        report.inventory.packages.iter().zip(&references.in_order).map(|(p, r)| component(p, r)).collect();
-    let mut depends_on = references.in_order.clone();
-    if let Some(distribution) = distribution(report) {
-        components.insert(0, distribution);
-        depends_on.insert(0, DISTRIBUTION.to_owned());
+/// A document whose long lists are made one entry at a time, while it is written.
+pub(crate) struct Document<'a> {
+    report: &'a Report,
+    view: View<'a>,
+    references: References,
+}
+
+impl<'a> Document<'a> {
+    pub(crate) fn of(report: &'a Report) -> Self {
+        Self { report, view: View::of(report), references: References::of(&report.inventory.packages) }
     }
-    depends_on.sort();
-    // Not to know of everything is said in the words of the format, too.
-    let aggregate = if view.gaps.is_empty() { "unknown" } else { "incomplete" };
-    json!({
-        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
-        "serialNumber": format!("urn:uuid:{}", uuid(report)),
-        "version": 1,
-        "metadata": metadata(report, &view),
-        "components": components,
-        "dependencies": [{"ref": ROOT, "dependsOn": depends_on}],
-        "compositions": [{"aggregate": aggregate, "assemblies": [ROOT]}],
-        "vulnerabilities": vulnerabilities::vulnerabilities(&view, &references),
-    })
+
+    /// All that comes before the components.
+    pub(crate) fn head(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("$schema", json!("http://cyclonedx.org/schema/bom-1.6.schema.json")),
+            ("bomFormat", json!("CycloneDX")),
+            ("specVersion", json!("1.6")),
+            ("serialNumber", json!(format!("urn:uuid:{}", uuid(self.report)))),
+            ("version", json!(1)),
+            ("metadata", metadata(self.report, &self.view)),
+        ]
+    }
+
+    pub(crate) fn components(&self) -> impl Iterator<Item = Value> {
+        let packages = self.report.inventory.packages.iter().zip(&self.references.in_order);
+        distribution(self.report).into_iter().chain(packages.map(|(package, r)| component(package, r)))
+    }
+
+    /// Between the components and the vulnerabilities.
+    pub(crate) fn middle(&self) -> Vec<(&'static str, Value)> {
+        let mut depends_on = self.references.in_order.clone();
+        depends_on.extend(self.report.distribution.as_ref().map(|_| DISTRIBUTION.to_owned()));
+        depends_on.sort();
+        // Not to know of everything is said in the words of the format, too.
+        let aggregate = if self.view.gaps.is_empty() { "unknown" } else { "incomplete" };
+        vec![
+            ("dependencies", json!([{"ref": ROOT, "dependsOn": depends_on}])),
+            ("compositions", json!([{"aggregate": aggregate, "assemblies": [ROOT]}])),
+        ]
+    }
+
+    pub(crate) fn vulnerabilities(&self) -> impl Iterator<Item = Value> {
+        vulnerabilities::vulnerabilities(&self.view, &self.references)
+    }
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.head() {
+            map.serialize_entry(name, &value)?;
+        }
+        map.serialize_entry("components", &Each(|| self.components()))?;
+        for (name, value) in self.middle() {
+            map.serialize_entry(name, &value)?;
+        }
+        map.serialize_entry("vulnerabilities", &Each(|| self.vulnerabilities()))?;
+        map.end()
+    }
 }
 
 /// The same inventory of the same image has the same number: a UUID of version 8, <https://www.rfc-editor.org/rfc/rfc9562#section-5.8>.

@@ -7,7 +7,7 @@ use std::{fmt::Write as _, io};
 use portcullis_model::{Digest, Report};
 use serde_json::Value;
 
-use super::cyclonedx_json::document;
+use super::cyclonedx_json::Document;
 use crate::{
     RenderOptions, ReportError, ReportFormat,
     text::{limited, markup},
@@ -34,17 +34,19 @@ impl ReportFormat for CycloneDxXml {
     }
 
     fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
-        let document = document(report);
+        let document = Document::of(report);
+        let fields: Value =
+            document.head().into_iter().chain(document.middle()).map(|(n, v)| (n.to_owned(), v)).collect();
         let mut xml = Xml { text: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned(), depth: 0 };
         let attributes = [
             ("xmlns", "http://cyclonedx.org/schema/bom/1.6".to_owned()),
-            ("serialNumber", string(&document, "serialNumber").to_owned()),
+            ("serialNumber", string(&fields, "serialNumber").to_owned()),
             ("version", "1".to_owned()),
         ];
         xml.element("bom", &attributes, |xml| {
-            metadata(xml, document.get("metadata").unwrap_or(&Value::Null));
-            xml.list("components", &document, component);
-            xml.list("dependencies", &document, |xml, dependency| {
+            metadata(xml, fields.get("metadata").unwrap_or(&Value::Null));
+            xml.each("components", document.components(), component);
+            xml.list("dependencies", &fields, |xml, dependency| {
                 let attributes = [("ref", reference(string(dependency, "ref")))];
                 xml.element("dependency", &attributes, |xml| {
                     for on in strings(dependency, "dependsOn") {
@@ -52,7 +54,7 @@ impl ReportFormat for CycloneDxXml {
                     }
                 });
             });
-            xml.list("compositions", &document, |xml, composition| {
+            xml.list("compositions", &fields, |xml, composition| {
                 xml.element("composition", &[], |xml| {
                     xml.text("aggregate", composition);
                     xml.element("assemblies", &[], |xml| {
@@ -62,7 +64,7 @@ impl ReportFormat for CycloneDxXml {
                     });
                 });
             });
-            xml.list("vulnerabilities", &document, vulnerability);
+            xml.each("vulnerabilities", document.vulnerabilities(), vulnerability);
         });
         out.write_all(xml.text.as_bytes())?;
         Ok(())
@@ -236,6 +238,14 @@ impl Xml {
         let items = value.get(name).and_then(Value::as_array).filter(|items| !items.is_empty());
         if let Some(items) = items {
             self.element(name, &[], |xml| items.iter().for_each(|value| item(xml, value)));
+        }
+    }
+
+    /// An element around items that are made one at a time, where there are any.
+    fn each(&mut self, name: &str, items: impl Iterator<Item = Value>, mut item: impl FnMut(&mut Self, &Value)) {
+        let mut items = items.peekable();
+        if items.peek().is_some() {
+            self.element(name, &[], |xml| items.for_each(|value| item(xml, &value)));
         }
     }
 

@@ -6,12 +6,13 @@
 use std::io;
 
 use portcullis_model::{Digest, Finding, Report, SeverityLevel};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
     RenderOptions, ReportError, ReportFormat,
     advice::{fixing_version, upgrade_command},
-    json_text::write_json,
+    json_text::{Each, write_json},
     links::{links, page_of_id},
     text::limited,
     view::{View, distribution_words, gap_words, known_id, verdict_word},
@@ -23,6 +24,17 @@ pub(crate) struct Gitlab;
 /// GitLab's limits: a longer one makes it refuse the report.
 const MAX_NAME: usize = 255;
 const MAX_TEXT: usize = 1_000;
+
+const SCHEMA: &str = "https://gitlab.com/gitlab-org/security-products/security-report-schemas/-/raw/v15.0.7/dist/container-scanning-report-format.json";
+
+#[derive(Serialize)]
+struct Document<V> {
+    version: &'static str,
+    schema: &'static str,
+    scan: Value,
+    vulnerabilities: V,
+    remediations: [(); 0],
+}
 
 impl ReportFormat for Gitlab {
     fn name(&self) -> &'static str {
@@ -43,7 +55,6 @@ impl ReportFormat for Gitlab {
 
     fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
         let view = View::of(report);
-        let vulnerabilities: Vec<_> = view.worst_first().into_iter().map(|f| vulnerability(report, f)).collect();
         // Seconds, and no zone: the schema takes nothing else.
         let time = report.created.to_string().trim_end_matches('Z').to_owned();
         let program = json!({
@@ -53,21 +64,22 @@ impl ReportFormat for Gitlab {
             "url": "https://github.com/portcullis-dev/portcullis",
             "vendor": {"name": "Portcullis"},
         });
-        let document = json!({
-            "version": "15.0.7",
-            "schema": "https://gitlab.com/gitlab-org/security-products/security-report-schemas/-/raw/v15.0.7/dist/container-scanning-report-format.json",
-            "scan": {
-                "analyzer": program,
-                "scanner": program,
-                "type": "container_scanning",
-                "status": "success",
-                "start_time": time,
-                "end_time": time,
-                "messages": messages(report, &view),
-            },
-            "vulnerabilities": vulnerabilities,
-            "remediations": [],
+        let scan = json!({
+            "analyzer": program,
+            "scanner": program,
+            "type": "container_scanning",
+            "status": "success",
+            "start_time": time,
+            "end_time": time,
+            "messages": messages(report, &view),
         });
+        let document = Document {
+            version: "15.0.7",
+            schema: SCHEMA,
+            scan,
+            vulnerabilities: Each(|| view.worst_first().into_iter().map(|finding| vulnerability(report, finding))),
+            remediations: [],
+        };
         write_json(&document, out)
     }
 }

@@ -1,6 +1,6 @@
 //! Vulnerabilities: one entry a finding, with the component that it is in.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use portcullis_model::{Finding, FixState, SeverityLevel};
 use serde_json::{Map, Value, json};
@@ -13,24 +13,18 @@ use crate::{
     view::{View, known_id},
 };
 
-pub(super) fn vulnerabilities(view: &View<'_>, references: &References) -> Vec<Value> {
+pub(super) fn vulnerabilities(view: &View<'_>, references: &References) -> impl Iterator<Item = Value> {
     let mut findings = view.worst_first();
     findings.extend(view.suppressed.iter().copied());
-    let mut used = HashSet::new();
-    findings
-        .into_iter()
-        .map(|finding| {
-            let affected = references.of_finding(finding);
-            let name = format!("{} {affected}", finding.id);
-            let mut reference = name.clone();
-            let mut number = 1;
-            while !used.insert(reference.clone()) {
-                number += 1;
-                reference = format!("{name} {number}");
-            }
-            vulnerability(finding, &affected, &reference)
-        })
-        .collect()
+    let mut used = HashMap::<String, usize>::new();
+    findings.into_iter().map(move |finding| {
+        let affected = references.of_finding(finding);
+        let name = format!("{} {affected}", finding.id);
+        let number = used.entry(name.clone()).or_insert(0);
+        *number += 1;
+        let reference = if *number == 1 { name } else { format!("{name} ({number})") };
+        vulnerability(finding, &affected, &reference)
+    })
 }
 
 fn vulnerability(finding: &Finding, affected: &str, reference: &str) -> Value {
