@@ -3,8 +3,10 @@
 //! Nothing here opens a file. A path is a key, relative to the image's root, and never reaches the host's file system.
 
 mod path;
+mod visit;
 
 pub use path::{UnsafePath, clean_path};
+pub use visit::{Contents, ContentsError, LayerVisitor, OtherEntry};
 
 /// A regular file of an image, as a reader sees it before its contents.
 #[derive(Debug, Clone, Copy)]

@@ -1,1 +1,220 @@
-//! To be written.
+//! Where images come from, and the one streaming pass over their layers.
+//!
+//! ```text
+//! Source ── open ──→ Image ── visit_layers ──→ one LayerVisitor a layer, in parallel
+//! ```
+//! No file of an image is ever written to disk, and no memory grows with the size of a layer: a layer is inflated
+//! into a small buffer, and what no visitor wants is skipped there.
+
+mod source;
+mod registry;
+mod layout;
+mod docker_archive;
+mod directory;
+mod store;
+mod manifest;
+mod layer;
+mod decode;
+mod tar;
+mod error;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+pub use error::ImageError;
+pub use layer::{LayerError, Limits};
+use portcullis_filetree::LayerVisitor;
+use portcullis_model::{Digest, Platform, Target};
+pub use registry::RegistryAccess;
+pub use source::Source;
+
+use crate::{
+    manifest::{Config, Descriptor},
+    registry::RemoteBlob,
+    store::Store,
+};
+
+/// How sources are opened.
+#[derive(Default)]
+pub struct OpenOptions {
+    /// The platform to choose from an index; this machine's by default.
+    pub platform: Option<Platform>,
+    /// How registries are reached; without it they are not.
+    pub registry: Option<RegistryAccess>,
+}
+
+/// An image whose manifest and config were read and checked. Its layers are read when they are visited.
+pub struct Image {
+    /// What it is.
+    pub target: Target,
+    layers: Vec<StoredLayer>,
+}
+
+/// A layer, as it is stored.
+pub(crate) struct StoredLayer {
+    /// The digest of the stored bytes.
+    digest: Digest,
+    /// Their number, where it is known.
+    size: Option<u64>,
+    /// Whether they are the plain tar, so that `digest` is its diff id.
+    unpacked: bool,
+    blob: Blob,
+}
+
+enum Blob {
+    File { store: Arc<Store>, path: String },
+    Remote(RemoteBlob),
+    /// A directory on this host: no digest names it.
+    Directory(PathBuf),
+}
+
+impl StoredLayer {
+    fn file(store: &Arc<Store>, path: String, descriptor: &Descriptor) -> Self {
+        let blob = Blob::File { store: Arc::clone(store), path };
+        Self { digest: descriptor.digest, size: descriptor.size, unpacked: false, blob }
+    }
+
+    fn unpacked(store: &Arc<Store>, path: String, diff_id: Digest) -> Self {
+        Self { digest: diff_id, size: None, unpacked: true, blob: Blob::File { store: Arc::clone(store), path } }
+    }
+}
+
+impl Image {
+    /// Opens what `source` names: reads and checks manifest and config, not the layers.
+    ///
+    /// # Errors
+    /// When it is not there, is damaged, or is of a form that is not read.
+    pub fn open(source: &Source, options: &OpenOptions) -> Result<Self, ImageError> {
+        let platform = options.platform.as_ref();
+        match source {
+            Source::Registry(reference) => {
+                let access = options.registry.as_ref().ok_or_else(|| {
+                    ImageError::unsupported(reference.to_string(), "it lies in a registry, and this run is offline")
+                })?;
+                registry::open(reference, access, platform)
+            }
+            Source::OciDirectory { path, name } => layout::open(Store::open(path)?, name.as_deref(), platform),
+            Source::OciArchive { path, name } => layout::open(Store::open(path)?, name.as_deref(), platform),
+            Source::DockerArchive { path, name } => docker_archive::open(Store::open(path)?, name.as_deref()),
+            Source::Directory(path) => Ok(Self::directory(path.clone())),
+        }
+    }
+
+    fn directory(path: PathBuf) -> Self {
+        let target = Target {
+            reference: path.display().to_string(),
+            digest: None,
+            index_digest: None,
+            config_digest: None,
+            platform: None,
+            created: None,
+            layers: Vec::new(),
+            labels: std::collections::BTreeMap::new(),
+        };
+        let layer =
+            StoredLayer { digest: Digest::of(&[]), size: None, unpacked: true, blob: Blob::Directory(path) };
+        Self { target, layers: vec![layer] }
+    }
+
+    /// An image from its checked config and its stored layers.
+    fn new(
+        reference: String,
+        config: &[u8],
+        config_digest: Digest,
+        layers: Vec<StoredLayer>,
+        what: &str,
+    ) -> Result<Self, ImageError> {
+        let config = Config::parse(config, &format!("config of {what}"))?;
+        let named = config.rootfs.diff_ids.len();
+        if named != layers.len() {
+            let why = format!("it has {} layers, but its config names {named}", layers.len());
+            return Err(ImageError::unsupported(what, why));
+        }
+        let stored: Vec<Option<Digest>> = layers.iter().map(|layer| (!layer.unpacked).then_some(layer.digest)).collect();
+        let target = Target {
+            reference,
+            digest: None,
+            index_digest: None,
+            config_digest: Some(config_digest),
+            platform: config.platform(),
+            created: config.created(),
+            layers: config.layers(&stored),
+            labels: config.labels(),
+        };
+        Ok(Self { target, layers })
+    }
+
+    /// How many layers there are.
+    #[must_use]
+    pub fn layer_count(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Reads every layer once, `jobs` of them at a time, each with a visitor of its own; gives the visitors back,
+    /// lowest layer first.
+    ///
+    /// # Errors
+    /// When a layer cannot be read or is not what its digest names: then there is no answer at all.
+    pub fn visit_layers<V: LayerVisitor + Send>(
+        &self,
+        jobs: usize,
+        limits: Limits,
+        make_visitor: impl Fn(usize) -> V + Sync,
+    ) -> Result<Vec<V>, ImageError> {
+        // The largest first: a big layer that starts last would leave the other workers idle.
+        let mut order: Vec<usize> = (0..self.layers.len()).collect();
+        order.sort_by_key(|&index| std::cmp::Reverse(self.layers[index].size));
+        let next = AtomicUsize::new(0);
+        let stop = AtomicBool::new(false);
+        let done = Mutex::new(Vec::with_capacity(order.len()));
+        std::thread::scope(|scope| {
+            for _ in 0..jobs.clamp(1, order.len().max(1)) {
+                scope.spawn(|| {
+                    while let Some(&index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if stop.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        let mut visitor = make_visitor(index);
+                        let outcome = self.visit_layer(index, limits, &mut visitor).map(|()| visitor);
+                        stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
+                        done.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome));
+                    }
+                });
+            }
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // With several failures, the lowest layer's is told: the same one every time.
+        done.sort_by_key(|(index, _)| *index);
+        done.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    /// Reads one layer.
+    ///
+    /// # Errors
+    /// As [`Self::visit_layers`].
+    pub fn visit_layer(
+        &self,
+        index: usize,
+        limits: Limits,
+        visitor: &mut dyn LayerVisitor,
+    ) -> Result<(), ImageError> {
+        let Some(StoredLayer { digest, size, unpacked: _, blob }) = self.layers.get(index) else { return Ok(()) };
+        match blob {
+            Blob::File { store, path } => {
+                let (source, stored) = store.stream(path)?;
+                layer::visit(source, *digest, Some(size.unwrap_or(stored)), limits, visitor)?;
+            }
+            Blob::Remote(remote) => {
+                let source = remote.open(digest, *size)?;
+                layer::visit(source, *digest, *size, limits, visitor)?;
+            }
+            Blob::Directory(path) => directory::visit(path, limits, visitor)?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,389 @@
+//! Reading the file: lookups that touch a page or two, and unpack one frame of text.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use portcullis_errors::Hint;
+use portcullis_model::{
+    Advisory, AdvisoryKey, AdvisoryLookup, Affected, DatabaseInfo, DatabaseSource, Digest, Exploited, FixState,
+    Interval, LookupError, Reference, Severity, SeverityLevel, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    decode::Cursor,
+    format::{CVE_EPSS, CVE_KEV, CVE_RECORD, Section, parse_cve, slot_hash, write_cve},
+    map::Bytes,
+    pages::{Pages, u32_at, u64_at},
+};
+
+/// Largest text frame taken, in bytes: one record's text may be larger than a block.
+const MAX_TEXT: usize = 64 * 1024 * 1024;
+
+/// Unpacked text frames kept.
+const CACHED_BLOCKS: usize = 64;
+
+/// What the file says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    pub(crate) starter: bool,
+    pub(crate) built: Timestamp,
+    pub(crate) sources: BTreeMap<String, MetaSource>,
+    /// How many entries each ecosystem has.
+    pub(crate) ecosystems: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MetaSource {
+    pub(crate) records: u64,
+    pub(crate) newest: Option<Timestamp>,
+}
+
+/// Why a file is not a usable database.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It cannot be read.
+    #[error("cannot open the advisory database {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// It is something else.
+    #[error("the file is not an advisory database")]
+    NotADatabase,
+    /// It is of another version of the format.
+    #[error("the advisory database is of format {found}; this version reads format {readable}")]
+    Version {
+        /// Of the file.
+        found: u32,
+        /// What this version reads.
+        readable: u32,
+    },
+    /// Its bytes are not those that were written.
+    #[error("the advisory database is damaged: {0}")]
+    Damaged(String),
+}
+
+impl Hint for OpenError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Read { .. } | Self::NotADatabase => "build one with `portcullis db build --from DIR`".into(),
+            Self::Version { .. } | Self::Damaged(_) => {
+                "build it again with `portcullis db build --from DIR`, or take it from where it came".into()
+            }
+        })
+    }
+}
+
+impl From<LookupError> for OpenError {
+    fn from(LookupError(what): LookupError) -> Self {
+        Self::Damaged(what)
+    }
+}
+
+/// An open database. Cheap to open, safe to share between threads, unaffected when its file is replaced.
+pub struct Database {
+    pages: Pages,
+    meta: Meta,
+    texts: Mutex<HashMap<u64, Arc<Vec<u8>>>>,
+}
+
+/// A record found by its id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchHit {
+    /// Its key.
+    pub key: AdvisoryKey,
+    /// Its facts.
+    pub advisory: Advisory,
+}
+
+impl Database {
+    /// Maps the file at `path`.
+    ///
+    /// # Errors
+    /// When it is not there, not a database, of another version, or damaged.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let bytes = Bytes::map(path).map_err(|cause| OpenError::Read { path: path.to_owned(), cause })?;
+        Self::from(bytes)
+    }
+
+    /// Takes a database that lies in memory.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, OpenError> {
+        Self::from(Bytes::Owned(bytes))
+    }
+
+    fn from(bytes: Bytes) -> Result<Self, OpenError> {
+        let pages = Pages::open(bytes)?;
+        let meta = pages.get(Section::Meta, 0, pages.length(Section::Meta))?;
+        let meta = serde_json::from_slice(meta).map_err(|error| OpenError::Damaged(error.to_string()))?;
+        Ok(Self { pages, meta, texts: Mutex::default() })
+    }
+
+    /// What reports say of the database.
+    #[must_use]
+    pub fn info(&self) -> DatabaseInfo {
+        let source = |(name, source): (&String, &MetaSource)| DatabaseSource {
+            name: name.clone(),
+            records: source.records,
+            newest: source.newest,
+        };
+        DatabaseInfo {
+            digest: self.digest(),
+            built: self.meta.built,
+            starter: self.meta.starter,
+            sources: self.meta.sources.iter().map(source).collect(),
+        }
+    }
+
+    /// Binds every byte of the database.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.pages.digest()
+    }
+
+    /// The ecosystems in it, with how many entries each has.
+    #[must_use]
+    pub const fn ecosystems(&self) -> &BTreeMap<String, u64> {
+        &self.meta.ecosystems
+    }
+
+    /// How many advisories it holds.
+    #[must_use]
+    pub const fn advisory_count(&self) -> usize {
+        (self.pages.length(Section::AdvisoryOffsets) / 4).saturating_sub(1)
+    }
+
+    /// Checks every page: what `db verify` does.
+    ///
+    /// # Errors
+    /// When a page is damaged.
+    pub fn verify(&self) -> Result<(), OpenError> {
+        Ok(self.pages.check_all()?)
+    }
+
+    /// The records that speak of `id`: their own id, an alias, or a CVE that they fix.
+    ///
+    /// # Errors
+    /// When the database is damaged.
+    pub fn search(&self, id: &str) -> Result<Vec<SearchHit>, LookupError> {
+        let hash = slot_hash(&[id.as_bytes()]);
+        let matches = |mut cursor: Cursor<'_>| Ok(cursor.text()? == id);
+        let Some(entry) = self.probe(hash, Section::IdSlots, Section::IdOffsets, Section::Ids, matches)? else {
+            return Ok(Vec::new());
+        };
+        let mut cursor = Cursor::new(entry);
+        cursor.text()?;
+        let count = cursor.count()?;
+        let keys = (0..count).map(|_| key(&mut cursor)).collect::<Result<Vec<_>, _>>()?;
+        keys.into_iter().map(|key| Ok(SearchHit { key, advisory: self.advisory(key, false)? })).collect()
+    }
+
+    /// Follows a hash table's probe sequence to the entry that `matches`.
+    fn probe(
+        &self,
+        hash: u64,
+        slots: Section,
+        offsets: Section,
+        data: Section,
+        matches: impl Fn(Cursor<'_>) -> Result<bool, LookupError>,
+    ) -> Result<Option<&[u8]>, LookupError> {
+        let count = self.pages.length(slots) / 4;
+        if count == 0 {
+            return Ok(None);
+        }
+        let first = usize::try_from(hash % count as u64).unwrap_or_default();
+        for step in 0..count {
+            let slot = self.pages.u32(slots, (first + step) % count)?;
+            let Some(number) = slot.checked_sub(1) else { return Ok(None) };
+            let entry = self.pages.entry(offsets, data, number as usize)?;
+            if matches(Cursor::new(entry))? {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    fn cve(&self, index: usize) -> Result<(u16, u32, &[u8]), LookupError> {
+        let record = self.pages.get(Section::Cves, index.saturating_mul(CVE_RECORD), CVE_RECORD)?;
+        let number = u32_at(record, 4).unwrap_or_default();
+        Ok((u16::from_le_bytes([record[0], record[1]]), number, record))
+    }
+
+    /// Runs `read` over the text at `start` of block `block`.
+    fn text<T>(
+        &self,
+        block: u64,
+        start: u64,
+        length: u64,
+        read: impl FnOnce(&[u8]) -> Result<T, LookupError>,
+    ) -> Result<T, LookupError> {
+        let text = self.text_block(block)?;
+        let range = |start: u64, length: u64| {
+            let start = usize::try_from(start).ok()?;
+            text.get(start..start.checked_add(usize::try_from(length).ok()?)?)
+        };
+        read(range(start, length).ok_or_else(|| LookupError("a text lies outside of its block".into()))?)
+    }
+
+    fn text_block(&self, block: u64) -> Result<Arc<Vec<u8>>, LookupError> {
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = texts.get(&block) {
+            return Ok(Arc::clone(text));
+        }
+        let at = usize::try_from(block).ok().and_then(|block| block.checked_mul(8)?.checked_add(8));
+        let offsets = self.pages.get(Section::TextOffsets, at.unwrap_or(usize::MAX), 16)?;
+        let number = |at| u64_at(offsets, at).and_then(|value| usize::try_from(value).ok()).unwrap_or(usize::MAX);
+        let length = number(8).checked_sub(number(0)).ok_or_else(|| LookupError("text blocks are not in order".into()))?;
+        let frame = self.pages.get(Section::TextBlocks, number(0), length)?;
+        let capacity = zstd::bulk::Decompressor::upper_bound(frame).unwrap_or(MAX_TEXT).min(MAX_TEXT);
+        let text = zstd::bulk::decompress(frame, capacity);
+        let text = Arc::new(text.map_err(|error| LookupError(format!("a text block cannot be unpacked: {error}")))?);
+        if texts.len() >= CACHED_BLOCKS {
+            texts.clear();
+        }
+        texts.insert(block, Arc::clone(&text));
+        Ok(text)
+    }
+
+    /// The number of the first block of long texts.
+    fn long_blocks(&self) -> Result<u64, LookupError> {
+        Ok(u64_at(self.pages.get(Section::TextOffsets, 0, 8)?, 0).unwrap_or_default())
+    }
+}
+
+impl AdvisoryLookup for Database {
+    fn affected(&self, ecosystem: &str, name: &str) -> Result<Vec<Affected>, LookupError> {
+        let hash = slot_hash(&[ecosystem.as_bytes(), b"\0", name.as_bytes()]);
+        let matches = |mut cursor: Cursor<'_>| Ok(cursor.text()? == ecosystem && cursor.text()? == name);
+        let entry =
+            self.probe(hash, Section::PackageSlots, Section::PackageOffsets, Section::Packages, matches)?;
+        let Some(entry) = entry else { return Ok(Vec::new()) };
+        let mut cursor = Cursor::new(entry);
+        cursor.text()?;
+        cursor.text()?;
+        let count = cursor.count()?;
+        (0..count).map(|_| affected(&mut cursor)).collect()
+    }
+
+    fn covers(&self, ecosystem: &str) -> bool {
+        self.meta.ecosystems.contains_key(ecosystem)
+    }
+
+    fn advisory(&self, AdvisoryKey(number): AdvisoryKey, with_details: bool) -> Result<Advisory, LookupError> {
+        let record = self.pages.entry(Section::AdvisoryOffsets, Section::Advisories, number as usize)?;
+        let mut cursor = Cursor::new(record);
+        let id = cursor.text()?.to_owned();
+        let level = cursor.byte()?;
+        let score = cursor.number()?;
+        let mut time = || cursor.number().map(|seconds| (seconds > 0).then(|| Timestamp::from_unix(seconds.cast_signed())));
+        let (published, modified) = (time()?, time()?);
+        let count = cursor.count()?;
+        let mut cves = Vec::with_capacity(count);
+        for _ in 0..count {
+            let index = usize::try_from(cursor.number()?).unwrap_or(usize::MAX);
+            let (year, number, _) = self.cve(index)?;
+            cves.push(write_cve(year, number));
+        }
+        let mut numbers = [0; 6];
+        for number in &mut numbers {
+            *number = cursor.number()?;
+        }
+        let [short_block, short_start, long_block, long_start, short_length, long_length] = numbers;
+        let mut advisory = Advisory { id, cves, published, modified, ..Advisory::default() };
+        self.text(short_block, short_start, short_length, |text| read_short_text(text, &mut advisory))?;
+        advisory.severity.level = level_of(level);
+        advisory.severity.score = score.checked_sub(1).map(|tenths| tenths as f64 / 10.0);
+        if with_details && long_length > 0 {
+            let block = self.long_blocks()?.saturating_add(long_block);
+            advisory.details =
+                self.text(block, long_start, long_length, |text| Ok(String::from_utf8_lossy(text).into_owned()))?;
+        }
+        Ok(advisory)
+    }
+
+    fn exploited(&self, cve: &str) -> Result<Exploited, LookupError> {
+        let Some(wanted) = parse_cve(cve) else { return Ok(Exploited::default()) };
+        let (mut low, mut high) = (0, self.pages.length(Section::Cves) / CVE_RECORD);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let (year, number, record) = self.cve(middle)?;
+            match (year, number).cmp(&wanted) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => {
+                    let figure = |at| u32_at(record, at).map_or(0.0, |value| f64::from(value) / 1e9);
+                    let epss = (record[2] & CVE_EPSS != 0).then(|| (figure(8), figure(12)));
+                    return Ok(Exploited { kev: record[2] & CVE_KEV != 0, epss });
+                }
+            }
+        }
+        Ok(Exploited::default())
+    }
+}
+
+fn key(cursor: &mut Cursor<'_>) -> Result<AdvisoryKey, LookupError> {
+    let number = u32::try_from(cursor.number()?).map_err(|_error| LookupError("a key is too large".into()))?;
+    Ok(AdvisoryKey(number))
+}
+
+fn affected(cursor: &mut Cursor<'_>) -> Result<Affected, LookupError> {
+    let advisory = key(cursor)?;
+    let flags = cursor.byte()?;
+    let count = cursor.count()?;
+    let mut intervals = Vec::with_capacity(count);
+    for _ in 0..count {
+        let introduced = cursor.optional_text()?.map(str::to_owned);
+        let fixed = cursor.optional_text()?.map(str::to_owned);
+        let last_affected = if fixed.is_none() { cursor.optional_text()?.map(str::to_owned) } else { None };
+        intervals.push(Interval { introduced, fixed, last_affected });
+    }
+    let unfixed = match flags >> 3 & 3 {
+        1 => Some(FixState::WillNotFix),
+        2 => Some(FixState::Deferred),
+        3 => Some(FixState::EndOfLife),
+        _ => None,
+    };
+    let severity = (flags & 7).checked_sub(1).map(level_of);
+    let versions = if flags & 1 << 5 != 0 { cursor.texts()? } else { Vec::new() };
+    let binaries = if flags & 1 << 6 != 0 { cursor.texts()? } else { Vec::new() };
+    Ok(Affected { advisory, intervals, versions, severity, unfixed, binaries })
+}
+
+/// The inverse of `SeverityLevel as u8`.
+const fn level_of(number: u8) -> SeverityLevel {
+    match number {
+        1 => SeverityLevel::None,
+        2 => SeverityLevel::Low,
+        3 => SeverityLevel::Medium,
+        4 => SeverityLevel::High,
+        5 => SeverityLevel::Critical,
+        _ => SeverityLevel::Unknown,
+    }
+}
+
+fn read_short_text(text: &[u8], advisory: &mut Advisory) -> Result<(), LookupError> {
+    let mut cursor = Cursor::new(text);
+    advisory.summary = cursor.text()?.to_owned();
+    let vector = cursor.optional_text()?.map(str::to_owned);
+    let source = cursor.optional_text()?.map(str::to_owned);
+    advisory.severity = Severity { vector, source, ..Severity::default() };
+    advisory.aliases = cursor.texts()?;
+    advisory.cwes = cursor.texts()?;
+    let count = cursor.count()?;
+    for _ in 0..count {
+        let kind = cursor.text()?.to_owned();
+        let url = cursor.text()?.to_owned();
+        advisory.references.push(Reference { kind, url });
+    }
+    Ok(())
+}

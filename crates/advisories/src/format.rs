@@ -1,0 +1,100 @@
+//! The layout of the file, version 1. All numbers are little-endian.
+//!
+//! ```text
+//! header            one page of 4,096 bytes
+//!   0    magic             "PORTCLDB"
+//!   8    format version    u32
+//!   12   page size         u32 = 4096
+//!   16   file length       u64
+//!   24   page digests      u64 offset of the table
+//!   32   sections          SECTIONS × (u64 offset, u64 length)
+//!   …    zeros
+//! sections          one after another
+//! page digests      for every page between the header and this table: the first 16 bytes of its SHA-256
+//! ```
+//! The database's digest is the SHA-256 of header and table. It binds every byte of the file, and costs
+//! microseconds to compute; a page is checked against the table when it is first read.
+
+/// The first bytes of every database.
+pub(crate) const MAGIC: &[u8; 8] = b"PORTCLDB";
+
+/// The version of the layout. A reader takes its own only.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// The unit of checking, in bytes.
+pub(crate) const PAGE: usize = 4096;
+
+/// Bytes kept of a page's SHA-256.
+pub(crate) const PAGE_DIGEST: usize = 16;
+
+/// Where the section table starts in the header.
+pub(crate) const SECTION_TABLE: usize = 32;
+
+/// The sections, in the order of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// JSON: [`crate::database::Meta`].
+    Meta,
+    /// Hash table of packages: `u32` slots, 0 for empty, else a package's number plus one.
+    PackageSlots,
+    /// `u32` offset of each package in [`Self::Packages`], and one past the last.
+    PackageOffsets,
+    /// For each package: its key, then what each advisory says of it.
+    Packages,
+    /// `u32` offset of each advisory in [`Self::Advisories`], and one past the last.
+    AdvisoryOffsets,
+    /// For each advisory: its fixed facts.
+    Advisories,
+    /// Hash table of ids and aliases: `u32` slots, 0 for empty, else an entry's number plus one.
+    IdSlots,
+    /// `u32` offset of each id in [`Self::Ids`], and one past the last.
+    IdOffsets,
+    /// For each id: the text, then the advisories that carry it.
+    Ids,
+    /// CVEs, sorted, of fixed size: [`CVE_RECORD`].
+    Cves,
+    /// `u64` offset of each block in [`Self::TextBlocks`], and one past the last.
+    TextOffsets,
+    /// zstd frames of texts.
+    TextBlocks,
+}
+
+/// How many sections there are.
+pub(crate) const SECTIONS: usize = 12;
+
+/// Bytes of a CVE: year u16, flags u8, zero u8, number u32, EPSS score and percentile as u32 in units of 1e-9.
+pub(crate) const CVE_RECORD: usize = 16;
+
+/// Flag of a CVE in CISA's catalogue.
+pub(crate) const CVE_KEV: u8 = 1;
+/// Flag of a CVE with an EPSS score.
+pub(crate) const CVE_EPSS: u8 = 2;
+
+/// The hash of the slot tables: FNV-1a over the key, with a final mix.
+pub(crate) fn slot_hash(parts: &[&[u8]]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for &byte in parts.iter().flat_map(|part| part.iter()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash ^= hash >> 32;
+    hash.wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
+
+/// The slots that a table of `entries` needs: a power of two, at most three quarters full.
+pub(crate) fn slot_count(entries: usize) -> usize {
+    (entries + entries / 3 + 1).next_power_of_two()
+}
+
+/// Splits `CVE-2024-1234` into year and number; none for anything else.
+pub(crate) fn parse_cve(id: &str) -> Option<(u16, u32)> {
+    let (year, number) = id.strip_prefix("CVE-")?.split_once('-')?;
+    if year.len() != 4 || number.len() < 4 || number.len() > 9 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some((year.parse().ok()?, number.parse().ok()?))
+}
+
+/// The inverse of [`parse_cve`].
+pub(crate) fn write_cve(year: u16, number: u32) -> String {
+    format!("CVE-{year}-{number:04}")
+}

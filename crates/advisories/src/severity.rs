@@ -1,0 +1,67 @@
+//! Severities of OSV records: CVSS vectors scored, words of distributions read.
+//!
+//! Vectors are scored by the `cvss` crate (FIRST's specifications v2, v3.x and v4.0). Where a record has several, v3
+//! is taken before v4 and v4 before v2: v3 is what most records carry, so that findings compare with one another.
+
+use portcullis_model::{Severity, SeverityLevel};
+use serde_json::Value;
+
+use crate::osv::SeverityRecord;
+
+/// The severity of a list of OSV severities, and what could not be read of it.
+pub(crate) fn of_records(records: &[SeverityRecord], problems: &mut Vec<String>) -> Severity {
+    let mut severity = Severity::default();
+    let mut best_rank = 0;
+    for record in records {
+        let rank = match record.kind.as_str() {
+            "CVSS_V3" => 3,
+            "CVSS_V4" => 2,
+            "CVSS_V2" => 1,
+            _ => {
+                // Such as Ubuntu's own: a word.
+                if let Ok(level) = record.score.parse() {
+                    severity.level = level;
+                }
+                continue;
+            }
+        };
+        match score(&record.score) {
+            Some(score) if rank > best_rank => {
+                best_rank = rank;
+                severity.score = Some(score);
+                severity.vector = Some(record.score.clone());
+            }
+            Some(_) => {}
+            None => problems.push(format!("`{}` is not a CVSS vector", record.score.chars().take(120).collect::<String>())),
+        }
+    }
+    if let (SeverityLevel::Unknown, Some(score)) = (severity.level, severity.score) {
+        severity.level = SeverityLevel::from_score(score);
+    }
+    severity
+}
+
+/// The base score of a CVSS vector of any version.
+fn score(vector: &str) -> Option<f64> {
+    if vector.len() > 512 {
+        return None;
+    }
+    let score = if vector.starts_with("CVSS:4.") {
+        vector.parse::<cvss::v4::Vector>().ok()?.score().value()
+    } else if vector.starts_with("CVSS:3.") {
+        vector.parse::<cvss::v3::Vector>().ok()?.base_score().value()
+    } else {
+        vector.trim_matches(['(', ')']).parse::<cvss::v2::Vector>().ok()?.score().value()
+    };
+    // One decimal, as FIRST's specifications write it.
+    Some((score * 10.0).round() / 10.0)
+}
+
+/// A word in `database_specific` or `ecosystem_specific`: GitHub's `severity`, Ubuntu's priority, Debian's urgency.
+pub(crate) fn word(specific: Option<&Value>) -> Option<SeverityLevel> {
+    let object = specific?.as_object()?;
+    ["severity", "ubuntu_priority", "urgency"]
+        .iter()
+        .find_map(|key| object.get(*key)?.as_str()?.parse().ok())
+        .filter(|&level| level != SeverityLevel::Unknown)
+}

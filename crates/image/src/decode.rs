@@ -1,0 +1,96 @@
+//! From a layer's stored bytes to its tar stream: hashed on the way in, inflated on the way out.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::bufread::MultiGzDecoder;
+use portcullis_model::{Digest, Hasher};
+
+/// Bytes read from the source at a time.
+const CHUNK: usize = 128 * 1024;
+
+/// Largest window of a zstd frame taken, as a power of two: 64 MiB. Above it a decoder must hold more memory than a
+/// whole scan may use; image builders use 8 MiB and less.
+const MAX_ZSTD_WINDOW: u32 = 26;
+
+/// Hashes and counts what passes.
+pub(crate) struct Hashing<R> {
+    source: R,
+    hasher: Hasher,
+    bytes: u64,
+}
+
+impl<R: Read> Hashing<R> {
+    pub(crate) fn new(source: R) -> Self {
+        Self { source, hasher: Hasher::new(), bytes: 0 }
+    }
+
+    /// Reads to the end, so that the digest is of all there is; gives up after `limit` bytes in all.
+    pub(crate) fn finish(mut self, limit: u64) -> io::Result<(Digest, u64)> {
+        let mut buffer = vec![0; CHUNK];
+        while self.bytes <= limit {
+            match self.read(&mut buffer) {
+                Ok(0) => return Ok((self.hasher.finish(), self.bytes)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::other(format!("it is larger than the {limit} bytes that it may have")))
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.source.read(buffer)?;
+        self.hasher.update(&buffer[..length]);
+        self.bytes += length as u64;
+        Ok(length)
+    }
+}
+
+/// A layer's tar stream, however it is stored. The stored form is told by its first bytes: media types lie.
+pub(crate) enum Decoder<R: Read> {
+    Plain(BufReader<Hashing<R>>),
+    Gzip(MultiGzDecoder<BufReader<Hashing<R>>>),
+    Zstd(zstd::Decoder<'static, BufReader<Hashing<R>>>),
+}
+
+impl<R: Read> Decoder<R> {
+    pub(crate) fn new(source: R) -> io::Result<Self> {
+        let mut source = BufReader::with_capacity(CHUNK, Hashing::new(source));
+        Ok(match source.fill_buf()? {
+            [0x1f, 0x8b, ..] => Self::Gzip(MultiGzDecoder::new(source)),
+            // A frame, or one of the skippable frames that may come before it.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+                let mut decoder = zstd::Decoder::with_buffer(source)?;
+                decoder.window_log_max(MAX_ZSTD_WINDOW)?;
+                Self::Zstd(decoder)
+            }
+            _ => Self::Plain(source),
+        })
+    }
+
+    /// The stored bytes, from wherever reading stopped.
+    pub(crate) fn into_stored(self) -> Hashing<R> {
+        match self {
+            Self::Plain(source) => source.into_inner(),
+            Self::Gzip(decoder) => decoder.into_inner().into_inner(),
+            Self::Zstd(decoder) => decoder.finish().into_inner(),
+        }
+    }
+
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+}
+
+impl<R: Read> Read for Decoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            // Past the small buffer: a large read goes straight to the source.
+            Self::Plain(source) => source.read(buffer),
+            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Zstd(decoder) => decoder.read(buffer),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What can go wrong with an image as a whole.
+
+use std::{io, path::PathBuf};
+
+use portcullis_errors::Hint;
+use portcullis_model::Digest;
+use portcullis_registry::RegistryError;
+
+use crate::LayerError;
+
+/// Why an image cannot be scanned.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The target's text is not one.
+    #[error("`{target}` is not something to scan: {why}")]
+    Target {
+        /// As given.
+        target: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file or directory cannot be read.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A document is not JSON of the expected form.
+    #[error("{what} cannot be read")]
+    Json {
+        /// Which document.
+        what: String,
+        /// Why.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// A document is larger than any real one.
+    #[error("{what} is larger than {limit} bytes")]
+    TooLarge {
+        /// Which document.
+        what: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A document's bytes are not those that were named.
+    #[error("{what} has the digest {actual}, not {expected}: it was damaged, or replaced")]
+    Digest {
+        /// Which document.
+        what: String,
+        /// The digest that named it.
+        expected: Digest,
+        /// The digest of what was read.
+        actual: Digest,
+    },
+    /// Something that an image must have is not there.
+    #[error("{place} has no {what}")]
+    Missing {
+        /// Where.
+        place: String,
+        /// What.
+        what: String,
+    },
+    /// A form that is not read.
+    #[error("{what} cannot be scanned: {why}")]
+    Unsupported {
+        /// Which document or file.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// An index has no image for the platform.
+    #[error("{what} has no image for {wanted}; it has {offered}")]
+    Platform {
+        /// The index.
+        what: String,
+        /// The platform asked for.
+        wanted: String,
+        /// Those that it has.
+        offered: String,
+    },
+    /// A layer.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+impl ImageError {
+    pub(crate) fn unsupported(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into(), why: why.into() }
+    }
+
+    pub(crate) fn missing(place: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Missing { place: place.into(), what: what.into() }
+    }
+}
+
+impl Hint for ImageError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Target { .. } => Some("give an image (repo/name:tag), a path, or a scheme such as oci-dir:PATH".into()),
+            Self::Digest { .. } | Self::Layer(LayerError::Digest { .. }) => {
+                Some("fetch or export the image again; if it stays so, do not trust where it came from".into())
+            }
+            Self::Platform { .. } => Some("choose one with --platform os/architecture".into()),
+            Self::Registry(error) => error.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What a user may name as a target.
+//!
+//! Schemes are those of Syft and skopeo. A bare path is recognised by what lies there, anything else is an image in
+//! a registry.
+
+use std::path::{Path, PathBuf};
+
+use portcullis_registry::Reference;
+
+use crate::{ImageError, store::Store};
+
+/// Where an image comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A registry.
+    Registry(Reference),
+    /// An OCI image layout, and the name in its index.
+    OciDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// `org.opencontainers.image.ref.name`, or a digest.
+        name: Option<String>,
+    },
+    /// A tar archive of an OCI image layout.
+    OciArchive {
+        /// The archive.
+        path: PathBuf,
+        /// `org.opencontainers.image.ref.name`, or a digest.
+        name: Option<String>,
+    },
+    /// An archive as `docker save` writes it.
+    DockerArchive {
+        /// The archive.
+        path: PathBuf,
+        /// `repository:tag`, for archives of several images.
+        name: Option<String>,
+    },
+    /// An unpacked file system.
+    Directory(PathBuf),
+}
+
+impl Source {
+    /// Reads a target as `scan`, `sbom` and `verify` take it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(target: &str) -> Result<Self, ImageError> {
+        let refused = |why: &str| ImageError::Target { target: target.to_owned(), why: why.to_owned() };
+        if target.is_empty() {
+            return Err(refused("it is empty"));
+        }
+        if let Some((scheme, rest)) = target.split_once(':') {
+            let (path, name) = split_name(rest);
+            match scheme {
+                "registry" => return Self::registry(rest),
+                "oci-dir" | "oci" => return Ok(Self::OciDirectory { path, name }),
+                "oci-archive" => return Ok(Self::OciArchive { path, name }),
+                "docker-archive" => return Ok(Self::DockerArchive { path, name }),
+                "rootfs" | "dir" => return Ok(Self::Directory(PathBuf::from(rest))),
+                "docker" | "podman" | "containerd" | "sbom" => {
+                    return Err(refused("this version does not read that source yet; save the image to an archive"));
+                }
+                _ => {}
+            }
+        }
+        let path = Path::new(target);
+        if path.exists() { Self::recognise(path) } else { Self::from_name(target) }
+    }
+
+    fn registry(name: &str) -> Result<Self, ImageError> {
+        Ok(Self::Registry(Reference::parse(name)?))
+    }
+
+    /// What is no path: an image's name, unless it is plainly meant as a path.
+    fn from_name(target: &str) -> Result<Self, ImageError> {
+        if target.starts_with(['/', '.', '~']) || target.ends_with(".tar") {
+            return Err(ImageError::Target { target: target.to_owned(), why: "there is no such file or directory".into() });
+        }
+        Self::registry(target)
+    }
+
+    /// Tells by its content what a path holds.
+    fn recognise(path: &Path) -> Result<Self, ImageError> {
+        let store = Store::open(path)?;
+        let path = path.to_owned();
+        Ok(match store {
+            Store::Directory(_) if store.contains("oci-layout") => Self::OciDirectory { path, name: None },
+            Store::Directory(_) => Self::Directory(path),
+            Store::Archive(_) if store.contains("manifest.json") => Self::DockerArchive { path, name: None },
+            Store::Archive(_) if store.contains("index.json") => Self::OciArchive { path, name: None },
+            Store::Archive(_) => {
+                let why = "it is a tar archive, but neither an OCI nor a Docker one (no index.json, no manifest.json)";
+                return Err(ImageError::unsupported(path.display().to_string(), why));
+            }
+        })
+    }
+}
+
+/// Splits `PATH:NAME`. A path that exists as a whole has no name behind it.
+fn split_name(text: &str) -> (PathBuf, Option<String>) {
+    if Path::new(text).exists() {
+        return (PathBuf::from(text), None);
+    }
+    // From the left: names may have colons of their own, `app:1.0`, paths of this kind rarely do.
+    text.match_indices(':')
+        .map(|(at, _)| (&text[..at], &text[at + 1..]))
+        .find(|(path, name)| !name.is_empty() && Path::new(path).exists())
+        .map_or_else(|| (PathBuf::from(text), None), |(path, name)| (PathBuf::from(path), Some(name.to_owned())))
+}

@@ -1,0 +1,207 @@
+//! Files that hold an image: a directory, or a tar archive of one. Both answer by relative path.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use portcullis_filetree::clean_path;
+
+use crate::{
+    ImageError,
+    tar::{Kind, TarReader},
+};
+
+/// Most members of an archive taken. An image has a few files a layer.
+const MAX_MEMBERS: usize = 100_000;
+
+/// Most links followed from one member to another.
+const MAX_LINKS: usize = 8;
+
+/// Where an image's files lie.
+#[derive(Debug)]
+pub(crate) enum Store {
+    Directory(PathBuf),
+    Archive(Archive),
+}
+
+/// A tar archive with the places of its members.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    path: PathBuf,
+    members: HashMap<String, Member>,
+}
+
+#[derive(Debug)]
+enum Member {
+    File { offset: u64, size: u64 },
+    /// Old Docker archives store a layer once and link to it.
+    Link(String),
+}
+
+impl Store {
+    pub(crate) fn open(path: &Path) -> Result<Self, ImageError> {
+        let metadata = std::fs::metadata(path).map_err(|cause| ImageError::File { path: path.to_owned(), cause })?;
+        if metadata.is_dir() {
+            return Ok(Self::Directory(path.to_owned()));
+        }
+        Archive::open(path).map(Self::Archive)
+    }
+
+    /// For messages.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Directory(path) | Self::Archive(Archive { path, .. }) => path.display().to_string(),
+        }
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::Directory(path) => path.join(name).is_file(),
+            Self::Archive(archive) => archive.resolve(name).is_some(),
+        }
+    }
+
+    /// A whole file of at most `limit` bytes.
+    pub(crate) fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, ImageError> {
+        let (reader, size) = self.stream(name)?;
+        let what = || format!("{} in {}", name, self.place());
+        if size > limit {
+            return Err(ImageError::TooLarge { what: what(), limit });
+        }
+        let mut bytes = Vec::new();
+        reader
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(|cause| ImageError::File { path: PathBuf::from(what()), cause })?;
+        Ok(bytes)
+    }
+
+    /// A file's bytes, and how many there are.
+    pub(crate) fn stream(&self, name: &str) -> Result<(Box<dyn Read + Send>, u64), ImageError> {
+        let unreadable = |path: &Path, cause| ImageError::File { path: path.to_owned(), cause };
+        match self {
+            Self::Directory(root) => {
+                let path = root.join(name);
+                let missing = || ImageError::missing(self.place(), name);
+                let file = File::open(&path).map_err(|cause| match cause.kind() {
+                    io::ErrorKind::NotFound => missing(),
+                    _ => unreadable(&path, cause),
+                })?;
+                let size = file.metadata().map_err(|cause| unreadable(&path, cause))?.len();
+                Ok((Box::new(file), size))
+            }
+            Self::Archive(archive) => {
+                let (offset, size) = archive.resolve(name).ok_or_else(|| ImageError::missing(self.place(), name))?;
+                let open = || {
+                    let mut file = File::open(&archive.path)?;
+                    file.seek(SeekFrom::Start(offset))?;
+                    Ok(file.take(size))
+                };
+                Ok((Box::new(open().map_err(|cause| unreadable(&archive.path, cause))?), size))
+            }
+        }
+    }
+}
+
+impl Archive {
+    /// Finds the members of an archive, without reading their contents.
+    fn open(path: &Path) -> Result<Self, ImageError> {
+        let unreadable = |cause| ImageError::File { path: path.to_owned(), cause };
+        let mut file = File::open(path).map_err(unreadable)?;
+        let mut magic = [0; 4];
+        let length = file.read(&mut magic).map_err(unreadable)?;
+        file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+        let place = path.display().to_string();
+        let packed = |how: &str| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            ImageError::unsupported(&place, format!("it is packed with {how}; unpack it first: {how} -d {name}"))
+        };
+        match &magic[..length] {
+            [0x1f, 0x8b, ..] => return Err(packed("gzip")),
+            [0x28, 0xb5, 0x2f, 0xfd] => return Err(packed("zstd")),
+            _ => {}
+        }
+        let mut members = HashMap::new();
+        let mut tar = TarReader::new(SkippingFile(file));
+        let broken = |error: crate::tar::TarError| ImageError::unsupported(&place, error.to_string());
+        while tar.advance().map_err(broken)? {
+            if members.len() == MAX_MEMBERS {
+                return Err(ImageError::unsupported(&place, format!("it has more than {MAX_MEMBERS} members")));
+            }
+            let entry = tar.entry();
+            if entry.unsafe_path.is_some() {
+                continue;
+            }
+            let member = match entry.kind {
+                Kind::File => Member::File { offset: entry.offset, size: entry.size },
+                Kind::HardLink => Member::Link(entry.link.clone()),
+                Kind::Symlink => Member::Link(join(&entry.path, &entry.link)),
+                _ => continue,
+            };
+            members.insert(entry.path.clone(), member);
+            tar.seek_past_body().map_err(broken)?;
+        }
+        Ok(Self { path: path.to_owned(), members })
+    }
+
+    fn resolve(&self, name: &str) -> Option<(u64, u64)> {
+        let mut member = self.members.get(name)?;
+        for _ in 0..MAX_LINKS {
+            match member {
+                Member::File { offset, size } => return Some((*offset, *size)),
+                Member::Link(target) => member = self.members.get(target)?,
+            }
+        }
+        None
+    }
+}
+
+/// A relative link's target, from the root of the archive; empty where it leads out of it.
+fn join(path: &str, link: &str) -> String {
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in link.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.pop().is_none() => return String::new(),
+            ".." => {}
+            part => parts.push(part),
+        }
+    }
+    let mut clean = String::new();
+    match clean_path(parts.join("/").as_bytes(), &mut clean) {
+        Ok(()) => clean,
+        Err(_) => String::new(),
+    }
+}
+
+/// A file that a tar reader may seek in.
+pub(crate) struct SkippingFile(File);
+
+impl Read for SkippingFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Headers are small: what is read beyond one is mostly thrown away by the next seek.
+        let length = buffer.len().min(4096);
+        self.0.read(&mut buffer[..length])
+    }
+}
+
+impl TarReader<SkippingFile> {
+    /// Goes to the end of the current body without reading it.
+    pub(crate) fn seek_past_body(&mut self) -> Result<(), crate::tar::TarError> {
+        let skip = self.drop_buffered_body();
+        if skip > 0 {
+            let size = self.source().0.metadata().map_err(crate::tar::TarError::Read)?.len();
+            let position = self.source().0.stream_position().map_err(crate::tar::TarError::Read)?;
+            let target = position.saturating_add(skip);
+            if target > size {
+                return Err(crate::tar::TarError::Truncated { offset: size });
+            }
+            self.source().0.seek(SeekFrom::Start(target)).map_err(crate::tar::TarError::Read)?;
+        }
+        Ok(())
+    }
+}
