@@ -166,8 +166,8 @@ fn normalise_package(
     let specific = record.ecosystem_specific.as_ref();
     let level = severity::word(specific).or_else(|| severity::word(record.database_specific.as_ref()));
     Some(NormalisedPackage {
+        name: portcullis_model::lookup_name(&package.ecosystem, &package.name).into_owned(),
         ecosystem: package.ecosystem,
-        name: package.name,
         intervals,
         versions,
         severity: level.or((own.level != SeverityLevel::Unknown).then_some(own.level)),

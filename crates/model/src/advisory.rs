@@ -2,6 +2,8 @@
 //!
 //! Source format: OSV, <https://ossf.github.io/osv-schema/>. Here its events are already sorted into intervals.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Severity, SeverityLevel, Timestamp};
@@ -118,6 +120,38 @@ pub trait AdvisoryLookup: Sync {
     /// # Errors
     /// When the database is damaged.
     fn exploited(&self, cve: &str) -> Result<Exploited, LookupError>;
+}
+
+/// A package's name as advisories of `ecosystem` are looked up by: builder and matching both go through here.
+///
+/// PyPI: PEP 503 (<https://peps.python.org/pep-0503/#normalized-names>); crates.io counts `_` and `-` as the same;
+/// NuGet, Packagist and Hex ignore case. All else is as written.
+#[must_use]
+pub fn lookup_name<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
+    match ecosystem.split(':').next().unwrap_or_default() {
+        "PyPI" => pep503(name),
+        "crates.io" if name.contains('_') => name.replace('_', "-").into(),
+        "NuGet" | "Packagist" | "Hex" if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            name.to_ascii_lowercase().into()
+        }
+        _ => name.into(),
+    }
+}
+
+fn pep503(name: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.bytes().all(plain) && !name.contains("--") {
+        return name.into();
+    }
+    let mut normal = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character {
+            '-' | '_' | '.' if normal.ends_with('-') => {}
+            '-' | '_' | '.' => normal.push('-'),
+            other => normal.extend(other.to_lowercase()),
+        }
+    }
+    normal.into()
 }
 
 /// The database could not answer.

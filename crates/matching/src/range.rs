@@ -1,0 +1,51 @@
+//! Whether a version is affected: OSV's evaluation, over intervals that were sorted when the database was built.
+//! (<https://ossf.github.io/osv-schema/#evaluation>)
+
+use std::cmp::Ordering;
+
+use portcullis_model::{Affected, Interval};
+use portcullis_versions::{Scheme, VersionError};
+
+/// What matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// The version lies in this interval.
+    Interval(Interval),
+    /// The version is listed.
+    Listed,
+    /// A bound of this interval cannot be compared: the record cannot be decided.
+    Undecided(Interval),
+}
+
+/// What `entry` says of `version`; none if it is not affected.
+pub(crate) fn evaluate(entry: &Affected, version: &str, scheme: Scheme) -> Option<Match> {
+    let same = |listed: &String| listed == version || scheme.compare(version, listed) == Ok(Ordering::Equal);
+    if entry.versions.iter().any(same) {
+        return Some(Match::Listed);
+    }
+    let mut undecided = None;
+    for interval in &entry.intervals {
+        match contains(interval, version, scheme) {
+            Ok(true) => return Some(Match::Interval(interval.clone())),
+            Ok(false) => {}
+            Err(_) => undecided = Some(Match::Undecided(interval.clone())),
+        }
+    }
+    undecided
+}
+
+fn contains(interval: &Interval, version: &str, scheme: Scheme) -> Result<bool, VersionError> {
+    let Interval { introduced, fixed, last_affected } = interval;
+    if let Some(introduced) = introduced
+        && scheme.compare_to_bound(version, introduced)?.is_lt()
+    {
+        return Ok(false);
+    }
+    if let Some(fixed) = fixed {
+        return Ok(scheme.compare_to_bound(version, fixed)?.is_lt());
+    }
+    match last_affected {
+        Some(last) => Ok(scheme.compare_to_bound(version, last)?.is_le()),
+        None => Ok(true),
+    }
+}
