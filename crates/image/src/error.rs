@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use portcullis_errors::Hint;
 use portcullis_model::Digest;
-use portcullis_registry::RegistryError;
+use portcullis_registry::{ReferenceError, RegistryError};
 
 use crate::LayerError;
 
@@ -84,6 +84,9 @@ pub enum ImageError {
     /// A layer.
     #[error(transparent)]
     Layer(#[from] LayerError),
+    /// The name of an image.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -108,6 +111,7 @@ impl Hint for ImageError {
             }
             Self::Platform { .. } => Some("choose one with --platform os/architecture".into()),
             Self::Registry(error) => error.hint(),
+            Self::Reference(error) => error.hint(),
             _ => None,
         }
     }

@@ -210,7 +210,7 @@ impl Image {
                 layer::visit(source, *digest, Some(size.unwrap_or(stored)), limits, visitor)?;
             }
             Blob::Remote(remote) => {
-                let source = remote.open(digest, *size)?;
+                let source = remote.open(digest, size.unwrap_or_default())?;
                 layer::visit(source, *digest, *size, limits, visitor)?;
             }
             Blob::Directory(path) => directory::visit(path, limits, visitor)?,

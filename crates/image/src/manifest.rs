@@ -21,8 +21,6 @@ const MAX_LAYERS: usize = 4096;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Descriptor {
-    #[serde(default)]
-    pub(crate) media_type: String,
     pub(crate) digest: Digest,
     #[serde(default)]
     pub(crate) size: Option<u64>,

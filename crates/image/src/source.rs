@@ -68,7 +68,7 @@ impl Source {
     }
 
     fn registry(name: &str) -> Result<Self, ImageError> {
-        Ok(Self::Registry(Reference::parse(name)?))
+        Ok(Self::Registry(name.parse::<Reference>()?))
     }
 
     /// What is no path: an image's name, unless it is plainly meant as a path.

@@ -23,7 +23,7 @@ const MAX_EXTENSION: u64 = 1024 * 1024;
 
 /// Why a tar stream cannot be read on.
 #[derive(Debug, thiserror::Error)]
-pub enum TarError {
+pub(crate) enum TarError {
     /// The stream under it failed.
     #[error("{0}")]
     Read(#[source] io::Error),

@@ -1,1 +1,148 @@
-//! To be written.
+//! The façade: source → inventory → findings → verdict.
+//!
+//! [`take_inventory`] is the one pass over an image; [`judge`] is pure: the same inventory, database, policy and
+//! moment give the same report, byte for byte.
+
+mod layer_facts;
+mod merge;
+mod replay;
+
+use std::sync::Mutex;
+
+use layer_facts::{FactGatherer, LinkTargets};
+use portcullis_errors::Hint;
+use portcullis_image::{Image, ImageError, Limits};
+use portcullis_matching::{DistributionCoverage, Matches};
+use portcullis_model::{
+    AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, Inputs, Inventory, LookupError, Report,
+    SCHEMA_VERSION, Target, Timestamp, Tool,
+};
+use portcullis_policy::{DistributionState, Facts, Policy};
+pub use replay::{Change, compare_verdicts};
+
+/// The engine's version, as verdicts name it.
+pub const ENGINE: &str = concat!("portcullis/", env!("CARGO_PKG_VERSION"));
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] LookupError),
+}
+
+impl Hint for ScanError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Image(error) => error.hint(),
+            Self::Database(_) => Some("build the database again with `portcullis db build --from DIR`".into()),
+        }
+    }
+}
+
+/// What is in an image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// The image.
+    pub target: Target,
+    /// Its distribution.
+    pub distribution: Option<Distribution>,
+    /// Its packages.
+    pub inventory: Inventory,
+    /// How much of its executable content they explain.
+    pub coverage: Coverage,
+}
+
+/// Reads every layer of `image` once, `jobs` at a time.
+///
+/// # Errors
+/// When a layer cannot be read, or is not what its digest names. Anything less is a warning in the inventory.
+pub fn take_inventory(image: &Image, jobs: usize, limits: Limits) -> Result<Taken, ScanError> {
+    let visitors = image.visit_layers(jobs, limits, |_| FactGatherer::default())?;
+    let mut layers = Vec::with_capacity(visitors.len());
+    for (index, visitor) in visitors.into_iter().enumerate() {
+        let (mut facts, links) = visitor.finish();
+        // What a reader wants may be a second name of a file that nobody wanted when it passed by.
+        if !links.is_empty() {
+            let targets = LinkTargets::of(&links);
+            let second = Mutex::new(FactGatherer::looking_for(targets));
+            let mut visitor = second.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            image.visit_layer(index, limits, &mut visitor)?;
+            facts.add_links(visitor.finish().0);
+        }
+        layers.push(facts);
+    }
+    let diff_ids: Vec<Option<Digest>> = match image.target.layers.as_slice() {
+        // A directory: no layer at all.
+        [] => vec![None; layers.len()],
+        layers => layers.iter().map(|layer| Some(layer.diff_id)).collect(),
+    };
+    let merge::Merged { packages, warnings, distribution, coverage } = merge::merge(layers, &diff_ids);
+    Ok(Taken { target: image.target.clone(), distribution, inventory: Inventory { packages, warnings }, coverage })
+}
+
+/// Matches what was taken and judges it by `policy` at the moment `now`.
+///
+/// # Errors
+/// When the database is damaged.
+pub fn judge(
+    taken: Taken,
+    lookup: &dyn AdvisoryLookup,
+    database: DatabaseInfo,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Report, ScanError> {
+    let Taken { target, distribution, mut inventory, coverage } = taken;
+    let inventory_digest = canonical_digest(&inventory);
+    let matches = portcullis_matching::match_all(&inventory.packages, distribution.as_ref(), lookup)?;
+    let Matches { mut findings, warnings, uncovered, distribution: state } = matches;
+    inventory.warnings.extend(warnings);
+    inventory.warnings.sort();
+    inventory.warnings.dedup();
+    portcullis_policy::apply_exceptions(policy, &mut findings, now);
+    let name = distribution.as_ref().map_or("", |distribution| distribution.name.as_str());
+    let facts = Facts {
+        findings: &findings,
+        packages: &inventory.packages,
+        warnings: &inventory.warnings,
+        distribution: match state {
+            DistributionCoverage::Absent => DistributionState::Absent,
+            DistributionCoverage::Covered => DistributionState::Covered(name),
+            DistributionCoverage::Uncovered => DistributionState::Uncovered(name),
+            DistributionCoverage::Unknown => DistributionState::Unknown,
+        },
+        // The starter is a taste of the whole: what it lacks is said by naming it, not ecosystem by ecosystem.
+        uncovered: if database.starter { &[] } else { &uncovered },
+        database: &database,
+        secrets: None,
+    };
+    let inputs = Inputs {
+        image: target.digest.or(target.config_digest),
+        inventory: inventory_digest,
+        database: database.digest,
+        policy: policy.digest(),
+        engine: ENGINE.to_owned(),
+    };
+    let verdict = portcullis_policy::judge(policy, &facts, now).into_verdict(policy, inputs, now);
+    Ok(Report {
+        schema_version: SCHEMA_VERSION,
+        created: now,
+        tool: Tool { name: "portcullis".into(), version: env!("CARGO_PKG_VERSION").into() },
+        target,
+        distribution,
+        inventory,
+        findings,
+        verdict,
+        coverage: Some(coverage),
+        database,
+    })
+}
+
+/// SHA-256 of the inventory's JSON: field order is that of the types, lists are sorted.
+fn canonical_digest(inventory: &Inventory) -> Digest {
+    // Serializing plain data into memory cannot fail.
+    Digest::of(&serde_json::to_vec(inventory).unwrap_or_default())
+}

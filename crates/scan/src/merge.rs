@@ -1,0 +1,260 @@
+//! From the facts of each layer to what the image holds: what a later layer hides is gone, and each package belongs
+//! to the layer that brought it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use portcullis_model::{Coverage, Digest, Distribution, Location, Package, PackageType, PathHash, Reading, Warning};
+
+use crate::layer_facts::{Fact, LayerFacts, exact};
+
+/// Most unexplained executables listed.
+const MAX_UNKNOWN: usize = 1000;
+
+/// An image's inventory.
+pub(crate) struct Merged {
+    pub(crate) packages: Vec<Package>,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) distribution: Option<Distribution>,
+    pub(crate) coverage: Coverage,
+}
+
+/// Lays the layers over one another, lowest first.
+pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) -> Merged {
+    let interesting = interesting(&layers);
+    let hides: Vec<Hidden> = layers.iter_mut().map(|layer| Hidden::of(layer, &interesting)).collect();
+    let mut warnings: Vec<Warning> = layers.iter_mut().flat_map(|layer| std::mem::take(&mut layer.warnings)).collect();
+    let mut histories: BTreeMap<String, Vec<(usize, Reading)>> = BTreeMap::new();
+    let mut executables: BTreeMap<String, u64> = BTreeMap::new();
+    for (index, layer) in layers.into_iter().enumerate() {
+        let is_gone = |path: &str| hides[index + 1..].iter().any(|above| above.hides(path));
+        for executable in layer.executables {
+            if !is_gone(&executable.path) {
+                executables.insert(executable.path, executable.size);
+            }
+        }
+        // A path's history ends where something that is not the file itself took its place.
+        for Fact { path, reading } in layer.facts {
+            histories.entry(path).or_default().push((index, reading));
+        }
+    }
+    let survivors = histories.into_iter().filter_map(|(path, history)| Survivor::of(path, history, &hides));
+    let survivors: Vec<Survivor> = survivors.collect();
+    let distribution = distribution(&survivors);
+    let owners = owners(&survivors, &executables);
+    let mut packages: BTreeMap<(PackageType, String, String, String), Package> = BTreeMap::new();
+    for survivor in &survivors {
+        for package in survivor.packages(diff_ids) {
+            add(package, distribution.as_ref(), &mut packages);
+        }
+    }
+    let mut packages: Vec<Package> = packages.into_values().collect();
+    name_owners(&mut packages, &owners);
+    packages.iter_mut().for_each(|package| package.locations.sort());
+    packages.sort();
+    warnings.sort();
+    warnings.dedup();
+    let coverage = coverage(&executables, &owners, &packages);
+    Merged { packages, warnings, distribution, coverage }
+}
+
+/// Every path that may have to be asked about, and its ancestors.
+fn interesting(layers: &[LayerFacts]) -> HashSet<PathHash> {
+    let facts = layers.iter().flat_map(|layer| layer.facts.iter().map(|fact| fact.path.as_str()));
+    let executables = layers.iter().flat_map(|layer| layer.executables.iter().map(|file| file.path.as_str()));
+    let mut hashes = HashSet::new();
+    for path in facts.chain(executables) {
+        hashes.insert(exact(path));
+        // Once a directory is known, so are those above it.
+        let _known = ancestors(path).all(|ancestor| hashes.insert(exact(ancestor)));
+    }
+    hashes
+}
+
+/// The directories that a path lies in, the nearest first.
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    path.rmatch_indices('/').map(|(at, _)| &path[..at])
+}
+
+/// What one layer hides of those below it.
+struct Hidden {
+    /// Whatever lies at these paths, or below them.
+    trees: HashSet<PathHash>,
+    /// Whatever lies below these paths.
+    below: HashSet<PathHash>,
+    /// What lies at these paths, if it is no directory.
+    at: HashSet<PathHash>,
+    /// The whole image.
+    everything: bool,
+}
+
+impl Hidden {
+    fn of(layer: &mut LayerFacts, interesting: &HashSet<PathHash>) -> Self {
+        let others = std::mem::take(&mut layer.others);
+        let directories = std::mem::take(&mut layer.directories);
+        let mut trees: HashSet<PathHash> = others.iter().filter(|hash| interesting.contains(hash)).collect();
+        trees.extend(layer.removed.iter().map(|path| exact(path)));
+        Self {
+            trees,
+            below: layer.opaque.iter().map(|path| exact(path)).collect(),
+            at: directories.iter().filter(|hash| interesting.contains(hash)).collect(),
+            everything: layer.opaque.iter().any(String::is_empty),
+        }
+    }
+
+    fn hides(&self, path: &str) -> bool {
+        let own = exact(path);
+        self.everything || self.trees.contains(&own) || self.at.contains(&own) || self.hides_ancestor(path)
+    }
+
+    /// Whether the place of the file is gone, apart from the file itself.
+    fn hides_ancestor(&self, path: &str) -> bool {
+        self.everything
+            || ancestors(path).map(exact).any(|hash| self.trees.contains(&hash) || self.below.contains(&hash))
+    }
+}
+
+/// A file that the image holds, with what earlier layers had in its place.
+struct Survivor {
+    path: String,
+    /// Layer and reading; the first is what the image holds, each next one lay just below it.
+    history: Vec<(usize, Reading)>,
+}
+
+impl Survivor {
+    fn of(path: String, history: Vec<(usize, Reading)>, hides: &[Hidden]) -> Option<Self> {
+        let top = history.last()?.0;
+        if hides[top + 1..].iter().any(|above| above.hides(&path)) {
+            return None;
+        }
+        let mut chain: Vec<(usize, Reading)> = Vec::new();
+        for (layer, reading) in history.into_iter().rev() {
+            if let Some(&(above, _)) = chain.last() {
+                // Removed between the two, or its directory replaced in the upper one's own layer: a new file. In
+                // the upper layer itself the file stands at the path, so only its directory is asked about.
+                let removed = hides[layer + 1..above].iter().any(|between| between.hides(&path));
+                if layer != above && (removed || hides[above].hides_ancestor(&path)) {
+                    break;
+                }
+            }
+            chain.push((layer, reading));
+        }
+        Some(Self { path, history: chain })
+    }
+
+    /// The packages, each with the layer that brought it.
+    fn packages<'a>(&'a self, diff_ids: &'a [Option<Digest>]) -> impl Iterator<Item = Package> + 'a {
+        // Several readers of one file in one layer each gave a reading.
+        let top = self.history.first().map_or(0, |(layer, _)| *layer);
+        let current = self.history.iter().take_while(move |(layer, _)| *layer == top);
+        current.flat_map(|(_, reading)| &reading.packages).map(move |package| {
+            let is_same = |other: &Package| {
+                other.kind == package.kind && other.name == package.name && other.version == package.version
+                    && other.architecture == package.architecture
+            };
+            // From the top down, for as long as the package is there.
+            let brought = self
+                .history
+                .iter()
+                .take_while(|(layer, reading)| *layer == top || reading.packages.iter().any(is_same))
+                .map(|(layer, _)| *layer)
+                .last()
+                .unwrap_or(top);
+            let mut package = package.clone();
+            package.locations =
+                vec![Location { path: self.path.clone(), layer: diff_ids.get(brought).copied().flatten() }];
+            package
+        })
+    }
+
+    fn readings(&self) -> impl Iterator<Item = &Reading> {
+        let top = self.history.first().map_or(0, |(layer, _)| *layer);
+        self.history.iter().take_while(move |(layer, _)| *layer == top).map(|(_, reading)| reading)
+    }
+}
+
+/// `etc/os-release` comes before `usr/lib/os-release`, as the paths are sorted.
+fn distribution(survivors: &[Survivor]) -> Option<Distribution> {
+    survivors.iter().flat_map(Survivor::readings).find_map(|reading| reading.distribution.clone())
+}
+
+/// The same package found in several places is one package with several locations.
+fn add(
+    mut package: Package,
+    distribution: Option<&Distribution>,
+    packages: &mut BTreeMap<(PackageType, String, String, String), Package>,
+) {
+    portcullis_packages::complete(&mut package, distribution);
+    let key = (package.kind, package.name.clone(), package.version.clone(), package.purl.clone());
+    match packages.get_mut(&key) {
+        Some(known) => {
+            known.locations.append(&mut package.locations);
+            known.locations.sort();
+            known.locations.dedup();
+        }
+        None => _ = packages.insert(key, package),
+    }
+}
+
+/// Which package of the distribution owns each path that matters.
+fn owners(survivors: &[Survivor], executables: &BTreeMap<String, u64>) -> HashMap<PathHash, String> {
+    let mut wanted: HashSet<PathHash> = executables.keys().map(|path| PathHash::of(path)).collect();
+    wanted.extend(survivors.iter().map(|survivor| PathHash::of(&survivor.path)));
+    let mut owners = HashMap::new();
+    for owned in survivors.iter().flat_map(Survivor::readings).flat_map(|reading| &reading.owned) {
+        for path in owned.paths.iter().filter(|path| wanted.contains(path)) {
+            owners.entry(*path).or_insert_with(|| owned.package.clone());
+        }
+    }
+    owners
+}
+
+/// A language's package whose files a package of the distribution owns is the distribution's.
+fn name_owners(packages: &mut [Package], owners: &HashMap<PathHash, String>) {
+    let purls: HashMap<String, String> = packages
+        .iter()
+        .filter(|package| package.kind.is_operating_system())
+        .map(|package| (package.name.clone(), package.purl.clone()))
+        .collect();
+    for package in packages.iter_mut().filter(|package| !package.kind.is_operating_system()) {
+        let mut names = package.locations.iter().map(|location| owners.get(&PathHash::of(&location.path)));
+        // One copy that nobody owns is one copy that upstream's advisories speak of.
+        let first = names.next().flatten();
+        if let Some(owner) = first
+            && names.all(|name| name == Some(owner))
+        {
+            package.owned_by = purls.get(owner).cloned();
+        }
+    }
+}
+
+fn coverage(
+    executables: &BTreeMap<String, u64>,
+    owners: &HashMap<PathHash, String>,
+    packages: &[Package],
+) -> Coverage {
+    // What lies in a package's own directory is the package's: `node_modules/x/`, and a binary is its own package.
+    let mut own_paths: BTreeSet<&str> = BTreeSet::new();
+    for package in packages.iter().filter(|package| !package.kind.is_operating_system()) {
+        for location in &package.locations {
+            match package.kind {
+                PackageType::Npm => own_paths.extend(location.path.rsplit_once('/').map(|(parent, _)| parent)),
+                _ => _ = own_paths.insert(&location.path),
+            }
+        }
+    }
+    let mut coverage = Coverage::default();
+    for (path, &size) in executables {
+        coverage.executable_files += 1;
+        coverage.executable_bytes += size;
+        let is_known = owners.contains_key(&PathHash::of(path))
+            || own_paths.contains(path.as_str())
+            || ancestors(path).any(|directory| own_paths.contains(directory));
+        if is_known {
+            coverage.known_files += 1;
+            coverage.known_bytes += size;
+        } else if coverage.unknown.len() < MAX_UNKNOWN {
+            coverage.unknown.push(path.clone());
+        }
+    }
+    coverage
+}
