@@ -1,2 +1,3 @@
-//! To be written.
+//! `portcullis-webhook`: the admission controller.
+
 fn main() {}

@@ -1,1 +1,27 @@
-//! To be written.
+//! Whether an image may run: its evidence is found at the registry, verified, judged by the policies, and told as
+//! Kubernetes reads it.
+//!
+//! The admission webhook and `portcullis admit` both ask the [`Gate`], so that they give the same answer in the same
+//! words. Objects are read as JSON values, never as typed Pods: a field that this version does not know is not lost.
+//!
+//! Three answers exist for an image. *Unknown* (a registry that is out of reach, evidence that cannot be read) admits
+//! nothing under an enforcing policy.
+
+mod images;
+mod review;
+
+mod authorities;
+mod evidence;
+mod shared;
+
+mod gate;
+mod manifests;
+
+mod decision;
+
+pub use authorities::GateError;
+pub use decision::{Annotations, Decision, ImageDecision, Pin, PolicyAnswer};
+pub use gate::{Gate, Options, Unmatched};
+pub use images::{ImageUse, MAX_IMAGES, ObjectError, Workload, images_of};
+pub use manifests::{MAX_MANIFEST_FILE_BYTES, ManifestDecision, ManifestError};
+pub use review::{Path, ReviewError};
