@@ -4,8 +4,17 @@
 //! [`Reading`]. It never sees another file, another layer or the host: what needs more than one file (which copy
 //! survives, who owns a file, which distribution it is) is decided over readings, by the caller.
 
+mod complete;
+mod fields;
+mod readers;
+#[cfg(test)]
+mod testing;
+
 use portcullis_filetree::FileHeader;
 use portcullis_model::Reading;
+
+pub use complete::complete;
+pub use readers::READERS;
 
 /// Reads the packages that one ecosystem's files name.
 pub trait PackageReader: Sync {
@@ -19,6 +28,9 @@ pub trait PackageReader: Sync {
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection>;
 
     /// Reads a file that [`Self::select`] wanted whole. A bad record is a warning; the rest survives.
+    ///
+    /// The packages have one location, without a layer: the caller knows which one it is. Those of operating systems
+    /// have no purl yet: see [`complete`].
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading;
 }
 
@@ -40,4 +52,17 @@ pub trait StreamReader: Send {
 
     /// What was found. Called once, after the last piece.
     fn finish(self: Box<Self>) -> Reading;
+}
+
+/// Every reader that wants `file`, with how it wants it.
+pub fn readers_of<'a>(file: &'a FileHeader<'a>) -> impl Iterator<Item = (&'static dyn PackageReader, Selection)> + 'a {
+    READERS.iter().filter_map(|reader| reader.select(file).map(|selection| (*reader, selection)))
+}
+
+/// Limits of files that are read whole.
+mod limits {
+    /// A package manager's database.
+    pub(crate) const DATABASE: usize = 64 << 20;
+    /// The metadata of one package.
+    pub(crate) const METADATA: usize = 4 << 20;
 }
