@@ -1,3 +1,7 @@
 //! `portcullis-webhook`: the admission controller.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portcullis_webhook::main()
+}

@@ -161,17 +161,20 @@ impl Gate {
     }
 
     /// Each image once, however often the object names it: so that all its places get the same digest.
-    async fn decide_images<'a>(
+    async fn decide_images(
         &self,
-        uses: &'a [ImageUse],
+        uses: &[ImageUse],
         namespace: Option<&str>,
         stage: Stage,
-    ) -> BTreeMap<&'a str, ImageDecision> {
-        let mut names: Vec<&str> = uses.iter().map(|found| found.image.as_str()).collect();
+    ) -> BTreeMap<String, ImageDecision> {
+        let mut names: Vec<String> = uses.iter().map(|found| found.image.clone()).collect();
         names.sort_unstable();
         names.dedup();
         stream::iter(names)
-            .map(|name| async move { (name, self.decide_image(name, namespace, stage).await) })
+            .map(|name| async move {
+                let decision = self.decide_image(&name, namespace, stage).await;
+                (name, decision)
+            })
             .buffer_unordered(IMAGES_AT_ONCE)
             .collect()
             .await

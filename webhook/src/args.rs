@@ -1,0 +1,151 @@
+//! The command line. Each flag can be set as `PORTCULLIS_<FLAG>` too.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args as ClapArgs, Parser, ValueEnum};
+use portcullis_admission::Unmatched;
+use portcullis_policy::Age;
+use portcullis_registry::{Options, PlainHttp};
+use tracing_subscriber::EnvFilter;
+
+/// Admits only images with passing, fresh, trusted attestations.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis-webhook", version, about, max_term_width = 100)]
+pub(crate) struct Args {
+    /// A policy, or a folder of them; may be repeated. Read again when a file changes, and on SIGHUP.
+    #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE", required = true, value_delimiter = ',')]
+    pub(crate) policy: Vec<PathBuf>,
+    /// What becomes of images that no policy speaks of.
+    #[arg(long, env = "PORTCULLIS_UNMATCHED", value_enum, default_value_t = UnmatchedArg::Deny)]
+    pub(crate) unmatched: UnmatchedArg,
+    /// Refuse Deployments and the like, too; else they get warnings, and their Pods are refused.
+    #[arg(long, env = "PORTCULLIS_ENFORCE_WORKLOADS")]
+    pub(crate) enforce_workloads: bool,
+    /// The authorities behind keyless signatures, a trusted_root.json; the public Sigstore instance if left out.
+    #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnmatchedArg {
+    /// They are refused.
+    Deny,
+    /// They are let in.
+    Allow,
+}
+
+impl From<UnmatchedArg> for Unmatched {
+    fn from(argument: UnmatchedArg) -> Self {
+        match argument {
+            UnmatchedArg::Deny => Self::Deny,
+            UnmatchedArg::Allow => Self::Allow,
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerArgs {
+    /// Where to listen, with TLS.
+    #[arg(long, env = "PORTCULLIS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    pub(crate) listen: SocketAddr,
+    /// The certificate with its chain, PEM. Read again when it changes.
+    #[arg(long, env = "PORTCULLIS_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM.
+    #[arg(long, env = "PORTCULLIS_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Without --tls-cert a certificate is issued at the start: its authority is written here, for `caBundle`.
+    #[arg(long, env = "PORTCULLIS_CA_OUT", value_name = "FILE", conflicts_with = "tls_cert")]
+    pub(crate) ca_out: Option<PathBuf>,
+    /// Names in the issued certificate, beside localhost and the address.
+    #[arg(
+        long,
+        env = "PORTCULLIS_TLS_NAME",
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_value = "portcullis-webhook.portcullis.svc"
+    )]
+    pub(crate) tls_name: Vec<String>,
+    /// How long one image's answer may take: less than the webhook's timeoutSeconds.
+    #[arg(long, env = "PORTCULLIS_TIMEOUT", value_name = "TIME", default_value = "8s")]
+    pub(crate) timeout: Age,
+    /// Reviews at the same time; others wait.
+    #[arg(long, env = "PORTCULLIS_MAX_REVIEWS", value_name = "N", default_value_t = 64,
+          value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) max_reviews: u16,
+}
+
+impl ServerArgs {
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout.seconds().unsigned_abs())
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Registries")]
+pub(crate) struct RegistryArgs {
+    /// A registry that is asked without TLS, as it stands in image names; may be repeated.
+    #[arg(long, env = "PORTCULLIS_PLAIN_HTTP", value_name = "HOST", value_delimiter = ',')]
+    pub(crate) plain_http: Vec<String>,
+    /// Certificates of further authorities of registries, PEM.
+    #[arg(long, env = "PORTCULLIS_REGISTRY_CA", value_name = "FILE")]
+    pub(crate) registry_ca: Option<PathBuf>,
+    /// Ask no registry at a private or loopback address.
+    #[arg(long, env = "PORTCULLIS_PUBLIC_REGISTRIES_ONLY")]
+    pub(crate) public_registries_only: bool,
+}
+
+impl RegistryArgs {
+    /// The client's options. It repeats little: the API server waits.
+    pub(crate) fn options(self, timeout: Duration) -> Options {
+        let Self { plain_http, registry_ca, public_registries_only } = self;
+        Options {
+            plain_http: if plain_http.is_empty() { PlainHttp::Never } else { PlainHttp::Hosts(plain_http) },
+            ca_file: registry_ca,
+            timeout,
+            retries: 2,
+            max_wait: Duration::from_secs(1),
+            allow_private: !public_registries_only,
+            user_agent: concat!("portcullis-webhook/", env!("CARGO_PKG_VERSION")).to_owned(),
+            ..Options::default()
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Logs")]
+pub(crate) struct LogArgs {
+    /// How log lines are written.
+    #[arg(long, env = "PORTCULLIS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub(crate) log_format: LogFormat,
+    /// What is logged: `error`, `warn`, `info`, `debug`, or a filter such as `info,portcullis_registry=debug`.
+    #[arg(long, env = "PORTCULLIS_LOG", value_name = "FILTER", default_value = "info")]
+    pub(crate) log: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl LogArgs {
+    /// Sends log lines to stderr from here on.
+    pub(crate) fn start(&self) {
+        let filter = EnvFilter::try_new(&self.log).unwrap_or_else(|_| EnvFilter::new("info"));
+        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Json => lines.json().flatten_event(true).init(),
+            LogFormat::Text => lines.with_ansi(false).init(),
+        }
+    }
+}

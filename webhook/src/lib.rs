@@ -1,0 +1,43 @@
+//! The admission controller: Kubernetes asks it before a Pod is stored, and only images with passing, fresh, trusted
+//! attestations get through. What it decides, it decides with [`portcullis_admission::Gate`]; here is the server.
+
+mod args;
+mod certs;
+mod metrics;
+mod policies;
+mod server;
+
+mod error;
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+use portcullis_errors::{Hint as _, chain};
+
+use crate::{args::Args, error::SetupError};
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    args.log.start();
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = format!("error: {}\n", chain(&error));
+            if let Some(hint) = error.hint() {
+                text.push_str(&format!("hint: {hint}\n"));
+            }
+            // Where even this cannot be written, nobody is left to be told.
+            _ = std::io::stderr().write_all(text.as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<(), SetupError> {
+    // Several are linked in; the choice has to be made before the first connection.
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(SetupError::Runtime)?;
+    runtime.block_on(server::serve(args))
+}

@@ -1,0 +1,93 @@
+//! Counters, as Prometheus reads them.
+//!
+//! Format: <https://prometheus.io/docs/instrumenting/exposition_formats/>
+
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// Upper ends of the buckets, in milliseconds.
+const BUCKETS: [u64; 8] = [5, 25, 100, 250, 1000, 2500, 5000, 10_000];
+
+/// What became of a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Result {
+    Allowed,
+    Denied,
+    /// No review, too large, or no answer in time.
+    Error,
+}
+
+/// All counters of the process.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    allowed: AtomicU64,
+    denied: AtomicU64,
+    errors: AtomicU64,
+    buckets: [AtomicU64; BUCKETS.len()],
+    count: AtomicU64,
+    microseconds: AtomicU64,
+    pub(crate) reloads: AtomicU64,
+    pub(crate) failed_reloads: AtomicU64,
+}
+
+impl Metrics {
+    pub(crate) fn review(&self, result: Result, took: Duration) {
+        let counter = match result {
+            Result::Allowed => &self.allowed,
+            Result::Denied => &self.denied,
+            Result::Error => &self.errors,
+        };
+        add(counter);
+        add(&self.count);
+        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
+        for (end, bucket) in BUCKETS.iter().zip(&self.buckets) {
+            if microseconds <= end * 1000 {
+                add(bucket);
+            }
+        }
+    }
+
+    /// The text of `/metrics`.
+    pub(crate) fn text(&self, policies: usize, in_flight: usize) -> String {
+        let Self { allowed, denied, errors, buckets, count, microseconds, reloads, failed_reloads } = self;
+        let mut text = String::new();
+        let mut family = |name: &str, kind: &str, help: &str, samples: &[(&str, String)]| {
+            // Writing to a String cannot fail.
+            _ = writeln!(text, "# HELP portcullis_webhook_{name} {help}\n# TYPE portcullis_webhook_{name} {kind}");
+            for (rest, value) in samples {
+                _ = writeln!(text, "portcullis_webhook_{name}{rest} {value}");
+            }
+        };
+        let reviews = [
+            ("{result=\"allow\"}", read(allowed)),
+            ("{result=\"deny\"}", read(denied)),
+            ("{result=\"error\"}", read(errors)),
+        ];
+        family("reviews_total", "counter", "Reviews by what became of them.", &reviews);
+        let labels: Vec<String> =
+            BUCKETS.iter().map(|end| format!("_bucket{{le=\"{}\"}}", *end as f64 / 1000.0)).collect();
+        let mut durations: Vec<(&str, String)> =
+            labels.iter().zip(buckets).map(|(label, bucket)| (label.as_str(), read(bucket))).collect();
+        durations.push(("_bucket{le=\"+Inf\"}", read(count)));
+        durations.push(("_sum", format!("{:.6}", microseconds.load(Ordering::Relaxed) as f64 / 1e6)));
+        durations.push(("_count", read(count)));
+        family("review_duration_seconds", "histogram", "How long reviews took.", &durations);
+        let loads = [("{result=\"ok\"}", read(reloads)), ("{result=\"error\"}", read(failed_reloads))];
+        family("reloads_total", "counter", "Times that policies or the certificate were read again.", &loads);
+        family("policies", "gauge", "Policies that are asked.", &[("", policies.to_string())]);
+        family("reviews_in_flight", "gauge", "Reviews under way.", &[("", in_flight.to_string())]);
+        text
+    }
+}
+
+pub(crate) fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn read(counter: &AtomicU64) -> String {
+    counter.load(Ordering::Relaxed).to_string()
+}
