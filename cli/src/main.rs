@@ -1,2 +1,7 @@
-//! To be written.
-fn main() {}
+//! The `portcullis` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portcullis_cli::main()
+}

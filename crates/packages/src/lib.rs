@@ -63,6 +63,4 @@ pub fn readers_of<'a>(file: &'a FileHeader<'a>) -> impl Iterator<Item = (&'stati
 mod limits {
     /// A package manager's database.
     pub(crate) const DATABASE: usize = 64 << 20;
-    /// The metadata of one package.
-    pub(crate) const METADATA: usize = 4 << 20;
 }

@@ -1,0 +1,376 @@
+//! The arguments, as users type them. The doc comments are the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Guards container images through their whole life: scans them, judges them by policy, signs the verdict, and
+/// admits only what passes.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 pass, 1 error, 2 usage, 42 deny, 43 would deny (audit mode), 44 incomplete.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Global {
+    /// Say nothing but errors on stderr.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colour; `NO_COLOR` is honoured.
+    #[arg(long, global = true, value_enum, default_value = "auto", env = "PORTCULLIS_COLOR", value_name = "WHEN")]
+    pub(crate) color: When,
+}
+
+/// When to do something that depends on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Scan an image: what is in it, what is wrong with it, and whether the policy takes it.
+    Scan(ScanArgs),
+    /// List what is in an image.
+    Sbom(SbomArgs),
+    /// Sign evidence of a scan and store it beside the image.
+    Attest(AttestArgs),
+    /// Find the evidence of an image, check it and judge it: what the admission webhook would do.
+    Verify(VerifyArgs),
+    /// Decide on a Kubernetes manifest as the admission webhook would.
+    Admit(AdmitArgs),
+    /// Recompute a recorded verdict: the same bytes, or the input that changed.
+    Replay(ReplayArgs),
+    /// Say why an advisory does, or does not, apply to a package.
+    Explain(ExplainArgs),
+    /// Compare two reports.
+    Diff(DiffArgs),
+    /// Build and look into advisory databases.
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Check policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Make signing keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Verify one Sigstore bundle: the client protocol of the public conformance suite.
+    VerifyBundle(VerifyBundleArgs),
+    /// Say what this machine can do.
+    Doctor(DoctorArgs),
+    /// Walk the whole chain on this machine, with no network.
+    Demo(DemoArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages.
+    Man {
+        /// The folder.
+        directory: PathBuf,
+    },
+}
+
+/// How images are reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Source")]
+pub(crate) struct SourceArgs {
+    /// The platform to choose from an index, such as linux/arm64.
+    #[arg(long, env = "PORTCULLIS_PLATFORM", value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<String>,
+    /// Talk to the registry without TLS.
+    #[arg(long, env = "PORTCULLIS_PLAIN_HTTP")]
+    pub(crate) plain_http: bool,
+    /// Further certificate authorities, in PEM.
+    #[arg(long, env = "PORTCULLIS_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// How long the whole command may take, such as 90s or 10m.
+    #[arg(long, env = "PORTCULLIS_TIMEOUT", value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
+    pub(crate) timeout: std::time::Duration,
+    /// Use no network.
+    #[arg(long, env = "PORTCULLIS_OFFLINE")]
+    pub(crate) offline: bool,
+    /// Layers read at a time; as many as there are processors by default.
+    #[arg(long, env = "PORTCULLIS_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) jobs: Option<u16>,
+}
+
+/// What is written.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// A format, and the file to write it to (stdout by default). May be given several times.
+    #[arg(short, long, env = "PORTCULLIS_OUTPUT", value_name = "FORMAT[=FILE]", value_delimiter = ',')]
+    pub(crate) output: Vec<String>,
+    /// The Dockerfile of the image: findings then point to its lines.
+    #[arg(long, env = "PORTCULLIS_DOCKERFILE", value_name = "FILE")]
+    pub(crate) dockerfile: Option<PathBuf>,
+    /// List findings that do not count one by one.
+    #[arg(long, env = "PORTCULLIS_SHOW_SUPPRESSED")]
+    pub(crate) show_suppressed: bool,
+}
+
+/// What is judged, and by what.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Judgement")]
+pub(crate) struct JudgeArgs {
+    /// The advisory database; the starter that is compiled in by default.
+    #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    /// The policy.
+    #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE", conflicts_with_all = ["fail_on", "ignore_unfixed"])]
+    pub(crate) policy: Option<PathBuf>,
+    /// Deny from this severity on.
+    #[arg(long, env = "PORTCULLIS_FAIL_ON", value_name = "none|low|medium|high|critical")]
+    pub(crate) fail_on: Option<portcullis_model::SeverityLevel>,
+    /// Leave out what has no fix.
+    #[arg(long, env = "PORTCULLIS_IGNORE_UNFIXED")]
+    pub(crate) ignore_unfixed: bool,
+}
+
+/// How evidence is signed.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Evidence")]
+pub(crate) struct SignArgs {
+    /// The private key: a file, or env://NAME. Its password is taken from COSIGN_PASSWORD.
+    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF")]
+    pub(crate) key: Option<String>,
+    /// Also write cosign's older form, the tag sha256-….att.
+    #[arg(long, env = "PORTCULLIS_LEGACY_ATT")]
+    pub(crate) legacy_att: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ScanArgs {
+    /// An image (repo/name:tag), a path, or registry:, oci-dir:, oci-archive:, docker-archive:, rootfs:, dir:.
+    pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Sign the inventory, the findings and the verdict, and store them beside the image.
+    #[arg(long, env = "PORTCULLIS_ATTEST", help_heading = "Evidence", requires = "key")]
+    pub(crate) attest: bool,
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SbomArgs {
+    /// As in `scan`.
+    pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AttestArgs {
+    /// The image in its registry, or an oci-dir:.
+    pub(crate) image: String,
+    /// A report that `scan -o json` wrote; without it the image is scanned now.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyArgs {
+    /// The image in its registry.
+    pub(crate) image: String,
+    /// The public key that must have signed: a file, or env://NAME.
+    #[arg(
+        long,
+        env = "PORTCULLIS_KEY",
+        value_name = "REF",
+        required_unless_present = "policy",
+        conflicts_with = "policy"
+    )]
+    pub(crate) key: Option<String>,
+    /// The policy, with its authorities.
+    #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The oldest verdict that counts, such as 24h. With --policy, the policy says.
+    #[arg(long, env = "PORTCULLIS_MAX_AGE", value_name = "AGE", conflicts_with = "policy")]
+    pub(crate) max_age: Option<String>,
+    /// Print the decision as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AdmitArgs {
+    /// The manifest: YAML or JSON, several documents allowed; - for standard input.
+    #[arg(short, long, value_name = "MANIFEST")]
+    pub(crate) filename: PathBuf,
+    /// The policies.
+    #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE", required = true)]
+    pub(crate) policy: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReplayArgs {
+    /// A report that `scan -o json` wrote.
+    pub(crate) verdict: PathBuf,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExplainArgs {
+    /// An advisory or CVE.
+    pub(crate) id: String,
+    /// A package by name, purl, or NAME@VERSION.
+    pub(crate) package: String,
+    /// A report that holds the package; without it PACKAGE must be a purl.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// The advisory database.
+    #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DiffArgs {
+    /// The older report (`scan -o json`).
+    pub(crate) old: PathBuf,
+    /// The newer report.
+    pub(crate) new: PathBuf,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Compile advisories into one file.
+    Build {
+        /// Folders in the layout of OSV's public export, and CISA's and FIRST's files.
+        #[arg(long, value_name = "DIR", required = true)]
+        from: Vec<PathBuf>,
+        /// The file to write.
+        #[arg(short, long, value_name = "FILE", default_value = "portcullis.db")]
+        output: PathBuf,
+    },
+    /// Say what a database holds.
+    Status {
+        /// The database; the starter by default.
+        #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
+        db: Option<PathBuf>,
+    },
+    /// Check every byte of a database.
+    Verify {
+        /// The database.
+        #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
+        db: PathBuf,
+    },
+    /// Find the records of an advisory or CVE.
+    Search {
+        /// The id.
+        id: String,
+        /// The database; the starter by default.
+        #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
+        db: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Check policy files.
+    Check {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Print the schema of policy files.
+    Schema,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a key pair: PREFIX.key, encrypted with COSIGN_PASSWORD, and PREFIX.pub.
+    Generate {
+        /// Where to write it.
+        #[arg(long, value_name = "PREFIX", default_value = "cosign")]
+        output_prefix: PathBuf,
+    },
+    /// Print the public half of a private key.
+    Public {
+        /// The private key: a file, or env://NAME.
+        #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF")]
+        key: String,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyBundleArgs {
+    /// The bundle.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: PathBuf,
+    /// Who must have signed, exactly.
+    #[arg(long, value_name = "IDENTITY", requires = "certificate_oidc_issuer", required_unless_present = "key")]
+    pub(crate) certificate_identity: Option<String>,
+    /// Who vouches for the identity, exactly.
+    #[arg(long, value_name = "URL", requires = "certificate_identity")]
+    pub(crate) certificate_oidc_issuer: Option<String>,
+    /// The public key that must have signed.
+    #[arg(long, value_name = "PEM", conflicts_with = "certificate_identity")]
+    pub(crate) key: Option<PathBuf>,
+    /// The trust root; the public good instance's by default.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// The file that was signed, or its digest.
+    #[arg(value_name = "FILE|sha256:DIGEST")]
+    pub(crate) artifact: String,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DoctorArgs {
+    /// The advisory database.
+    #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// Where to leave reports, keys and logs.
+    #[arg(long, value_name = "DIR", default_value = "portcullis-demo")]
+    pub(crate) output: PathBuf,
+}
+
+/// `90s`, `10m`, `2h`.
+fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let refused = || format!("`{text}` is not a time such as 90s, 10m or 2h");
+    let (number, unit) = text.split_at(text.len() - usize::from(!text.is_empty() && text.is_ascii()));
+    let number: u64 = number.parse().map_err(|_error| refused())?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(refused()),
+    };
+    let seconds = number.checked_mul(seconds).filter(|&seconds| (1..=7 * 86_400).contains(&seconds));
+    seconds.map(std::time::Duration::from_secs).ok_or_else(refused)
+}

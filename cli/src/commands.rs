@@ -1,0 +1,45 @@
+//! One file per command.
+
+mod admit;
+mod db;
+mod demo;
+mod diff;
+mod doctor;
+mod documentation;
+mod evidence;
+mod explain;
+mod key;
+mod policy;
+mod replay;
+mod sbom;
+mod scan;
+mod verify;
+mod verify_bundle;
+
+use crate::{
+    args::{Cli, Command},
+    diagnostics::Outcome,
+};
+
+/// Runs the command that was asked for.
+pub(crate) fn run(cli: Cli) -> Outcome {
+    let Cli { command, global } = cli;
+    match command {
+        Command::Scan(args) => scan::run(&args, &global),
+        Command::Sbom(args) => sbom::run(&args, &global),
+        Command::Attest(args) => evidence::run(&args, &global),
+        Command::Verify(args) => verify::run(&args),
+        Command::Admit(args) => admit::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Db(command) => db::run(&command),
+        Command::Policy(command) => policy::run(&command),
+        Command::Key(command) => key::run(&command, &global),
+        Command::VerifyBundle(args) => verify_bundle::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Demo(args) => demo::run(&args, &global),
+        Command::Completions { shell } => documentation::completions(shell),
+        Command::Man { directory } => documentation::manual(&directory),
+    }
+}

@@ -1,0 +1,105 @@
+//! `portcullis db …`: databases are built, checked and asked.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use portcullis_advisories::{BuildSummary, Builder, add_directory};
+use portcullis_errors::printable;
+use portcullis_model::WarningKind;
+use portcullis_policy::ExitStatus;
+
+use crate::{
+    args::DbCommand,
+    diagnostics::{Context as _, Failure, Outcome, say},
+    output, settings,
+};
+
+/// Most warnings of a build shown.
+const SHOWN: usize = 20;
+
+pub(crate) fn run(command: &DbCommand) -> Outcome {
+    match command {
+        DbCommand::Build { from, output } => build(from, output),
+        DbCommand::Status { db } => status(db.as_ref()),
+        DbCommand::Verify { db } => {
+            settings::database(Some(db))?.verify()?;
+            output::print("every page matches its digest\n")?;
+            Ok(ExitStatus::Pass)
+        }
+        DbCommand::Search { id, db } => search(id, db.as_ref()),
+    }
+}
+
+fn build(from: &[PathBuf], output: &Path) -> Outcome {
+    let mut builder = Builder::new();
+    for directory in from {
+        add_directory(&mut builder, directory).context(|| "cannot build the database".to_owned())?;
+    }
+    let summary = builder.write(output).context(|| "cannot build the database".to_owned())?;
+    let BuildSummary { digest, bytes, advisories, packages, withdrawn, warnings } = summary;
+    for warning in warnings.iter().take(SHOWN) {
+        say(&format!("warning: {}: {}", printable(&warning.path, 100), printable(&warning.message, 300)));
+    }
+    if warnings.len() > SHOWN {
+        say(&format!("warning: {} more", warnings.len() - SHOWN));
+    }
+    let place = output.display();
+    output::print(&format!(
+        "{place}: {advisories} advisories for {packages} packages, {bytes} bytes, {withdrawn} withdrawn left out\n{digest}\n"
+    ))?;
+    // A source that could not be read at all leaves a hole that nobody would see later.
+    let lost = warnings.iter().filter(|warning| warning.kind == WarningKind::Gap).count();
+    if lost > 0 {
+        return Err(Failure::new(format!("{lost} sources could not be read; the database lacks them")));
+    }
+    Ok(ExitStatus::Pass)
+}
+
+fn status(db: Option<&PathBuf>) -> Outcome {
+    let database = settings::database(db)?;
+    let info = database.info();
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let kind = if info.starter { " (the starter that is compiled in)" } else { "" };
+    _ = writeln!(text, "digest      {}{kind}", info.digest);
+    _ = writeln!(text, "newest      {}", info.built);
+    _ = writeln!(text, "advisories  {}", database.advisory_count());
+    for source in &info.sources {
+        let newest = source.newest.map_or_else(|| "unknown".to_owned(), |time| time.date());
+        _ = writeln!(
+            text,
+            "source      {:<30} {:>8} records, newest {newest}",
+            printable(&source.name, 30),
+            source.records
+        );
+    }
+    output::print(&text)?;
+    Ok(ExitStatus::Pass)
+}
+
+fn search(id: &str, db: Option<&PathBuf>) -> Outcome {
+    let database = settings::database(db)?;
+    let hits = database.search(id).map_err(portcullis_scan::ScanError::from)?;
+    if hits.is_empty() {
+        return Err(Failure::new(format!("the database knows no advisory `{id}`")));
+    }
+    let mut text = String::new();
+    for hit in hits {
+        let advisory = hit.advisory;
+        let score = advisory.severity.score.map_or_else(String::new, |score| format!(" {score:.1}"));
+        _ = writeln!(
+            text,
+            "{}  {}{score}  {}",
+            advisory.id,
+            advisory.severity.level,
+            printable(&advisory.summary, 120)
+        );
+        if !advisory.aliases.is_empty() {
+            _ = writeln!(text, "  also {}", printable(&advisory.aliases.join(", "), 400));
+        }
+    }
+    output::print(&text)?;
+    Ok(ExitStatus::Pass)
+}

@@ -1,0 +1,214 @@
+//! `portcullis demo`: the whole chain on this machine, with no network and no service.
+//!
+//! Built → scanned → attested → pushed → verified → admitted, for an image that is well; and refused, for one that is
+//! not. Everything that a step makes is left in a folder to look at.
+
+mod images;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use portcullis_embedded_registry::{EmbeddedRegistry, Options};
+use portcullis_errors::Secret;
+use portcullis_model::Report;
+use portcullis_policy::{ExitStatus, Policy};
+use portcullis_report::{RenderOptions, format_named};
+
+use super::{admit, evidence, key, scan, verify};
+use crate::{
+    args::{DemoArgs, Global, JudgeArgs, SourceArgs},
+    diagnostics::{Context as _, Failure, Outcome},
+    output, settings,
+    settings::Access,
+};
+
+/// Formats that the demo leaves of each image.
+const FORMATS: [(&str, &str); 5] = [
+    ("json", "report.json"),
+    ("sarif", "report.sarif"),
+    ("cyclonedx-json", "sbom.cdx.json"),
+    ("html", "report.html"),
+    ("table", "report.txt"),
+];
+
+pub(crate) fn run(args: &DemoArgs, _: &Global) -> Outcome {
+    let DemoArgs { output: folder } = args;
+    let mut demo = Demo::begin(folder)?;
+    demo.step(&format!("Embedded registry on {}, this machine only", demo.registry.address()))?;
+    let made = images::make();
+    demo.step(&format!("Two images are built and pushed: one from {}, one with old libraries on top", made.origin))?;
+    for image in &made.images {
+        demo.push(image)?;
+    }
+    demo.step("Both are scanned, judged (deny from severity high on), and what follows is signed beside them")?;
+    let healthy = demo.scan("healthy")?;
+    let vulnerable = demo.scan("vulnerable")?;
+    demo.step("Anyone with the public key checks the evidence: `portcullis verify`")?;
+    for name in ["healthy", "vulnerable", "unsigned"] {
+        demo.verify(name)?;
+    }
+    demo.step("The admission gate decides on Pods, as the webhook does in a cluster: `portcullis admit`")?;
+    let admitted = demo.admit("healthy")?;
+    let refused = demo.admit("vulnerable")?;
+    let unsigned = demo.admit("unsigned")?;
+    demo.finish(&healthy, &vulnerable, [admitted, !refused, !unsigned])
+}
+
+struct Demo {
+    folder: PathBuf,
+    registry: portcullis_embedded_registry::Handle,
+    policy: PathBuf,
+    key: portcullis_attest::SigningKey,
+    log: String,
+    step: u32,
+}
+
+impl Demo {
+    fn begin(folder: &Path) -> Result<Self, Failure> {
+        fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
+        let registry = EmbeddedRegistry::start(Options::default()).context(|| "cannot start a registry".to_owned())?;
+        for half in ["key", "pub"] {
+            // The keys of an earlier demo are worth nothing.
+            let path = folder.join("cosign").with_extension(half);
+            if path.exists() {
+                fs::remove_file(&path).context(|| format!("cannot replace {}", path.display()))?;
+            }
+        }
+        let key = key::generate(&folder.join("cosign"), &Secret::new("demo".to_owned()))?;
+        let policy = folder.join("policy.yaml");
+        write(&policy, &policy_text(&key.verifying_key().to_pem()))?;
+        Ok(Self { folder: folder.to_owned(), registry, policy, key, log: String::new(), step: 0 })
+    }
+
+    fn say(&mut self, text: &str) -> Result<(), Failure> {
+        self.log.push_str(text);
+        output::print(text)
+    }
+
+    fn step(&mut self, text: &str) -> Result<(), Failure> {
+        self.step += 1;
+        self.say(&format!("\n{}. {text}\n", self.step))
+    }
+
+    fn image(&self, name: &str) -> String {
+        format!("{}/demo/{name}:1.0", self.registry.address())
+    }
+
+    fn source() -> SourceArgs {
+        SourceArgs {
+            platform: Some("linux/amd64".to_owned()),
+            plain_http: true,
+            ca_file: None,
+            timeout: std::time::Duration::from_secs(60),
+            offline: false,
+            jobs: None,
+        }
+    }
+
+    fn push(&mut self, image: &images::Built) -> Result<(), Failure> {
+        let access = Access::new(&Self::source())?;
+        let (client, runtime) = access.registry()?;
+        let name = self.image(image.name);
+        let reference = name.parse::<portcullis_registry::Reference>()?;
+        let digest = runtime.block_on(image.push(client, &reference))?;
+        self.say(&format!("   {name}  {digest}\n"))
+    }
+
+    fn scan(&mut self, name: &str) -> Result<Report, Failure> {
+        let now = settings::now()?;
+        let judge = JudgeArgs { db: None, policy: Some(self.policy.clone()), fail_on: None, ignore_unfixed: false };
+        let scan::Scanned { access, source, report } = scan::scan(&self.image(name), &Self::source(), &judge, now)?;
+        let folder = self.folder.join(name);
+        fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
+        for (format, file) in FORMATS {
+            let Some(format) = format_named(format) else { continue };
+            let mut bytes = Vec::new();
+            format.write(&report, &RenderOptions::default(), &mut bytes).context(|| file.to_owned())?;
+            let path = folder.join(file);
+            fs::write(&path, bytes).context(|| format!("cannot write {}", path.display()))?;
+        }
+        let stored = evidence::attest(&access, &source, &report, &self.key, false, now)?;
+        let counted = report.findings.iter().filter(|finding| finding.suppressed.is_none()).count();
+        self.say(&format!(
+            "   {name}: {} packages, {counted} findings, verdict {}; {} statements signed\n",
+            report.inventory.packages.len(),
+            report.verdict.result,
+            stored.len()
+        ))?;
+        let reasons = report.verdict.reasons.iter().filter(|reason| reason.result != portcullis_model::Outcome::Pass);
+        let reasons: String = reasons.take(3).map(|reason| format!("     {}\n", reason.message)).collect();
+        self.say(&reasons)?;
+        Ok(report)
+    }
+
+    fn policies(&self) -> Result<Vec<Policy>, Failure> {
+        settings::policies(&self.policy, settings::clock())
+    }
+
+    fn verify(&mut self, name: &str) -> Result<(), Failure> {
+        let decision = verify::decide(&self.image(name), self.policies()?, &Self::source())?;
+        let text = verify::as_text(&decision);
+        self.say(&indented(&text))
+    }
+
+    fn admit(&mut self, name: &str) -> Result<bool, Failure> {
+        let path = self.folder.join(format!("pod-{name}.yaml"));
+        let manifest = pod(name, &self.image(name));
+        write(&path, &manifest)?;
+        let decisions = admit::decide(&manifest, self.policies()?, &Self::source())?;
+        let text = admit::as_text(&decisions);
+        self.say(&indented(&text))?;
+        Ok(decisions.iter().all(|decision| decision.decision.allowed))
+    }
+
+    /// The demo proves something only if the good is admitted and the bad refused.
+    fn finish(mut self, healthy: &Report, vulnerable: &Report, proofs: [bool; 3]) -> Outcome {
+        let folder = self.folder.display().to_string();
+        self.say(&format!(
+            "\nLeft in {folder}: reports (table, HTML, JSON, SARIF), SBOMs, the policy, Pods, keys, demo.log.\n\
+             The starter database knows {} vulnerabilities; `portcullis db build` makes the whole.\n\
+             Next: portcullis scan IMAGE\n",
+            healthy.database.sources.iter().map(|source| source.records).sum::<u64>()
+        ))?;
+        write(&self.folder.join("demo.log"), &self.log)?;
+        let is_proved = proofs.into_iter().all(|proof| proof) && vulnerable.verdict.result != healthy.verdict.result;
+        if is_proved {
+            return Ok(ExitStatus::Pass);
+        }
+        Err(Failure::new("the demo did not end as it should: see demo.log"))
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).context(|| format!("cannot write {}", path.display()))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("   {line}\n")).collect()
+}
+
+fn policy_text(public_key: &str) -> String {
+    let key: String = public_key.lines().map(|line| format!("          {line}\n")).collect();
+    format!(
+        "apiVersion: portcullis.dev/v1alpha1\n\
+         kind: ImagePolicy\n\
+         metadata: {{name: demo}}\n\
+         spec:\n\
+        \x20 mode: enforce\n\
+        \x20 evidence:\n\
+        \x20   authorities:\n\
+        \x20     - key: |\n{key}\
+        \x20   require: [vulnerabilities, sbom]\n\
+        \x20   maxAge: 24h\n\
+        \x20 vulnerabilities: {{failOn: high, unrated: low}}\n\
+        \x20 unknown: deny\n"
+    )
+}
+
+fn pod(name: &str, image: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  containers:\n    - name: app\n      image: {image}\n"
+    )
+}

@@ -1,0 +1,49 @@
+//! `portcullis diff`: what changed between two reports.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use portcullis_errors::printable;
+use portcullis_model::Report;
+use portcullis_policy::ExitStatus;
+
+use super::evidence::read_report;
+use crate::{args::DiffArgs, diagnostics::Outcome, output};
+
+pub(crate) fn run(args: &DiffArgs) -> Outcome {
+    let DiffArgs { old, new } = args;
+    let (old, new) = (read_report(old)?, read_report(new)?);
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    _ = writeln!(text, "verdict: {} → {}", old.verdict.result, new.verdict.result);
+    section(&mut text, "packages", &packages(&old), &packages(&new));
+    section(&mut text, "findings", &findings(&old), &findings(&new));
+    output::print(&text)?;
+    Ok(ExitStatus::Pass)
+}
+
+fn packages(report: &Report) -> BTreeSet<String> {
+    report
+        .inventory
+        .packages
+        .iter()
+        .map(|package| format!("{} {} {}", package.kind, package.name, package.version))
+        .collect()
+}
+
+fn findings(report: &Report) -> BTreeSet<String> {
+    let line = |finding: &portcullis_model::Finding| {
+        let id = finding.cve.as_ref().unwrap_or(&finding.id);
+        format!("{id} {} in {} {}", finding.severity.level, finding.package.name, finding.package.version)
+    };
+    report.findings.iter().filter(|finding| finding.suppressed.is_none()).map(line).collect()
+}
+
+fn section(text: &mut String, name: &str, old: &BTreeSet<String>, new: &BTreeSet<String>) {
+    _ = writeln!(text, "{name}: {} gone, {} new", old.difference(new).count(), new.difference(old).count());
+    for gone in old.difference(new) {
+        _ = writeln!(text, "  - {}", printable(gone, 200));
+    }
+    for added in new.difference(old) {
+        _ = writeln!(text, "  + {}", printable(added, 200));
+    }
+}

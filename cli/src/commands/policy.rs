@@ -1,0 +1,29 @@
+//! `portcullis policy …`: policies are checked before they decide anything.
+
+use portcullis_policy::ExitStatus;
+
+use crate::{args::PolicyCommand, diagnostics::Outcome, output, settings};
+
+/// The committed schema of policy files.
+const SCHEMA: &str = include_str!("../../../docs/schema/policy-v1alpha1.json");
+
+pub(crate) fn run(command: &PolicyCommand) -> Outcome {
+    match command {
+        PolicyCommand::Check { files } => {
+            let now = settings::now()?;
+            for file in files {
+                for policy in settings::policies(file, now)? {
+                    output::print(&format!(
+                        "{}: {} {} is good ({})\n",
+                        file.display(),
+                        policy.kind.as_str(),
+                        policy.name,
+                        policy.digest()
+                    ))?;
+                }
+            }
+        }
+        PolicyCommand::Schema => output::print(SCHEMA)?,
+    }
+    Ok(ExitStatus::Pass)
+}

@@ -1,0 +1,51 @@
+//! `portcullis replay`: recompute a verdict from its recorded inputs.
+
+use portcullis_model::Report;
+use portcullis_policy::ExitStatus;
+use portcullis_scan::{Change, Taken, compare_verdicts};
+
+use super::evidence::read_report;
+use crate::{
+    args::ReplayArgs,
+    diagnostics::{Outcome, say},
+    output, settings,
+};
+
+pub(crate) fn run(args: &ReplayArgs) -> Outcome {
+    let ReplayArgs { verdict, judge } = args;
+    let recorded = read_report(verdict)?;
+    // The moment is an input too: grace periods and expiries are counted to it.
+    let now = recorded.verdict.time;
+    let database = settings::database(judge.db.as_ref())?;
+    let policy = settings::policy(judge, &recorded.target.reference, now)?;
+    let taken = taken(&recorded);
+    let report = portcullis_scan::judge(taken, &database, database.info(), &policy, now)?;
+    let text = |report: &Report| serde_json::to_string_pretty(&report.verdict).unwrap_or_default();
+    output::print(&format!("{}\n", text(&report)))?;
+    let changes = compare_verdicts(&recorded.verdict, &report.verdict);
+    for Change { input, recorded, current } in &changes {
+        say(&format!("changed: {input} was {recorded}, is {current}"));
+    }
+    if text(&report) == text(&recorded) {
+        say("the verdict is the same, byte for byte");
+        return Ok(ExitStatus::from(&report.verdict));
+    }
+    if changes.is_empty() {
+        say("the verdict differs although its inputs are the same: it was not made by this engine, or was altered");
+        return Ok(ExitStatus::Error);
+    }
+    say(&format!("the verdict was {}, and is {} with these inputs", recorded.verdict.result, report.verdict.result));
+    Ok(ExitStatus::from(&report.verdict))
+}
+
+/// The inventory as it was taken: what matching has added to the warnings is added again.
+fn taken(recorded: &Report) -> Taken {
+    let mut inventory = recorded.inventory.clone();
+    inventory.warnings.retain(|warning| !warning.path.starts_with("pkg:"));
+    Taken {
+        target: recorded.target.clone(),
+        distribution: recorded.distribution.clone(),
+        inventory,
+        coverage: recorded.coverage.clone().unwrap_or_default(),
+    }
+}

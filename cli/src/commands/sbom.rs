@@ -1,0 +1,33 @@
+//! `portcullis sbom`: the inventory alone.
+
+use portcullis_advisories::build_starter;
+use portcullis_model::SeverityLevel;
+use portcullis_policy::{ExitStatus, Policy};
+
+use super::scan::scan_image;
+use crate::{
+    args::{Global, SbomArgs},
+    diagnostics::{Context as _, Outcome, say},
+    output, settings,
+    settings::Access,
+};
+
+pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
+    let SbomArgs { target, source, output } = args;
+    let outputs = output::outputs(output, "cyclonedx-json")?;
+    let now = settings::now()?;
+    let (access, _, image) = Access::open(target, source)?;
+    let database = build_starter().context(|| "the starter database cannot be built".to_owned())?;
+    // An inventory is not judged: nothing is denied, and what could not be read is still said.
+    let policy = Policy::default_with(SeverityLevel::None, false);
+    let mut report = scan_image(&image, &access, &database, &policy, now)?;
+    report.findings.clear();
+    let gaps = report.inventory.warnings.iter().filter(|warning| warning.kind == portcullis_model::WarningKind::Gap);
+    let gaps = gaps.count();
+    output::write(&report, &outputs, output, global)?;
+    if gaps > 0 {
+        say(&format!("warning: {gaps} places could not be read; the inventory lists them"));
+        return Ok(ExitStatus::Incomplete);
+    }
+    Ok(ExitStatus::Pass)
+}

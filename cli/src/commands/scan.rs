@@ -1,0 +1,78 @@
+//! `portcullis scan`: inventory, findings, verdict; reports; evidence.
+
+use portcullis_image::{Image, Source};
+use portcullis_model::{Report, Timestamp};
+use portcullis_policy::{ExitStatus, Policy};
+
+use super::evidence;
+use crate::{
+    args::{Global, JudgeArgs, ScanArgs, SourceArgs},
+    diagnostics::{Failure, Outcome, say},
+    output, settings,
+    settings::Access,
+};
+
+pub(crate) fn run(args: &ScanArgs, global: &Global) -> Outcome {
+    let ScanArgs { target, source, judge, output, attest, sign } = args;
+    let outputs = output::outputs(output, "table")?;
+    let key = if *attest { Some(evidence::key(sign)?) } else { None };
+    let now = settings::now()?;
+    let Scanned { access, source, report } = scan(target, source, judge, now)?;
+    output::write(&report, &outputs, output, global)?;
+    if let Some(key) = key {
+        let stored = evidence::attest(&access, &source, &report, &key, sign.legacy_att, now)?;
+        if !global.quiet {
+            evidence::tell(&stored);
+        }
+    }
+    Ok(ExitStatus::from(&report.verdict))
+}
+
+/// A finished scan.
+pub(crate) struct Scanned {
+    pub(crate) access: Access,
+    pub(crate) source: Source,
+    pub(crate) report: Report,
+}
+
+/// Scans and judges.
+pub(crate) fn scan(target: &str, source: &SourceArgs, judge: &JudgeArgs, now: Timestamp) -> Result<Scanned, Failure> {
+    let database = settings::database(judge.db.as_ref())?;
+    // A policy that cannot be read must not cost a scan.
+    if let Some(path) = &judge.policy {
+        settings::policies(path, now)?;
+    }
+    let (access, source, image) = Access::open(target, source)?;
+    let policy = settings::policy(judge, &policy_name(&source, &image), now)?;
+    let report = scan_image(&image, &access, &database, &policy, now)?;
+    Ok(Scanned { access, source, report })
+}
+
+/// Scans an open image.
+pub(crate) fn scan_image(
+    image: &Image,
+    access: &Access,
+    database: &portcullis_advisories::Database,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Report, Failure> {
+    let taken = portcullis_scan::take_inventory(image, access.jobs, access.limits)?;
+    Ok(portcullis_scan::judge(taken, database, database.info(), policy, now)?)
+}
+
+/// The name that a policy's scope is asked about.
+fn policy_name(source: &Source, image: &Image) -> String {
+    match source {
+        Source::Registry(reference) => reference.name(),
+        _ => image.target.reference.clone(),
+    }
+}
+
+/// Says on stderr which database is in use, where the report goes elsewhere.
+pub(crate) fn tell_starter(report: &Report) {
+    if report.database.starter {
+        say(
+            "note: the starter database is in use; it knows a few hundred vulnerabilities. See `portcullis db build --help`",
+        );
+    }
+}

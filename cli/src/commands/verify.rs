@@ -1,0 +1,112 @@
+//! `portcullis verify`: find the evidence of an image, check it, judge it; what the webhook would do.
+
+use std::fmt::Write as _;
+
+use portcullis_admission::{Gate, ImageDecision, Options, Unmatched};
+use portcullis_errors::printable;
+use portcullis_model::{Outcome as Answer, Timestamp};
+use portcullis_policy::{ExitStatus, Policy};
+use serde_json::json;
+
+use crate::{
+    args::{SourceArgs, VerifyArgs},
+    diagnostics::{Failure, Outcome},
+    output, settings,
+    settings::Access,
+};
+
+pub(crate) fn run(args: &VerifyArgs) -> Outcome {
+    let VerifyArgs { image, key, policy, max_age, json, source } = args;
+    let now = settings::clock();
+    let policies = match (policy, key) {
+        (Some(path), _) => settings::policies(path, now)?,
+        (None, Some(key)) => key_policy(key, max_age.as_deref(), now)?,
+        (None, None) => return Err(Failure::usage("say whom to trust: --key or --policy")),
+    };
+    let decision = decide(image, policies, source)?;
+    output::print(&if *json { as_json(&decision) } else { as_text(&decision) })?;
+    Ok(status(&decision))
+}
+
+/// The policy of `--key`: a fresh enough PASSED, with findings and inventory, signed by this key.
+fn key_policy(key: &str, max_age: Option<&str>, now: Timestamp) -> Result<Vec<Policy>, Failure> {
+    let pem = settings::verifying_key(key)?.to_pem();
+    let mut evidence = json!({"authorities": [{"key": pem}], "require": ["vulnerabilities", "sbom"]});
+    if let (Some(age), Some(fields)) = (max_age, evidence.as_object_mut()) {
+        fields.insert("maxAge".into(), age.into());
+    }
+    let document = json!({
+        "apiVersion": "portcullis.dev/v1alpha1",
+        "kind": "ImagePolicy",
+        "metadata": {"name": "key"},
+        "spec": {"evidence": evidence},
+    });
+    Ok(Policy::parse(&document.to_string(), "--max-age", now)?)
+}
+
+/// Asks the gate.
+pub(crate) fn decide(image: &str, policies: Vec<Policy>, source: &SourceArgs) -> Result<ImageDecision, Failure> {
+    let access = Access::new(source)?;
+    let (client, runtime) = access.registry()?;
+    let options = Options { unmatched: Unmatched::Deny, time_limit: source.timeout, ..Options::default() };
+    let gate = Gate::new(policies, client.clone(), options)?;
+    Ok(runtime.block_on(gate.image(image, None)))
+}
+
+/// The exit status of a decision: the worst answer counts, and only policies in audit mode soften a denial.
+fn status(decision: &ImageDecision) -> ExitStatus {
+    let worst = |audit: bool| {
+        let answers = decision.answers.iter().filter(|answer| answer.audit == audit);
+        answers.map(|answer| answer.judgement.result).max().unwrap_or(Answer::Pass)
+    };
+    match (worst(false), worst(true)) {
+        (Answer::Fail, _) => ExitStatus::Deny,
+        (Answer::Unknown, _) | (_, Answer::Unknown) => ExitStatus::Incomplete,
+        (Answer::Pass, Answer::Fail) => ExitStatus::Audit,
+        (Answer::Pass, Answer::Pass) => ExitStatus::Pass,
+    }
+}
+
+pub(crate) fn as_text(decision: &ImageDecision) -> String {
+    let ImageDecision { image, reference, digest: _, answers } = decision;
+    let mut text = String::new();
+    let name = reference.as_ref().map_or_else(|| printable(image, 300), ToString::to_string);
+    // Writing to a String cannot fail.
+    _ = writeln!(text, "{name}");
+    for answer in answers {
+        let mode = if answer.audit { " (audit)" } else { "" };
+        _ = writeln!(text, "  {}{mode}  policy {}", answer.judgement.result, printable(&answer.policy, 100));
+        for reason in &answer.judgement.reasons {
+            _ = writeln!(text, "    {:<8} {}: {}", reason.result, reason.rule, printable(&reason.message, 400));
+        }
+        if let Some(fix) = &answer.fix {
+            _ = writeln!(text, "    fix: {}", printable(fix, 400));
+        }
+    }
+    text
+}
+
+fn as_json(decision: &ImageDecision) -> String {
+    let answers: Vec<_> = decision
+        .answers
+        .iter()
+        .map(|answer| {
+            json!({
+                "policy": answer.policy,
+                "policyDigest": answer.policy_digest,
+                "audit": answer.audit,
+                "result": answer.judgement.result,
+                "reasons": answer.judgement.reasons,
+                "fix": answer.fix,
+            })
+        })
+        .collect();
+    let document = json!({
+        "image": decision.image,
+        "reference": decision.reference,
+        "digest": decision.digest,
+        "admitted": decision.is_admitted(),
+        "answers": answers,
+    });
+    format!("{document:#}\n")
+}

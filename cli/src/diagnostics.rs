@@ -1,0 +1,67 @@
+//! What is said to people, on stderr: errors with causes and hints, and how a command ended.
+
+use std::io::Write as _;
+
+use portcullis_errors::{Hint, chain, printable};
+use portcullis_policy::ExitStatus;
+
+/// Why a command could not be done.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    hint: Option<String>,
+    status: ExitStatus,
+}
+
+pub(crate) type Outcome = Result<ExitStatus, Failure>;
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, status: ExitStatus::Error }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { status: ExitStatus::Usage, ..Self::new(message) }
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// An error that knows what can be done about it.
+impl<E: std::error::Error + Hint> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { message: chain(&error), hint: error.hint(), status: ExitStatus::Error }
+    }
+}
+
+/// Says what went wrong with what, for errors without advice.
+pub(crate) trait Context<T> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T, Failure>;
+}
+
+impl<T, E: std::error::Error> Context<T> for Result<T, E> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T, Failure> {
+        self.map_err(|error| Failure::new(format!("{}: {}", what(), chain(&error))))
+    }
+}
+
+/// Writes a line to stderr. A stderr that is closed takes nothing, and that is no error.
+pub(crate) fn say(text: &str) {
+    _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Tells the failure, if there is one, and gives the exit status.
+pub(crate) fn conclude(outcome: Outcome) -> ExitStatus {
+    match outcome {
+        Ok(status) => status,
+        Err(Failure { message, hint, status }) => {
+            say(&format!("error: {}", printable(&message, 4000)));
+            if let Some(hint) = hint {
+                say(&format!("hint: {}", printable(&hint, 1000)));
+            }
+            status
+        }
+    }
+}

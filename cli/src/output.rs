@@ -1,0 +1,103 @@
+//! Where reports go: `-o FORMAT[=FILE]`, several at once.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, IsTerminal as _, Write},
+    path::PathBuf,
+};
+
+use portcullis_model::Report;
+use portcullis_report::{Dockerfile, FORMATS, RenderOptions, ReportFormat, format_named};
+
+use crate::{
+    args::{Global, OutputArgs, When},
+    diagnostics::{Context as _, Failure},
+    settings,
+};
+
+/// Widest table, in columns, where the terminal does not say.
+const WIDTH: usize = 100;
+
+/// One report to write.
+pub(crate) struct Output {
+    format: &'static dyn ReportFormat,
+    file: Option<PathBuf>,
+}
+
+/// Reads the `-o` flags; `default` is the format without any. Known before a scan begins, so that a wrong name costs
+/// no time.
+pub(crate) fn outputs(args: &OutputArgs, default: &str) -> Result<Vec<Output>, Failure> {
+    let texts: Vec<&str> =
+        if args.output.is_empty() { vec![default] } else { args.output.iter().map(String::as_str).collect() };
+    let mut outputs: Vec<Output> = Vec::new();
+    for text in texts {
+        let (name, file) = text.split_once('=').map_or((text, None), |(name, file)| (name, Some(PathBuf::from(file))));
+        let format = format_named(name).ok_or_else(|| {
+            let names: Vec<&str> = FORMATS.iter().map(|format| format.name()).collect();
+            Failure::usage(format!("there is no format `{name}`")).with_hint(format!("one of {}", names.join(", ")))
+        })?;
+        if file.is_none() && outputs.iter().any(|output| output.file.is_none()) {
+            return Err(
+                Failure::usage("two reports would go to stdout").with_hint("give one a file: -o json=report.json")
+            );
+        }
+        outputs.push(Output { format, file });
+    }
+    Ok(outputs)
+}
+
+/// Writes every report.
+pub(crate) fn write(report: &Report, outputs: &[Output], args: &OutputArgs, global: &Global) -> Result<(), Failure> {
+    let dockerfile = match &args.dockerfile {
+        Some(path) => Some(Dockerfile { path: path.display().to_string(), text: settings::read_text(path)? }),
+        None => None,
+    };
+    for Output { format, file } in outputs {
+        let options = RenderOptions {
+            width: WIDTH,
+            color: file.is_none() && use_color(global.color),
+            show_suppressed: args.show_suppressed,
+            dockerfile: dockerfile.clone(),
+            max_findings: None,
+        };
+        match file {
+            Some(path) => {
+                let what = || format!("cannot write {}", path.display());
+                let mut writer = BufWriter::new(File::create(path).context(what)?);
+                format.write(report, &options, &mut writer).context(what)?;
+                writer.flush().context(what)?;
+            }
+            None => {
+                let mut writer = BufWriter::new(io::stdout().lock());
+                let written = format.write(report, &options, &mut writer).context(|| "stdout".to_owned());
+                let flushed = writer.flush();
+                // Whoever read our output has seen enough.
+                if flushed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                    return Ok(());
+                }
+                written?;
+                flushed.context(|| "cannot write to stdout".to_owned())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn use_color(when: When) -> bool {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => {
+            wanted && io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+/// Writes text to stdout; a closed pipe is no error.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome.context(|| "cannot write to stdout".to_owned()),
+    }
+}

@@ -1,0 +1,184 @@
+//! Raw arguments become settings: files are opened, defaults filled in, what contradicts itself refused.
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use portcullis_advisories::{Database, build_starter};
+use portcullis_attest::{SigningKey, VerifyingKey};
+use portcullis_errors::Secret;
+use portcullis_image::{Image, Limits, OpenOptions, RegistryAccess, Source};
+use portcullis_model::{Platform, SeverityLevel, Timestamp};
+use portcullis_policy::{MAX_POLICY_BYTES, Policy};
+use portcullis_registry::{Client, Credentials, Options, PlainHttp};
+use tokio::runtime::Runtime;
+
+use crate::{
+    args::{JudgeArgs, SourceArgs},
+    diagnostics::{Context as _, Failure},
+};
+
+/// Largest key, report or manifest read, in bytes.
+const MAX_FILE: u64 = 256 * 1024 * 1024;
+
+/// The moment that everything speaks of: `SOURCE_DATE_EPOCH` where it is set
+/// (<https://reproducible-builds.org/specs/source-date-epoch/>), else now.
+pub(crate) fn now() -> Result<Timestamp, Failure> {
+    if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) {
+        let seconds = text.to_str().and_then(|text| text.parse().ok());
+        let wrong = || Failure::usage("SOURCE_DATE_EPOCH is not a number of seconds");
+        return seconds.map(Timestamp::from_unix).ok_or_else(wrong);
+    }
+    Ok(clock())
+}
+
+/// The clock itself: freshness of evidence is never counted from a number that the environment names.
+pub(crate) fn clock() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// A file of bounded size; `-` is standard input.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let what = || format!("cannot read {}", path.display());
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin().take(MAX_FILE).read_to_end(&mut bytes).context(what)?;
+        return Ok(bytes);
+    }
+    let file = std::fs::File::open(path).context(what)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).context(what)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(Failure::new(format!("{} is larger than {MAX_FILE} bytes", path.display())));
+    }
+    Ok(bytes)
+}
+
+/// A text file of bounded size.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(read_file(path)?).context(|| format!("{} is not UTF-8", path.display()))
+}
+
+/// The database, or the starter.
+pub(crate) fn database(path: Option<&PathBuf>) -> Result<Database, Failure> {
+    match path {
+        Some(path) => Ok(Database::open(path)?),
+        None => build_starter().context(|| "the starter database cannot be built".to_owned()),
+    }
+}
+
+/// The policy of a file, or of `--fail-on`; deny from *high* on by default.
+pub(crate) fn policy(judge: &JudgeArgs, name: &str, now: Timestamp) -> Result<Policy, Failure> {
+    let Some(path) = &judge.policy else {
+        return Ok(Policy::default_with(judge.fail_on.unwrap_or(SeverityLevel::High), judge.ignore_unfixed));
+    };
+    let mut policies = policies(path, now)?;
+    let applying = policies.iter().position(|policy| policy.applies_to(name));
+    match (policies.len(), applying) {
+        // One policy in the file is the one that is meant; scope says where the gate asks it.
+        (1, _) => Ok(policies.remove(0)),
+        (_, Some(index)) => Ok(policies.remove(index)),
+        (_, None) => Err(Failure::new(format!("no policy of {} applies to {name}", path.display()))
+            .with_hint("widen `images` of one of them, or give a file with one policy")),
+    }
+}
+
+/// Every policy of a file.
+pub(crate) fn policies(path: &Path, now: Timestamp) -> Result<Vec<Policy>, Failure> {
+    let size = std::fs::metadata(path).context(|| format!("cannot read {}", path.display()))?.len();
+    if size > MAX_POLICY_BYTES as u64 {
+        return Err(Failure::new(format!("{} is larger than {MAX_POLICY_BYTES} bytes", path.display())));
+    }
+    Ok(Policy::parse(&read_text(path)?, &path.display().to_string(), now)?)
+}
+
+/// A key's text: `env://NAME`, or a file.
+fn key_text(reference: &str) -> Result<Vec<u8>, Failure> {
+    match reference.strip_prefix("env://") {
+        Some(name) => {
+            std::env::var(name).map(String::into_bytes).context(|| format!("the variable {name} holds no key"))
+        }
+        None => read_file(Path::new(reference)),
+    }
+}
+
+/// A private key, decrypted with `COSIGN_PASSWORD`.
+pub(crate) fn signing_key(reference: &str) -> Result<SigningKey, Failure> {
+    Ok(SigningKey::from_pem(&key_text(reference)?, password().as_ref())?)
+}
+
+/// `COSIGN_PASSWORD`, which may be empty.
+pub(crate) fn password() -> Option<Secret> {
+    std::env::var("COSIGN_PASSWORD").ok().map(Secret::new)
+}
+
+/// A public key.
+pub(crate) fn verifying_key(reference: &str) -> Result<VerifyingKey, Failure> {
+    Ok(VerifyingKey::from_pem(&key_text(reference)?)?)
+}
+
+/// How images are reached.
+pub(crate) struct Access {
+    pub(crate) options: OpenOptions,
+    pub(crate) limits: Limits,
+    pub(crate) jobs: usize,
+    /// Keeps the requests running; none when offline.
+    runtime: Option<Runtime>,
+}
+
+impl Access {
+    pub(crate) fn new(source: &SourceArgs) -> Result<Self, Failure> {
+        let SourceArgs { platform, plain_http, ca_file, timeout, offline, jobs } = source;
+        let mut options =
+            OpenOptions { platform: platform.as_deref().map(parse_platform).transpose()?, registry: None };
+        let mut runtime = None;
+        if !offline {
+            let started = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            let started = started.context(|| "cannot start".to_owned())?;
+            let client_options = Options {
+                plain_http: if *plain_http { PlainHttp::Always } else { PlainHttp::Never },
+                ca_file: ca_file.clone(),
+                timeout: (*timeout).min(Options::default().timeout),
+                ..Options::default()
+            };
+            let client = Client::new(client_options, Credentials::from_environment()?)?;
+            options.registry = Some(RegistryAccess { client, runtime: started.handle().clone() });
+            runtime = Some(started);
+        }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let limits = Limits { deadline: Instant::now().checked_add(*timeout), ..Limits::default() };
+        Ok(Self { options, limits, jobs: jobs.map_or(cores, usize::from), runtime })
+    }
+
+    /// Opens what the target names. Only a registry needs the network, and only then is it set up.
+    pub(crate) fn open(target: &str, source: &SourceArgs) -> Result<(Self, Source, Image), Failure> {
+        let parsed = Source::parse(target)?;
+        let is_remote = matches!(parsed, Source::Registry(_));
+        let access = Self::new(&SourceArgs { offline: source.offline || !is_remote, ..source.clone() })?;
+        let image = Image::open(&parsed, &access.options)?;
+        Ok((access, parsed, image))
+    }
+
+    /// The registry client, for commands that need one.
+    pub(crate) fn registry(&self) -> Result<(&Client, &Runtime), Failure> {
+        match (&self.options.registry, &self.runtime) {
+            (Some(access), Some(runtime)) => Ok((&access.client, runtime)),
+            _ => Err(Failure::new("this needs a registry, and this run is offline").with_hint("leave out --offline")),
+        }
+    }
+}
+
+fn parse_platform(text: &str) -> Result<Platform, Failure> {
+    let mut parts = text.split('/').map(str::to_owned);
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(os), Some(architecture), variant, None) if !os.is_empty() && !architecture.is_empty() => {
+            Ok(Platform { os, architecture, variant })
+        }
+        _ => {
+            Err(Failure::usage(format!("`{text}` is not a platform"))
+                .with_hint("write it as linux/amd64 or linux/arm/v7"))
+        }
+    }
+}
