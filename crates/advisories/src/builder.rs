@@ -140,7 +140,12 @@ impl Builder {
         // Neighbours in the file are neighbours in a scan: texts of one package's advisories share a block.
         records.sort_by(|a, b| write::place(a).cmp(&write::place(b)));
         let built = sources.values().filter_map(|source| source.newest).max();
-        let meta = Meta { starter, built: built.unwrap_or_else(|| Timestamp::from_unix(0)), sources, ecosystems: BTreeMap::new() };
+        let meta = Meta {
+            starter,
+            built: built.unwrap_or_else(|| Timestamp::from_unix(0)),
+            sources,
+            ecosystems: BTreeMap::new(),
+        };
         let groups = groups::Groups::of(&records);
         let advisories = records.len() as u64;
         let (bytes, digest, packages) = write::database(&records, &groups, meta, &kev, &epss)?;

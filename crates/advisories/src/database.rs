@@ -243,7 +243,8 @@ impl Database {
         let at = usize::try_from(block).ok().and_then(|block| block.checked_mul(8)?.checked_add(8));
         let offsets = self.pages.get(Section::TextOffsets, at.unwrap_or(usize::MAX), 16)?;
         let number = |at| u64_at(offsets, at).and_then(|value| usize::try_from(value).ok()).unwrap_or(usize::MAX);
-        let length = number(8).checked_sub(number(0)).ok_or_else(|| LookupError("text blocks are not in order".into()))?;
+        let length =
+            number(8).checked_sub(number(0)).ok_or_else(|| LookupError("text blocks are not in order".into()))?;
         let frame = self.pages.get(Section::TextBlocks, number(0), length)?;
         let capacity = zstd::bulk::Decompressor::upper_bound(frame).unwrap_or(MAX_TEXT).min(MAX_TEXT);
         let text = zstd::bulk::decompress(frame, capacity);
@@ -265,8 +266,7 @@ impl AdvisoryLookup for Database {
     fn affected(&self, ecosystem: &str, name: &str) -> Result<Vec<Affected>, LookupError> {
         let hash = slot_hash(&[ecosystem.as_bytes(), b"\0", name.as_bytes()]);
         let matches = |mut cursor: Cursor<'_>| Ok(cursor.text()? == ecosystem && cursor.text()? == name);
-        let entry =
-            self.probe(hash, Section::PackageSlots, Section::PackageOffsets, Section::Packages, matches)?;
+        let entry = self.probe(hash, Section::PackageSlots, Section::PackageOffsets, Section::Packages, matches)?;
         let Some(entry) = entry else { return Ok(Vec::new()) };
         let mut cursor = Cursor::new(entry);
         cursor.text()?;
@@ -285,7 +285,8 @@ impl AdvisoryLookup for Database {
         let id = cursor.text()?.to_owned();
         let level = cursor.byte()?;
         let score = cursor.number()?;
-        let mut time = || cursor.number().map(|seconds| (seconds > 0).then(|| Timestamp::from_unix(seconds.cast_signed())));
+        let mut time =
+            || cursor.number().map(|seconds| (seconds > 0).then(|| Timestamp::from_unix(seconds.cast_signed())));
         let (published, modified) = (time()?, time()?);
         let count = cursor.count()?;
         let mut cves = Vec::with_capacity(count);

@@ -7,18 +7,18 @@
 //! gives the same bytes. Every page that an answer rests on is checked against a digest before it is used, so a
 //! damaged file gives an error, never a wrong answer; readers take no lock.
 
-mod sources;
-mod osv;
-mod normalise;
-mod severity;
-mod starter;
 mod builder;
-mod format;
-mod encode;
-mod decode;
-mod pages;
-mod map;
 mod database;
+mod decode;
+mod encode;
+mod format;
+mod map;
+mod normalise;
+mod osv;
+mod pages;
+mod severity;
+mod sources;
+mod starter;
 
 pub use builder::{BuildError, BuildSummary, Builder};
 pub use database::{Database, OpenError, SearchHit};

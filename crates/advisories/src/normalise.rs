@@ -68,7 +68,8 @@ pub(crate) fn normalise(record: Record, warnings: &mut Vec<Warning>) -> Option<N
         severity.source = Some(record.id.clone());
     }
     let affected = bounded(record.affected, "affected packages", &mut warn);
-    let affected = affected.into_iter().filter_map(|package| normalise_package(package, &mut severity, &record.id, &mut warn));
+    let affected =
+        affected.into_iter().filter_map(|package| normalise_package(package, &mut severity, &record.id, &mut warn));
     let affected = merge(affected.collect());
     Some(Normalised {
         affected,
@@ -127,7 +128,9 @@ fn cwes(specific: Option<&Value>) -> Vec<String> {
 
 fn references(records: Option<Vec<ReferenceRecord>>) -> Vec<Reference> {
     let usable = |record: ReferenceRecord| {
-        let url = record.url.filter(|url| url.len() <= 2000 && (url.starts_with("https://") || url.starts_with("http://")))?;
+        let url = record
+            .url
+            .filter(|url| url.len() <= 2000 && (url.starts_with("https://") || url.starts_with("http://")))?;
         Some(Reference { kind: record.kind.unwrap_or_default().to_ascii_lowercase(), url })
     };
     records.into_iter().flatten().filter_map(usable).take(200).collect()
@@ -148,7 +151,9 @@ fn normalise_package(
         }
         match scheme {
             Some(scheme) => range_intervals(range, scheme, &mut intervals, warn),
-            None => warn(format!("the order of versions in {} is not known; its ranges are not used", package.ecosystem)),
+            None => {
+                warn(format!("the order of versions in {} is not known; its ranges are not used", package.ecosystem))
+            }
         }
     }
     let mut versions = bounded(record.versions, "versions", warn);
@@ -182,7 +187,11 @@ fn merge(mut packages: Vec<NormalisedPackage>) -> Vec<NormalisedPackage> {
     let mut merged: Vec<NormalisedPackage> = Vec::with_capacity(packages.len());
     for package in packages {
         match merged.last_mut() {
-            Some(last) if last.ecosystem == package.ecosystem && last.name == package.name && last.binaries == package.binaries => {
+            Some(last)
+                if last.ecosystem == package.ecosystem
+                    && last.name == package.name
+                    && last.binaries == package.binaries =>
+            {
                 last.intervals.extend(package.intervals);
                 last.versions.extend(package.versions);
                 last.versions.sort();

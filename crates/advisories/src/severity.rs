@@ -32,7 +32,9 @@ pub(crate) fn of_records(records: &[SeverityRecord], problems: &mut Vec<String>)
                 severity.vector = Some(record.score.clone());
             }
             Some(_) => {}
-            None => problems.push(format!("`{}` is not a CVSS vector", record.score.chars().take(120).collect::<String>())),
+            None => {
+                problems.push(format!("`{}` is not a CVSS vector", record.score.chars().take(120).collect::<String>()))
+            }
         }
     }
     if let (SeverityLevel::Unknown, Some(score)) = (severity.level, severity.score) {

@@ -11,7 +11,10 @@ use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError, atomic::{AtomicUsize, Ordering}},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use portcullis_model::{Timestamp, Warning};
@@ -153,7 +156,9 @@ fn add_export(builder: &mut Builder, name: &str, path: &Path) -> io::Result<()> 
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let outcome = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_panic| Err(io::Error::other("a worker failed"))))
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|_panic| Err(io::Error::other("a worker failed"))))
     });
     let mut batches = batches.into_inner().unwrap_or_else(PoisonError::into_inner);
     batches.sort_by_key(|(start, _)| *start);
@@ -212,7 +217,9 @@ fn add_predictions(builder: &mut Builder, path: &Path) -> io::Result<()> {
             newest = date.get(..10).and_then(|date| date.parse().ok());
         }
         let mut fields = line.split(',');
-        let (Some(cve), Some(score), Some(percentile)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (Some(cve), Some(score), Some(percentile)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
         if let (Some(score), Some(percentile)) = (billionths(score), billionths(percentile)) {
             count += u64::from(builder.add_prediction(cve, score, percentile));
         }

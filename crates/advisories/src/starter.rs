@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::{builder::{BuildError, Builder}, database::Database};
+use crate::{
+    builder::{BuildError, Builder},
+    database::Database,
+};
 
 /// The table: `id, published, cvss, kev, cwe, ecosystem, package, introduced, fixed`, tab-separated.
 pub const STARTER_TABLE: &str = include_str!("starter.tsv");

@@ -119,9 +119,9 @@ impl Walk<'_> {
         match opened.and_then(read_head) {
             Ok((file, head, length)) => {
                 let mode = metadata.permissions().mode();
-                let header =
-                    FileHeader { path: &self.path, size: metadata.len(), mode, head: &head[..length] };
-                let mut contents = FileContents { file, head: Some((head, length)), buffer: &mut self.buffer, failure: None };
+                let header = FileHeader { path: &self.path, size: metadata.len(), mode, head: &head[..length] };
+                let mut contents =
+                    FileContents { file, head: Some((head, length)), buffer: &mut self.buffer, failure: None };
                 let outcome = visitor.file(&header, &mut contents);
                 if let (Err(ContentsError), Some(error)) = (outcome, contents.failure) {
                     visitor.warning(Warning::gap(&*self.path, format!("cannot be read: {error}")));

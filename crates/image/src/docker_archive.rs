@@ -9,7 +9,12 @@ use std::sync::Arc;
 use portcullis_model::Digest;
 use serde::Deserialize;
 
-use crate::{Image, ImageError, StoredLayer, layout::check, manifest::{Config, MAX_DOCUMENT}, store::Store};
+use crate::{
+    Image, ImageError, StoredLayer,
+    layout::check,
+    manifest::{Config, MAX_DOCUMENT},
+    store::Store,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -32,7 +37,8 @@ pub(crate) fn open(store: Store, name: Option<&str>) -> Result<Image, ImageError
     let config_digest = config_digest(&entry.config, &config_bytes)?;
     let config = Config::parse(&config_bytes, &what)?;
     if config.rootfs.diff_ids.len() != entry.layers.len() {
-        let why = format!("it has {} layers, but its config names {}", entry.layers.len(), config.rootfs.diff_ids.len());
+        let why =
+            format!("it has {} layers, but its config names {}", entry.layers.len(), config.rootfs.diff_ids.len());
         return Err(ImageError::unsupported(what, why));
     }
     let reference = entry.tags().first().cloned().unwrap_or_else(|| place.clone());
@@ -58,7 +64,11 @@ fn select<'a>(entries: &'a [Entry], name: Option<&str>, place: &str) -> Result<&
             .ok_or_else(|| ImageError::missing(place, format!("image named `{name}`"))),
         (entries, None) => {
             let names: Vec<&str> = entries.iter().flat_map(Entry::tags).map(String::as_str).collect();
-            let why = format!("it holds {} images; name one: docker-archive:{place}:NAME ({})", entries.len(), names.join(", "));
+            let why = format!(
+                "it holds {} images; name one: docker-archive:{place}:NAME ({})",
+                entries.len(),
+                names.join(", ")
+            );
             Err(ImageError::unsupported(place, why))
         }
     }

@@ -105,7 +105,9 @@ impl ImageError {
 impl Hint for ImageError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Target { .. } => Some("give an image (repo/name:tag), a path, or a scheme such as oci-dir:PATH".into()),
+            Self::Target { .. } => {
+                Some("give an image (repo/name:tag), a path, or a scheme such as oci-dir:PATH".into())
+            }
             Self::Digest { .. } | Self::Layer(LayerError::Digest { .. }) => {
                 Some("fetch or export the image again; if it stays so, do not trust where it came from".into())
             }

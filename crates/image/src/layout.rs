@@ -78,7 +78,8 @@ fn image(
         None => store.place(),
     };
     let store = Arc::new(store);
-    let layers = manifest.layers.iter().map(|layer| StoredLayer::file(&store, blob_path(&layer.digest), layer)).collect();
+    let layers =
+        manifest.layers.iter().map(|layer| StoredLayer::file(&store, blob_path(&layer.digest), layer)).collect();
     let mut image = Image::new(reference, &bytes, config.digest, layers, &what)?;
     image.target.digest = Some(descriptor.digest);
     image.target.index_digest = index_digest;

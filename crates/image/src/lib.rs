@@ -6,17 +6,17 @@
 //! No file of an image is ever written to disk, and no memory grows with the size of a layer: a layer is inflated
 //! into a small buffer, and what no visitor wants is skipped there.
 
-mod source;
-mod registry;
-mod layout;
-mod docker_archive;
-mod directory;
-mod store;
-mod manifest;
-mod layer;
 mod decode;
-mod tar;
+mod directory;
+mod docker_archive;
 mod error;
+mod layer;
+mod layout;
+mod manifest;
+mod registry;
+mod source;
+mod store;
+mod tar;
 
 use std::{
     path::PathBuf,
@@ -67,7 +67,10 @@ pub(crate) struct StoredLayer {
 }
 
 enum Blob {
-    File { store: Arc<Store>, path: String },
+    File {
+        store: Arc<Store>,
+        path: String,
+    },
     Remote(RemoteBlob),
     /// A directory on this host: no digest names it.
     Directory(PathBuf),
@@ -116,8 +119,7 @@ impl Image {
             layers: Vec::new(),
             labels: std::collections::BTreeMap::new(),
         };
-        let layer =
-            StoredLayer { digest: Digest::of(&[]), size: None, unpacked: true, blob: Blob::Directory(path) };
+        let layer = StoredLayer { digest: Digest::of(&[]), size: None, unpacked: true, blob: Blob::Directory(path) };
         Self { target, layers: vec![layer] }
     }
 
@@ -135,7 +137,8 @@ impl Image {
             let why = format!("it has {} layers, but its config names {named}", layers.len());
             return Err(ImageError::unsupported(what, why));
         }
-        let stored: Vec<Option<Digest>> = layers.iter().map(|layer| (!layer.unpacked).then_some(layer.digest)).collect();
+        let stored: Vec<Option<Digest>> =
+            layers.iter().map(|layer| (!layer.unpacked).then_some(layer.digest)).collect();
         let target = Target {
             reference,
             digest: None,
@@ -197,12 +200,7 @@ impl Image {
     ///
     /// # Errors
     /// As [`Self::visit_layers`].
-    pub fn visit_layer(
-        &self,
-        index: usize,
-        limits: Limits,
-        visitor: &mut dyn LayerVisitor,
-    ) -> Result<(), ImageError> {
+    pub fn visit_layer(&self, index: usize, limits: Limits, visitor: &mut dyn LayerVisitor) -> Result<(), ImageError> {
         let Some(StoredLayer { digest, size, unpacked: _, blob }) = self.layers.get(index) else { return Ok(()) };
         match blob {
             Blob::File { store, path } => {

@@ -71,7 +71,10 @@ impl ManifestDocument {
         }
         if document.layers.len() > MAX_LAYERS {
             let count = document.layers.len();
-            return Err(ImageError::unsupported(what, format!("it has {count} layers; {MAX_LAYERS} are the most taken")));
+            return Err(ImageError::unsupported(
+                what,
+                format!("it has {count} layers; {MAX_LAYERS} are the most taken"),
+            ));
         }
         Ok(document)
     }
@@ -99,10 +102,16 @@ pub(crate) fn choose<'a>(
         // Nothing to choose from, and nobody asked for anything else.
         ([only], None) => Ok(only),
         _ => {
-            let mut offered: Vec<String> =
-                images.iter().map(|image| image.platform.as_ref().map_or_else(|| "unnamed".to_owned(), PlatformRecord::to_string)).collect();
+            let mut offered: Vec<String> = images
+                .iter()
+                .map(|image| image.platform.as_ref().map_or_else(|| "unnamed".to_owned(), PlatformRecord::to_string))
+                .collect();
             offered.sort();
-            Err(ImageError::Platform { what: what.to_owned(), wanted: platform.to_string(), offered: offered.join(", ") })
+            Err(ImageError::Platform {
+                what: what.to_owned(),
+                wanted: platform.to_string(),
+                offered: offered.join(", "),
+            })
         }
     }
 }

@@ -74,7 +74,10 @@ impl Source {
     /// What is no path: an image's name, unless it is plainly meant as a path.
     fn from_name(target: &str) -> Result<Self, ImageError> {
         if target.starts_with(['/', '.', '~']) || target.ends_with(".tar") {
-            return Err(ImageError::Target { target: target.to_owned(), why: "there is no such file or directory".into() });
+            return Err(ImageError::Target {
+                target: target.to_owned(),
+                why: "there is no such file or directory".into(),
+            });
         }
         Self::registry(target)
     }

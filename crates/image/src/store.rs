@@ -36,7 +36,10 @@ pub(crate) struct Archive {
 
 #[derive(Debug)]
 enum Member {
-    File { offset: u64, size: u64 },
+    File {
+        offset: u64,
+        size: u64,
+    },
     /// Old Docker archives store a layer once and link to it.
     Link(String),
 }

@@ -175,10 +175,10 @@ impl<R: Read> TarReader<R> {
         long_name: Option<Vec<u8>>,
         long_link: Option<Vec<u8>>,
     ) -> Result<(), TarError> {
-        let stored = pax.size.map_or_else(|| header.size(), Some).ok_or(TarError::Header {
-            offset: self.offset,
-            what: "its size is not a number",
-        })?;
+        let stored = pax
+            .size
+            .map_or_else(|| header.size(), Some)
+            .ok_or(TarError::Header { offset: self.offset, what: "its size is not a number" })?;
         if header.has_sparse_extension() {
             self.skip_sparse_extensions()?;
         }

@@ -129,8 +129,7 @@ mod tests {
             ("opensuse-leap", "15.5", &["openSUSE:Leap 15.5"]),
             ("somelinux", "1", &[]),
         ] {
-            let distribution =
-                Distribution { id: id.into(), version_id: version.into(), ..Distribution::default() };
+            let distribution = Distribution { id: id.into(), version_id: version.into(), ..Distribution::default() };
             assert_eq!(distribution_ecosystems(&distribution), expected, "{id} {version}");
         }
     }

@@ -4,15 +4,15 @@
 //! order. What cannot be decided is said: as a finding whose state is unknown, or as a listed gap.
 
 mod ecosystem;
-mod range;
 mod merge;
+mod range;
 
 use std::collections::BTreeSet;
 
 use ecosystem::{Place, distribution_ecosystems, place};
 use portcullis_model::{
-    Advisory, AdvisoryKey, AdvisoryLookup, Affected, Distribution, Finding, LookupError, Package, PackageType,
-    Warning, lookup_name,
+    Advisory, AdvisoryKey, AdvisoryLookup, Affected, Distribution, Finding, LookupError, Package, PackageType, Warning,
+    lookup_name,
 };
 use portcullis_versions::Scheme;
 pub use range::Match;
@@ -118,7 +118,8 @@ impl Matcher<'_> {
             return Ok(());
         };
         let Some(scheme) = Scheme::of_ecosystem(ecosystem) else {
-            self.warnings.push(Warning::gap(&*package.purl, format!("the order of versions in {ecosystem} is not known")));
+            self.warnings
+                .push(Warning::gap(&*package.purl, format!("the order of versions in {ecosystem} is not known")));
             return Ok(());
         };
         let entries = self.lookup.affected(ecosystem, &lookup_name(ecosystem, place.name))?;
@@ -127,7 +128,11 @@ impl Matcher<'_> {
             return Ok(());
         }
         if is_kernel_without_kernel(package, &place) {
-            let what = format!("kernel headers are no running kernel: {} advisories of {} do not count", entries.len(), place.name);
+            let what = format!(
+                "kernel headers are no running kernel: {} advisories of {} do not count",
+                entries.len(),
+                place.name
+            );
             self.warnings.push(Warning::note(&*package.purl, what));
             return Ok(());
         }
@@ -152,9 +157,8 @@ impl Matcher<'_> {
             if let Some(cve) = &finding.cve {
                 let exploited = self.lookup.exploited(cve)?;
                 finding.kev = exploited.kev;
-                finding.epss = exploited
-                    .epss
-                    .map(|(score, percentile)| portcullis_model::ExploitPrediction { score, percentile });
+                finding.epss =
+                    exploited.epss.map(|(score, percentile)| portcullis_model::ExploitPrediction { score, percentile });
             }
             self.findings.push(finding);
         }
@@ -210,9 +214,9 @@ pub fn explain(
         let entries = lookup.affected(ecosystem, &lookup_name(ecosystem, place.name))?;
         for &key in advisories {
             let affected = entries.iter().find(|entry| entry.advisory == key && concerns(entry, package)).cloned();
-            let decision = affected.as_ref().and_then(|entry| {
-                range::evaluate(entry, place.version, Scheme::of_ecosystem(ecosystem)?)
-            });
+            let decision = affected
+                .as_ref()
+                .and_then(|entry| range::evaluate(entry, place.version, Scheme::of_ecosystem(ecosystem)?));
             explanations.push(Explanation {
                 advisory: lookup.advisory(key, true)?,
                 ecosystem: ecosystem.clone(),

@@ -93,7 +93,9 @@ fn finding(
         }
         sources.push(advisory.id.clone());
         // A record of many CVEs lends its name to each; its other CVEs are no aliases of this one.
-        aliases.extend(advisory.aliases.iter().filter(|alias| !alias.starts_with("CVE-") || advisory.cves.len() == 1).cloned());
+        aliases.extend(
+            advisory.aliases.iter().filter(|alias| !alias.starts_with("CVE-") || advisory.cves.len() == 1).cloned(),
+        );
         aliases.push(advisory.id.clone());
         if let Match::Interval(interval) = decision {
             fixed_versions.extend(interval.fixed.clone());

@@ -14,7 +14,9 @@ mod severity;
 mod time;
 mod verdict;
 
-pub use advisory::{Advisory, AdvisoryKey, AdvisoryLookup, Affected, Exploited, Interval, LookupError, Reference, lookup_name};
+pub use advisory::{
+    Advisory, AdvisoryKey, AdvisoryLookup, Affected, Exploited, Interval, LookupError, Reference, lookup_name,
+};
 pub use digest::{Digest, DigestError, Hasher};
 pub use distribution::Distribution;
 pub use finding::{Evidence, ExploitPrediction, Finding, FindingPackage, FixState, Suppression};

@@ -532,10 +532,13 @@ fn expressions_that_are_refused() {
         let is_refused = Policy::parse(&text, "p.yaml", now()).is_err();
         assert!(is_refused || matches!(deep, "!" | "-"), "{deep}");
     }
-    check("spec:\n  rules: [{name: ' ', expression: 'true'}]\n", expect![[r#"
+    check(
+        "spec:\n  rules: [{name: ' ', expression: 'true'}]\n",
+        expect![[r#"
         p.yaml:5: a rule without a name
         hint: reasons call it by its name
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -148,7 +148,9 @@ impl Survivor {
         let current = self.history.iter().take_while(move |(layer, _)| *layer == top);
         current.flat_map(|(_, reading)| &reading.packages).map(move |package| {
             let is_same = |other: &Package| {
-                other.kind == package.kind && other.name == package.name && other.version == package.version
+                other.kind == package.kind
+                    && other.name == package.name
+                    && other.version == package.version
                     && other.architecture == package.architecture
             };
             // From the top down, for as long as the package is there.
@@ -227,11 +229,7 @@ fn name_owners(packages: &mut [Package], owners: &HashMap<PathHash, String>) {
     }
 }
 
-fn coverage(
-    executables: &BTreeMap<String, u64>,
-    owners: &HashMap<PathHash, String>,
-    packages: &[Package],
-) -> Coverage {
+fn coverage(executables: &BTreeMap<String, u64>, owners: &HashMap<PathHash, String>, packages: &[Package]) -> Coverage {
     // What lies in a package's own directory is the package's: `node_modules/x/`, and a binary is its own package.
     let mut own_paths: BTreeSet<&str> = BTreeSet::new();
     for package in packages.iter().filter(|package| !package.kind.is_operating_system()) {

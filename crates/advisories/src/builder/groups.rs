@@ -61,13 +61,17 @@ impl<'a> Groups<'a> {
                 continue;
             }
             cves.extend(parse_cve(id));
-            if steps < MAX_STEPS && let Some(found) = self.by_id.get(id) {
+            if steps < MAX_STEPS
+                && let Some(found) = self.by_id.get(id)
+            {
                 pending.extend(found.upstream.iter().map(|id| (id.as_str(), steps + 1)));
                 // What is upstream may itself be known by other names.
                 if steps > 0 {
                     pending.extend(self.aliases(found).into_iter().map(|id| (id, steps + 1)));
                 }
-            } else if steps > 0 && let Some(&group) = self.group.get(id) {
+            } else if steps > 0
+                && let Some(&group) = self.group.get(id)
+            {
                 pending.extend(self.members[group].iter().map(|id| (*id, MAX_STEPS)));
             }
         }
