@@ -100,8 +100,9 @@ async fn what_does_not_pass_is_refused_with_its_reason() {
     let (stale, _) = setting.image("stale:v1", Attested { time: ago(86_400 + 60), ..Attested::default() }).await;
     let (future, _) = setting.image("future:v1", Attested { time: ago(-3600), ..Attested::default() }).await;
     // It passed while the finding was in its grace, which has ended since.
-    let findings = vec![finding(SeverityLevel::High, ago(4 * 86_400))];
-    let (ripened, _) = setting.image("ripened:v1", Attested { findings, ..Attested::default() }).await;
+    let findings = vec![finding(SeverityLevel::High, ago(84 * 3600))];
+    let evidence = Attested { findings, time: ago(20 * 3600), ..Attested::default() };
+    let (ripened, _) = setting.image("ripened:v1", evidence).await;
     // Nothing that could be judged again, and the verdict is another policy's.
     let (unscanned, _) = setting.image("unscanned:v1", Attested { with_scan: false, ..Attested::default() }).await;
     let missing = format!("{}/missing:v1", setting.at);
@@ -142,7 +143,7 @@ async fn what_does_not_pass_is_refused_with_its_reason() {
 }
 
 #[tokio::test]
-async fn an_unreachable_registry_is_unknown_and_denies_until_it_is_back() {
+async fn an_unreachable_registry_is_unknown_and_denies() {
     let setting = setting();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let webhook = Webhook::start(&policy("baseline", gone, &setting.key, ""), gone, &["--timeout", "3s"]);
@@ -314,4 +315,81 @@ async fn a_tag_that_moves_does_not_carry_its_verdict_along() {
     let response = webhook.mutate(&pod(&[&image])).await;
     assert!(refusal(&response).contains("no trusted verdict"), "{response}");
     assert!(is_allowed(&webhook.validate(&pod(&[&pinned])).await));
+}
+
+#[tokio::test]
+async fn what_was_verified_outlives_the_registry_and_nothing_else_does() {
+    let registry = EmbeddedRegistry::start(Options::default()).unwrap();
+    let (at, key) = (registry.address(), SigningKey::generate().unwrap());
+    let webhook = Webhook::start(&policy("baseline", at, &key, ""), at, &["--timeout", "3s"]);
+    let pinned =
+        |(image, digest): (String, portcullis_model::Digest)| format!("{}@{digest}", image.rsplit_once(':').unwrap().0);
+    let asked = pinned(attested(at, "asked:v1", &key, Attested::default()).await);
+    let not_asked = pinned(attested(at, "not-asked:v1", &key, Attested::default()).await);
+    let brief = Attested { time: ago(86_400 - 4), ..Attested::default() };
+    let ageing = pinned(attested(at, "ageing:v1", &key, brief).await);
+    assert!(is_allowed(&webhook.validate(&pod(&[&asked, &ageing])).await));
+    drop(registry);
+    assert!(is_allowed(&webhook.validate(&pod(&[&asked])).await));
+    assert!(!is_allowed(&webhook.validate(&pod(&[&not_asked])).await));
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    assert!(!is_allowed(&webhook.validate(&pod(&[&ageing])).await), "kept evidence grows old as well");
+    // The same bytes under another name: evidence is about a repository.
+    let elsewhere = asked.replace("/asked@", "/not-asked@");
+    assert!(!is_allowed(&webhook.validate(&pod(&[&elsewhere])).await));
+}
+
+#[tokio::test]
+async fn beside_what_cannot_be_read_a_pass_is_not_known_to_be_the_last_word() {
+    let setting = setting();
+    let webhook = setting.webhook("", &[]);
+    let (image, pinned) = setting.image("app:v1", Attested::default()).await;
+    let (at, subject) = push_image(setting.at, "app:v1", "app:v1").await;
+    let layer = json!({"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "size": 17 << 20,
+        "digest": portcullis_model::Digest::of(b"{}")});
+    let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": layer["digest"], "size": 2},
+        "layers": [layer], "subject": subject});
+    let bytes = bytes::Bytes::from(manifest.to_string());
+    let by_digest = at.with_digest(portcullis_model::Digest::of(&bytes));
+    let client = support::client();
+    client.push_manifest(&by_digest, bytes, "application/vnd.oci.image.manifest.v1+json").await.unwrap();
+    let response = webhook.mutate(&pod(&[&image])).await;
+    assert!(refusal(&response).contains("not all evidence could be read"), "{response}");
+    assert!(refusal(&response).starts_with(&format!("[baseline] {pinned}: ")), "{response}");
+}
+
+#[tokio::test]
+async fn an_exception_of_the_pipeline_does_not_hold_at_the_gate() {
+    let setting = setting();
+    let suppressed = |by: &str| {
+        let mut found = finding(SeverityLevel::Critical, ago(400 * 86_400));
+        let reason = "looked at".to_owned();
+        found.suppressed = Some(portcullis_model::Suppression { by: by.to_owned(), reason, expires: None });
+        Attested { findings: vec![found], ..Attested::default() }
+    };
+    let (theirs, _) = setting.image("theirs:v1", suppressed("policy-exception")).await;
+    let (vex, _) = setting.image("vex:v1", suppressed("vex")).await;
+    let webhook = setting.webhook("  vulnerabilities: {failOn: high}\n", &[]);
+    assert!(refusal(&webhook.mutate(&pod(&[&theirs])).await).contains("CVE-2024-0727"));
+    assert!(is_allowed(&webhook.mutate(&pod(&[&vex])).await));
+    let ours = "  vulnerabilities: {failOn: high}\n  \
+                exceptions: [{id: CVE-2024-0727, reason: not reachable, owner: us, expires: 2099-01-01}]\n";
+    let webhook = setting.webhook(ours, &[]);
+    assert!(is_allowed(&webhook.mutate(&pod(&[&theirs])).await));
+}
+
+#[tokio::test]
+async fn rules_that_cannot_be_asked_again_need_the_verdict_of_this_very_policy() {
+    let setting = setting();
+    let (image, _) = setting.image("app:v1", Attested::default()).await;
+    let webhook = setting.webhook("  licenses: {deny: [AGPL-3.0-only]}\n", &[]);
+    let response = webhook.mutate(&pod(&[&image])).await;
+    assert!(refusal(&response).contains("does not answer for licenses"), "{response}");
+    let text = policy("baseline", setting.at, &setting.key, "  licenses: {deny: [AGPL-3.0-only]}\n");
+    let own = portcullis_policy::Policy::parse(&text, "a", ago(0)).unwrap().remove(0).digest();
+    let (at, subject) = push_image(setting.at, "app:v1", "app:v1").await;
+    Attested { policy: Some(own), ..Attested::default() }.store(&at, &subject, &setting.key).await;
+    let response = webhook.mutate(&pod(&[&image])).await;
+    assert!(is_allowed(&response), "{response}");
 }

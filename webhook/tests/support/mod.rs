@@ -65,18 +65,30 @@ pub(crate) struct Attested {
     pub(crate) resource: Option<Reference>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) with_scan: bool,
+    /// The policy that was asked; some other one if left out.
+    pub(crate) policy: Option<Digest>,
 }
 
 impl Default for Attested {
     fn default() -> Self {
-        Self { result: Outcome::Pass, time: ago(60), resource: None, findings: Vec::new(), with_scan: true }
+        Self {
+            result: Outcome::Pass,
+            time: ago(60),
+            resource: None,
+            findings: Vec::new(),
+            with_scan: true,
+            policy: None,
+        }
     }
 }
 
 impl Attested {
     pub(crate) async fn store(self, at: &Reference, subject: &Descriptor, key: &SigningKey) {
-        let Self { result, time, resource, findings, with_scan } = self;
-        let report = report(subject.digest, result, time, findings);
+        let Self { result, time, resource, findings, with_scan, policy } = self;
+        let mut report = report(subject.digest, result, time, findings);
+        if let Some(policy) = policy {
+            report.verdict.policy.digest = policy;
+        }
         let resource = resource.as_ref().unwrap_or(at);
         let summary = VerificationSummary::of(&report.verdict, resource, &subject.digest, Vec::new());
         let mut statements = vec![summary.statement(resource, &subject.digest).unwrap()];
