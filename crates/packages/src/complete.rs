@@ -64,7 +64,13 @@ mod tests {
 
     use super::*;
 
-    fn purl(kind: PackageType, name: &str, version: &str, source: (&str, &str), distribution: Option<(&str, &str)>) -> String {
+    fn purl(
+        kind: PackageType,
+        name: &str,
+        version: &str,
+        source: (&str, &str),
+        distribution: Option<(&str, &str)>,
+    ) -> String {
         let mut package = Package {
             kind,
             name: name.to_owned(),
@@ -98,7 +104,10 @@ mod tests {
                 purl(Deb, "dash", "0.5.12-2+b1", ("dash", "0.5.12-2"), Some(("ubuntu", "22.04"))),
                 "pkg:deb/ubuntu/dash@0.5.12-2%2Bb1?arch=amd64&distro=ubuntu-22.04&upstream=dash%400.5.12-2",
             ),
-            (purl(Apk, "musl", "1.2.4-r2", ("musl", "1.2.4-r2"), Some(("wolfi", ""))), "pkg:apk/wolfi/musl@1.2.4-r2?arch=amd64&distro=wolfi"),
+            (
+                purl(Apk, "musl", "1.2.4-r2", ("musl", "1.2.4-r2"), Some(("wolfi", ""))),
+                "pkg:apk/wolfi/musl@1.2.4-r2?arch=amd64&distro=wolfi",
+            ),
             (
                 purl(Rpm, "bind-libs", "32:9.11-1.el8", ("bind", "32:9.11-1.el8"), Some(("rhel", "8.9"))),
                 "pkg:rpm/redhat/bind-libs@9.11-1.el8?arch=amd64&distro=rhel-8.9&epoch=32&upstream=bind-9.11-1.el8.src.rpm",

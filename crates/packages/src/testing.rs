@@ -11,7 +11,8 @@ use crate::{PackageReader, Selection};
 /// Checks what `reader` makes of a file: one line for each package, claim of files, distribution and warning.
 #[track_caller]
 pub(crate) fn check(reader: &dyn PackageReader, path: &str, contents: impl AsRef<[u8]>, expected: Expect) {
-    let reading = read(reader, path, contents.as_ref()).unwrap_or_else(|| panic!("{} does not want {path}", reader.name()));
+    let reading =
+        read(reader, path, contents.as_ref()).unwrap_or_else(|| panic!("{} does not want {path}", reader.name()));
     expected.assert_eq(&render(&reading));
 }
 
@@ -48,7 +49,8 @@ pub(crate) fn render(reading: &Reading) -> String {
     }
     for package in &reading.packages {
         write!(text, "{} {} {}", package.kind, package.name, package.version).unwrap();
-        if let Some(source) = package.source.as_ref().filter(|s| s.name != package.name || s.version != package.version) {
+        if let Some(source) = package.source.as_ref().filter(|s| s.name != package.name || s.version != package.version)
+        {
             write!(text, " from {} {}", source.name, source.version).unwrap();
         }
         let note = |text: &mut String, label: &str, value: &str| {

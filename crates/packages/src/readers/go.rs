@@ -42,11 +42,14 @@ impl PackageReader for Go {
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
-        let is_executable = match file.head {
-            [0x7f, b'E', b'L', b'F', ..] | [b'M', b'Z', ..] => true,
-            [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xfe, 0xed, 0xfa, 0xcf | 0xce, ..] => true,
-            _ => false,
-        };
+        // ELF; PE; Mach-O in either order of bytes.
+        let is_executable = matches!(
+            file.head,
+            [0x7f, b'E', b'L', b'F', ..]
+                | [b'M', b'Z', ..]
+                | [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..]
+                | [0xfe, 0xed, 0xfa, 0xcf | 0xce, ..]
+        );
         // No Go program is smaller than its runtime.
         let is_large = file.size > 64 << 10;
         (is_executable && is_large).then(|| Selection::Stream(Box::new(BuildInfo::new(file.path))))
@@ -278,7 +281,10 @@ fn linked_version(ldflags: &str) -> Option<String> {
     let words = ldflags.split([' ', '"', '\'']);
     let values = words.filter_map(|word| word.split_once('='));
     let versions = values.filter(|(name, _)| name.to_ascii_lowercase().ends_with("version"));
-    versions.map(|(_, value)| value).find(|value| is_release(value)).map(|value| format!("v{}", value.trim_start_matches('v')))
+    versions
+        .map(|(_, value)| value)
+        .find(|value| is_release(value))
+        .map(|value| format!("v{}", value.trim_start_matches('v')))
 }
 
 /// Three numbers with dots, and whatever follows.

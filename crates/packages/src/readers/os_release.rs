@@ -83,24 +83,39 @@ mod tests {
     fn quotes_and_relatives_are_read() {
         let contents = "# comment\nNAME=Rocky\nID=\"rocky\"\nID_LIKE='rhel centos fedora'\nVERSION_ID=9.3\n\
                         PRETTY_NAME=\"Rocky \\\"Linux\\\" \\$9\"\r\nVERSION_CODENAME=\n";
-        check(&OsRelease, "etc/os-release", contents, expect![[r#"
+        check(
+            &OsRelease,
+            "etc/os-release",
+            contents,
+            expect![[r#"
             Distribution { id: "rocky", version_id: "9.3", name: "Rocky \"Linux\" $9", codename: None, id_like: ["rhel", "centos", "fedora"] }
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_file_that_names_no_distribution_is_a_gap() {
-        check(&OsRelease, "usr/lib/os-release", "VERSION_ID=9\n", expect![[r#"
+        check(
+            &OsRelease,
+            "usr/lib/os-release",
+            "VERSION_ID=9\n",
+            expect![[r#"
             gap in usr/lib/os-release: it does not say which distribution it is: ID is missing
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn debian_12_is_read() {
         let Some(contents) = testing::data("pkgdb/dpkg/debian12.os-release") else { return };
-        check(&OsRelease, "usr/lib/os-release", contents, expect![[r#"
+        check(
+            &OsRelease,
+            "usr/lib/os-release",
+            contents,
+            expect![[r#"
             Distribution { id: "debian", version_id: "12", name: "Debian GNU/Linux 12 (bookworm)", codename: Some("bookworm"), id_like: [] }
-        "#]]);
+        "#]],
+        );
     }
 
     proptest::proptest! {

@@ -12,7 +12,7 @@ pub(super) const DEFINITION: Definition =
     Definition { name: "pep440", ecosystems: &["PyPI", "Python"], compare, compare_to_bound, accepts };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
-    compare_with(a, b, |a, b| compare_local(a, b))
+    compare_with(a, b, compare_local)
 }
 
 /// "If the specified version identifier is a public version identifier (no local version label), then the local

@@ -38,8 +38,6 @@ pub(super) struct Version<'a> {
     pub(super) pre: &'a str,
     /// Whether a hyphen stands before the pre-release.
     pub(super) hyphen: bool,
-    /// Its build metadata; empty where it has none.
-    pub(super) build: &'a str,
 }
 
 impl<'a> Version<'a> {
@@ -60,7 +58,7 @@ impl<'a> Version<'a> {
             None => pre.is_empty() || (pre.starts_with(|c: char| c.is_ascii_alphabetic()) && are_identifiers(pre)),
         };
         let good = numbers::is_list(numbers, &['.']) && pre_is_good && build.is_none_or(are_identifiers);
-        good.then_some(Self { numbers, pre, hyphen: stripped.is_some(), build: build.unwrap_or("") })
+        good.then_some(Self { numbers, pre, hyphen: stripped.is_some() })
     }
 
     /// The order of the specification: build metadata does not count.
@@ -68,13 +66,6 @@ impl<'a> Version<'a> {
         numbers::compare_padded(self.numbers, other.numbers, &['.'])
             .then_with(|| self.pre.is_empty().cmp(&other.pre.is_empty()))
             .then_with(|| compare_identifiers(self.pre.split('.'), other.pre.split('.')))
-    }
-
-    /// The order of Dart and Julia: with build metadata a version comes after the same without.
-    pub(super) fn compare_with_build(&self, other: &Self) -> Ordering {
-        self.compare(other)
-            .then_with(|| other.build.is_empty().cmp(&self.build.is_empty()))
-            .then_with(|| compare_identifiers(self.build.split('.'), other.build.split('.')))
     }
 }
 
