@@ -1,9 +1,14 @@
 //! From a layer's stored bytes to its tar stream: hashed on the way in, inflated on the way out.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::{
+    io::{self, BufRead, BufReader, Read},
+    time::Instant,
+};
 
 use flate2::bufread::MultiGzDecoder;
 use portcullis_model::{Digest, Hasher};
+
+use crate::layer::Limits;
 
 /// Bytes read from the source at a time.
 const CHUNK: usize = 128 * 1024;
@@ -51,7 +56,7 @@ impl<R: Read> Read for Hashing<R> {
 /// A layer's tar stream, however it is stored. The stored form is told by its first bytes: media types lie.
 pub(crate) enum Decoder<R: Read> {
     Plain(BufReader<Hashing<R>>),
-    Gzip(MultiGzDecoder<BufReader<Hashing<R>>>),
+    Gzip(Box<MultiGzDecoder<BufReader<Hashing<R>>>>),
     Zstd(zstd::Decoder<'static, BufReader<Hashing<R>>>),
 }
 
@@ -59,7 +64,7 @@ impl<R: Read> Decoder<R> {
     pub(crate) fn new(source: R) -> io::Result<Self> {
         let mut source = BufReader::with_capacity(CHUNK, Hashing::new(source));
         Ok(match source.fill_buf()? {
-            [0x1f, 0x8b, ..] => Self::Gzip(MultiGzDecoder::new(source)),
+            [0x1f, 0x8b, ..] => Self::Gzip(Box::new(MultiGzDecoder::new(source))),
             // A frame, or one of the skippable frames that may come before it.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
                 let mut decoder = zstd::Decoder::with_buffer(source)?;
@@ -92,5 +97,51 @@ impl<R: Read> Read for Decoder<R> {
             Self::Gzip(decoder) => decoder.read(buffer),
             Self::Zstd(decoder) => decoder.read(buffer),
         }
+    }
+}
+
+/// The tar stream under its limits. Every byte passes here, those of headers and of skipped bodies too, so that no
+/// form of padding gets past the limits.
+pub(crate) struct Unpacked<R: Read> {
+    decoder: Decoder<R>,
+    left: u64,
+    deadline: Option<Instant>,
+    /// Set where the layer is named by the digest of its plain tar, and is not stored as one.
+    hasher: Option<Hasher>,
+}
+
+impl<R: Read> Unpacked<R> {
+    pub(crate) fn new(decoder: Decoder<R>, limits: Limits, hashed: bool) -> Self {
+        let Limits { entries: _, unpacked_bytes, deadline } = limits;
+        Self { decoder, left: unpacked_bytes, deadline, hasher: hashed.then(Hasher::new) }
+    }
+
+    /// Reads to the end of what is stored: the digest that names the layer, and how many bytes are stored where they
+    /// are what it names. At most `limit` of those are taken.
+    pub(crate) fn finish(mut self, limit: u64) -> io::Result<(Digest, Option<u64>)> {
+        if self.hasher.is_some() {
+            io::copy(&mut self, &mut io::sink())?;
+        }
+        match self.hasher {
+            Some(hasher) => Ok((hasher.finish(), None)),
+            None => self.decoder.into_stored().finish(limit).map(|(digest, length)| (digest, Some(length))),
+        }
+    }
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            return Err(io::Error::other("the time for this scan is over"));
+        }
+        let length = self.decoder.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(length as u64)
+            .ok_or_else(|| io::Error::other("it unpacks to more bytes than a layer may have"))?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[..length]);
+        }
+        Ok(length)
     }
 }

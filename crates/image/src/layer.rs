@@ -10,7 +10,7 @@ use portcullis_filetree::{Contents, ContentsError, FileHeader, HEAD_BYTES, Layer
 use portcullis_model::{Digest, Warning};
 
 use crate::{
-    decode::Decoder,
+    decode::{Decoder, Unpacked},
     tar::{Kind, TarError, TarReader},
 };
 
@@ -53,29 +53,40 @@ pub enum LayerError {
     },
 }
 
+/// What a layer must turn out to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named {
+    /// Of the stored bytes.
+    pub(crate) digest: Digest,
+    /// Their number, where it is known.
+    pub(crate) size: Option<u64>,
+    /// The digest is that of the plain tar, however it is stored.
+    pub(crate) unpacked: bool,
+}
+
 /// Shows every entry of a layer to `visitor`.
 ///
-/// `digest` is that of the stored bytes, and `size` their number where it is known; both are checked before this
-/// returns, so nothing that the visitor gathered may be used unless it returns `Ok`.
+/// Digest and size are checked before this returns, so nothing that the visitor gathered may be used unless it
+/// returns `Ok`.
 ///
 /// # Errors
 /// When the stored bytes cannot be read, or are not those that `digest` names.
 pub(crate) fn visit(
     source: impl Read,
-    digest: Digest,
-    size: Option<u64>,
+    named: Named,
     limits: Limits,
     visitor: &mut dyn LayerVisitor,
 ) -> Result<(), LayerError> {
+    let Named { digest, size, unpacked } = named;
     let unreadable = |cause| LayerError::Read { layer: digest, cause };
     let decoder = Decoder::new(source).map_err(unreadable)?;
     let plain = decoder.is_plain();
+    let decoder = Unpacked::new(decoder, limits, unpacked && !plain);
     let mut walk = Walk { tar: TarReader::new(decoder), limits, entries: 0, unpacked: 0, failure: None };
     let outcome = walk.run(visitor);
-    let stored = walk.tar.into_source().into_stored();
     // Past the end of the archive there is only padding; without a stated size the unpacked limit holds.
-    let (actual, length) = stored.finish(size.unwrap_or(limits.unpacked_bytes)).map_err(unreadable)?;
-    if actual != digest || size.is_some_and(|size| size != length) {
+    let (actual, length) = walk.tar.into_source().finish(size.unwrap_or(limits.unpacked_bytes)).map_err(unreadable)?;
+    if actual != digest || size.zip(length).is_some_and(|(size, length)| size != length) {
         return Err(LayerError::Digest { expected: digest, actual });
     }
     if let Err(error) = outcome {
@@ -117,6 +128,10 @@ impl<R: Read> Walk<R> {
                 visitor.warning(Warning::gap(&*entry.path, format!("an entry was skipped: {why}")));
                 continue;
             }
+            if let Some(whiteout) = Whiteout::of(&entry.path) {
+                whiteout.show(visitor);
+                continue;
+            }
             match entry.kind {
                 Kind::File => self.file(visitor)?,
                 Kind::Sparse => {
@@ -136,14 +151,6 @@ impl<R: Read> Walk<R> {
     }
 
     fn file(&mut self, visitor: &mut dyn LayerVisitor) -> Result<(), WalkError> {
-        if let Some(whiteout) = Whiteout::of(&self.tar.entry().path) {
-            match whiteout {
-                Whiteout::Path(path) => visitor.other(&path, OtherEntry::Removed),
-                Whiteout::Directory(path) => visitor.other(path, OtherEntry::Opaque),
-                Whiteout::Bookkeeping => {}
-            }
-            return Ok(());
-        }
         let mut head = [0; HEAD_BYTES];
         let shown = self.tar.head()?;
         let length = shown.len();
@@ -200,7 +207,7 @@ impl<R: Read> Contents for Walk<R> {
     }
 }
 
-/// What a whiteout's name says.
+/// What a whiteout's name says. Engines look at the name alone: whatever its kind, such an entry is a whiteout.
 /// (<https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts>)
 enum Whiteout<'a> {
     /// What lower layers have at this path is gone.
@@ -222,5 +229,13 @@ impl<'a> Whiteout<'a> {
             target if parent.is_empty() => Self::Path(target.to_owned()),
             target => Self::Path(format!("{parent}/{target}")),
         })
+    }
+
+    fn show(self, visitor: &mut dyn LayerVisitor) {
+        match self {
+            Self::Path(path) => visitor.other(&path, OtherEntry::Removed),
+            Self::Directory(path) => visitor.other(path, OtherEntry::Opaque),
+            Self::Bookkeeping => {}
+        }
     }
 }

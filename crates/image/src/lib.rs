@@ -34,6 +34,7 @@ pub use registry::RegistryAccess;
 pub use source::Source;
 
 use crate::{
+    layer::Named,
     manifest::{Config, Descriptor},
     registry::RemoteBlob,
     store::Store,
@@ -201,15 +202,16 @@ impl Image {
     /// # Errors
     /// As [`Self::visit_layers`].
     pub fn visit_layer(&self, index: usize, limits: Limits, visitor: &mut dyn LayerVisitor) -> Result<(), ImageError> {
-        let Some(StoredLayer { digest, size, unpacked: _, blob }) = self.layers.get(index) else { return Ok(()) };
+        let Some(StoredLayer { digest, size, unpacked, blob }) = self.layers.get(index) else { return Ok(()) };
+        let named = Named { digest: *digest, size: *size, unpacked: *unpacked };
         match blob {
             Blob::File { store, path } => {
                 let (source, stored) = store.stream(path)?;
-                layer::visit(source, *digest, Some(size.unwrap_or(stored)), limits, visitor)?;
+                layer::visit(source, Named { size: size.or(Some(stored)), ..named }, limits, visitor)?;
             }
             Blob::Remote(remote) => {
                 let source = remote.open(digest, size.unwrap_or_default())?;
-                layer::visit(source, *digest, *size, limits, visitor)?;
+                layer::visit(source, named, limits, visitor)?;
             }
             Blob::Directory(path) => directory::visit(path, limits, visitor)?,
         }

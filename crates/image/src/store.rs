@@ -87,7 +87,11 @@ impl Store {
         let unreadable = |path: &Path, cause| ImageError::File { path: path.to_owned(), cause };
         match self {
             Self::Directory(root) => {
-                let path = root.join(name);
+                // A Docker archive's manifest names its files: none may lead out of the folder.
+                let mut clean = String::new();
+                clean_path(name.as_bytes(), &mut clean)
+                    .map_err(|why| ImageError::unsupported(self.place(), format!("it names `{name}`: {why}")))?;
+                let path = root.join(clean);
                 let missing = || ImageError::missing(self.place(), name);
                 let file = File::open(&path).map_err(|cause| match cause.kind() {
                     io::ErrorKind::NotFound => missing(),

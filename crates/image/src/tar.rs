@@ -154,7 +154,8 @@ impl<R: Read> TarReader<R> {
         loop {
             let Some(header) = self.header()? else { return Ok(false) };
             match header.type_flag() {
-                TypeFlag::PaxLocal => pax.parse(&self.extension(&header)?),
+                // The last one holds: its records do not add to those of one before it.
+                TypeFlag::PaxLocal => pax = PaxRecords::parse(&self.extension(&header)?),
                 TypeFlag::PaxGlobal => drop(self.extension(&header)?),
                 TypeFlag::GnuLongName => long_name = Some(self.extension(&header)?),
                 TypeFlag::GnuLongLink => long_link = Some(self.extension(&header)?),
@@ -182,16 +183,20 @@ impl<R: Read> TarReader<R> {
         if header.has_sparse_extension() {
             self.skip_sparse_extensions()?;
         }
-        let name = pax.sparse_name.or(pax.path).or_else(|| long_name.map(trim_nul)).unwrap_or_else(|| header.path());
-        let link = pax.link_path.or_else(|| long_link.map(trim_nul)).unwrap_or_else(|| header.link());
+        // Where both are there, engines take GNU's names: what they unpack is what must be read.
+        let long_name = long_name.map(trim_nul).filter(|name| !name.is_empty());
+        let long_link = long_link.map(trim_nul).filter(|link| !link.is_empty());
+        let name = pax.sparse_name.or(long_name).or(pax.path).unwrap_or_else(|| header.path());
+        let link = long_link.or(pax.link_path).unwrap_or_else(|| header.link());
         let kind = match kind {
             Kind::File if pax.sparse => Kind::Sparse,
             // Old archives mark a directory by the slash alone.
-            Kind::File if name.ends_with(b"/") => Kind::Directory,
+            Kind::File if header.is_old_file() && name.ends_with(b"/") => Kind::Directory,
             kind => kind,
         };
         // Only files have a body; some writers leave the size of a link's target in the header.
-        self.body = if matches!(kind, Kind::File | Kind::Sparse) { stored } else { 0 };
+        let has_body = matches!(kind, Kind::File | Kind::Sparse) || header.lists_directory();
+        self.body = if has_body { stored } else { 0 };
         self.padding = self.body.wrapping_neg() % BLOCK as u64;
         let entry = &mut self.entry;
         entry.unsafe_path = clean_path(&name, &mut entry.path).err();
@@ -200,12 +205,8 @@ impl<R: Read> TarReader<R> {
         }
         entry.link.clear();
         match kind {
-            Kind::HardLink => {
-                // A hard link's target is named as entries are: from the root of the archive.
-                if clean_path(&link, &mut entry.link).is_err() {
-                    entry.link.clear();
-                }
-            }
+            // A hard link's target is named as entries are: from the root of the archive. A refused one is left empty.
+            Kind::HardLink => _ = clean_path(&link, &mut entry.link),
             Kind::Symlink => entry.link.push_str(&String::from_utf8_lossy(&link)),
             _ => {}
         }
@@ -261,11 +262,21 @@ impl<R: Read> TarReader<R> {
         let mut block = [0; BLOCK];
         block.copy_from_slice(&self.buffer[self.start..self.start + BLOCK]);
         if block.iter().all(|&byte| byte == 0) {
-            return Ok(None);
+            return self.end_of_archive();
         }
         let header = Header::new(block).map_err(|what| TarError::Header { offset: self.offset, what })?;
         self.consume(BLOCK);
         Ok(Some(header))
+    }
+
+    /// An archive ends with two zero blocks, or where the stream does. What lies behind a single one would be there
+    /// for some readers and not for others.
+    fn end_of_archive(&mut self) -> Result<Option<Header>, TarError> {
+        self.consume(BLOCK);
+        if self.fill_or_end(BLOCK)? && self.buffer[self.start..self.start + BLOCK].iter().any(|&byte| byte != 0) {
+            return Err(TarError::Header { offset: self.offset, what: "a single zero block comes before it" });
+        }
+        Ok(None)
     }
 
     /// The body of a pax or GNU extension header.

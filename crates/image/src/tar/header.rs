@@ -69,6 +69,16 @@ impl Header {
         until_nul(&self.0[157..257]).to_vec()
     }
 
+    /// Whether it is a file as tar wrote them before POSIX: a directory is then told by the slash of its name alone.
+    pub(super) const fn is_old_file(&self) -> bool {
+        self.0[156] == 0
+    }
+
+    /// Whether it is a directory of an incremental GNU archive: its body lists the names.
+    pub(super) const fn lists_directory(&self) -> bool {
+        self.0[156] == b'D'
+    }
+
     /// Whether GNU's old sparse map goes on in the next block.
     pub(super) const fn has_sparse_extension(&self) -> bool {
         self.0[156] == b'S' && self.0[482] != 0
@@ -87,7 +97,8 @@ fn number(field: &[u8]) -> Option<u64> {
             (value >> 56 == 0).then_some(value << 8 | u64::from(byte))
         });
     }
-    let digits = field.iter().skip_while(|&&byte| byte == b' ').take_while(|&&byte| byte != 0 && byte != b' ');
+    let digits =
+        field.iter().skip_while(|&&byte| byte == b' ' || byte == 0).take_while(|&&byte| byte != 0 && byte != b' ');
     digits.copied().try_fold(0_u64, |value, digit| match digit {
         b'0'..=b'7' if value >> 61 == 0 => Some(value << 3 | u64::from(digit - b'0')),
         _ => None,

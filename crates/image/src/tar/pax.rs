@@ -13,20 +13,28 @@ pub(super) struct PaxRecords {
 
 impl PaxRecords {
     /// Takes the records of one header; what is not a record ends it.
-    pub(super) fn parse(&mut self, mut bytes: &[u8]) {
+    pub(super) fn parse(mut bytes: &[u8]) -> Self {
+        let mut records = Self::default();
         while let Some((record, rest)) = split_record(bytes) {
             bytes = rest;
             let Some(equals) = memchr(b'=', record) else { continue };
             let (key, value) = (&record[..equals], &record[equals + 1..]);
+            // An empty value takes back what an earlier record said.
+            let text = (!value.is_empty()).then(|| value.to_vec());
             match key {
-                b"path" => self.path = Some(value.to_vec()),
-                b"linkpath" => self.link_path = Some(value.to_vec()),
-                b"size" => self.size = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()),
-                b"GNU.sparse.name" => self.sparse_name = Some(value.to_vec()),
-                key if key.starts_with(b"GNU.sparse.") => self.sparse = true,
+                b"path" => records.path = text,
+                b"linkpath" => records.link_path = text,
+                b"size" => records.size = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()),
+                key if key.starts_with(b"GNU.sparse.") => {
+                    records.sparse = true;
+                    if key == b"GNU.sparse.name" {
+                        records.sparse_name = text;
+                    }
+                }
                 _ => {}
             }
         }
+        records
     }
 }
 
