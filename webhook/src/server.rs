@@ -42,6 +42,8 @@ use crate::{
 const MAX_BODY_BYTES: usize = 8 << 20;
 /// How often files are looked at for changes. Kubernetes itself takes up to a minute to renew a mounted ConfigMap.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
+/// A connection that asks nothing is closed.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
 const MAX_TRUSTED_ROOT_BYTES: u64 = 4 << 20;
 
 /// What all requests share.
@@ -99,7 +101,10 @@ pub(crate) async fn serve(args: Args) -> Result<(), SetupError> {
     tokio::spawn(end(Arc::clone(&shared), handle.clone(), timeout));
     tracing::info!(%address, "listening");
     let router = router(shared).into_make_service();
-    let serving = axum_server::from_tcp_rustls(listener, tls).map_err(listen)?.handle(handle);
+    let serving = axum_server::from_tcp_rustls(listener, tls)
+        .map_err(listen)?
+        .handle(handle)
+        .first_request_timeout(FIRST_REQUEST);
     serving.serve(router).await.map_err(SetupError::Serve)?;
     tracing::info!("ended");
     Ok(())

@@ -393,3 +393,34 @@ async fn rules_that_cannot_be_asked_again_need_the_verdict_of_this_very_policy()
     let response = webhook.mutate(&pod(&[&image])).await;
     assert!(is_allowed(&response), "{response}");
 }
+
+#[tokio::test]
+async fn what_the_pipeline_did_not_know_is_not_known_at_the_gate() {
+    let setting = setting();
+    let webhook = setting.webhook("  vulnerabilities: {failOn: high}\n", &[]);
+    // A pipeline with `unknown: audit` passes, and its reasons say what it does not know.
+    for (name, rule, message, expected) in [
+        ("uncovered:v1", "distribution", "the database holds no advisories for X 1", "nothing says which distribution"),
+        ("ended:v1", "vulnerabilities.endOfLife", "X 1 gets no fixes any more", "gets no fixes any more"),
+        ("ecosystem:v1", "database", "the database holds no advisories for PyPI", "no advisories for PyPI"),
+    ] {
+        let (image, _) = setting.image(name, Attested { notes: vec![(rule, message)], ..Attested::default() }).await;
+        let response = webhook.mutate(&pod(&[&image])).await;
+        assert!(refusal(&response).contains(expected), "{response}");
+        assert!(response["auditAnnotations"]["images"].as_str().unwrap().contains("baseline: unknown"), "{response}");
+    }
+    let notes = vec![("database", "judged by the starter database, which knows little: run `portcullis db update`")];
+    let (image, _) = setting.image("starter:v1", Attested { notes, ..Attested::default() }).await;
+    assert!(is_allowed(&webhook.mutate(&pod(&[&image])).await));
+}
+
+#[tokio::test]
+async fn a_newer_failure_outweighs_an_older_pass() {
+    let setting = setting();
+    let webhook = setting.webhook("", &[]);
+    let (image, _) = setting.image("app:v1", Attested { time: ago(600), ..Attested::default() }).await;
+    let (at, subject) = push_image(setting.at, "app:v1", "app:v1").await;
+    Attested { result: Outcome::Fail, ..Attested::default() }.store(&at, &subject, &setting.key).await;
+    let response = webhook.mutate(&pod(&[&image])).await;
+    assert!(refusal(&response).contains("FAILED"), "{response}");
+}

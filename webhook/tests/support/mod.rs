@@ -67,6 +67,8 @@ pub(crate) struct Attested {
     pub(crate) with_scan: bool,
     /// The policy that was asked; some other one if left out.
     pub(crate) policy: Option<Digest>,
+    /// What the scan says beside its result: rule and message.
+    pub(crate) notes: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Attested {
@@ -84,8 +86,13 @@ impl Default for Attested {
 
 impl Attested {
     pub(crate) async fn store(self, at: &Reference, subject: &Descriptor, key: &SigningKey) {
-        let Self { result, time, resource, findings, with_scan, policy } = self;
+        let Self { result, time, resource, findings, with_scan, policy, notes } = self;
         let mut report = report(subject.digest, result, time, findings);
+        report.verdict.reasons.extend(notes.into_iter().map(|(rule, message)| Reason {
+            result: Outcome::Pass,
+            rule: rule.to_owned(),
+            message: message.to_owned(),
+        }));
         if let Some(policy) = policy {
             report.verdict.policy.digest = policy;
         }
