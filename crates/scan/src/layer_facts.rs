@@ -1,16 +1,27 @@
 //! What one layer says, independent of the layers below it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use portcullis_filetree::{Contents, ContentsError, FileHeader, LayerVisitor, OtherEntry};
 use portcullis_model::{PathHash, Reading, Warning};
 use portcullis_packages::{PackageReader, READERS, Selection};
 
-/// Most facts, executables and warnings of a layer kept. The largest real layer has some ten thousand.
+use crate::links::{Link, LinkTargets};
+
+/// Most facts, executables and links of a layer kept. The largest real layer has some ten thousand.
 const MAX_FACTS: usize = 500_000;
+
+/// Most warnings of a layer kept.
+const MAX_WARNINGS: usize = 100_000;
 
 /// Most bytes held of one file in one piece, whatever its reader asks.
 const MAX_WHOLE: usize = 64 * 1024 * 1024;
+
+/// Most packages and owned paths of a layer kept, a package counted as [`PACKAGE_WEIGHT`] paths.
+const MAX_WEIGHT: usize = 40_000_000;
+
+/// The memory of a package, in owned paths.
+const PACKAGE_WEIGHT: usize = 60;
 
 /// Paths of one chunk of [`Paths`].
 const CHUNK: usize = 64 * 1024;
@@ -19,6 +30,8 @@ const CHUNK: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Fact {
     pub(crate) path: String,
+    /// The name of the reader that read it.
+    pub(crate) reader: &'static str,
     pub(crate) reading: Reading,
 }
 
@@ -34,8 +47,12 @@ pub(crate) struct Executable {
 pub(crate) struct LayerFacts {
     pub(crate) facts: Vec<Fact>,
     pub(crate) executables: Vec<Executable>,
-    pub(crate) removed: Vec<String>,
-    pub(crate) opaque: Vec<String>,
+    /// What lower layers have at and below these paths is gone.
+    pub(crate) removed: Paths,
+    /// What lower layers have below these directories is gone.
+    pub(crate) opaque: Paths,
+    /// What lower layers have is gone.
+    pub(crate) is_root_opaque: bool,
     /// Entries that are no directories: they hide what lower layers have at and below their path.
     pub(crate) others: Paths,
     /// Directories: they hide what lower layers have *at* their path, if that is no directory.
@@ -76,32 +93,14 @@ pub(crate) fn exact(path: &str) -> PathHash {
     PathHash(hash)
 }
 
-/// A hard link whose target must be read under the link's name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Link {
-    target: String,
-    path: String,
-}
-
-/// For each target of a link, the names under which it is wanted.
-#[derive(Debug, Default)]
-pub(crate) struct LinkTargets(BTreeMap<String, Vec<String>>);
-
-impl LinkTargets {
-    pub(crate) fn of(links: &[Link]) -> Self {
-        let mut targets: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for Link { target, path } in links {
-            targets.entry(target.clone()).or_default().push(path.clone());
-        }
-        Self(targets)
-    }
-}
-
 /// Gathers the facts of a layer.
 #[derive(Default)]
 pub(crate) struct FactGatherer {
     facts: LayerFacts,
     links: Vec<Link>,
+    /// The facts of each path.
+    by_path: HashMap<PathHash, Vec<usize>>,
+    weight: usize,
     /// In a second pass: only these are read.
     targets: Option<LinkTargets>,
     buffer: Vec<u8>,
@@ -115,7 +114,11 @@ impl FactGatherer {
 
     /// The facts, and the hard links whose targets were not read.
     pub(crate) fn finish(self) -> (LayerFacts, Vec<Link>) {
-        let Self { mut facts, mut links, .. } = self;
+        let Self { mut facts, mut links, targets, .. } = self;
+        for (name, target) in targets.iter().flat_map(LinkTargets::iter) {
+            let what = format!("a hard link was not read: this layer has no file {target}");
+            facts.warn(Warning::gap(name, what));
+        }
         if facts.overflow > 0 {
             let what = format!("{} more files were not recorded: a layer may have {MAX_FACTS}", facts.overflow);
             facts.warnings.push(Warning::gap("", what));
@@ -124,42 +127,125 @@ impl FactGatherer {
         (facts, links)
     }
 
-    fn read(&mut self, file: &FileHeader<'_>, contents: &mut dyn Contents) -> Result<(), ContentsError> {
-        let mut wanted = READERS.iter().filter_map(|reader| Some((*reader, reader.select(file)?))).collect::<Vec<_>>();
+    /// Reads a file under each of its `names`.
+    fn read(
+        &mut self,
+        names: &[&str],
+        file: &FileHeader<'_>,
+        contents: &mut dyn Contents,
+    ) -> Result<(), ContentsError> {
+        let mut wanted = Vec::new();
+        for &path in names {
+            let header = FileHeader { path, ..*file };
+            let readers = READERS.iter().filter_map(|reader| Some((*reader, reader.select(&header)?)));
+            wanted.extend(readers.map(|(reader, selection)| Wanted { path, reader, selection }));
+        }
         if wanted.is_empty() {
             return Ok(());
         }
-        if self.facts.facts.len() >= MAX_FACTS {
+        if self.is_full() {
             self.facts.overflow += 1;
             return Ok(());
         }
-        let limit = wanted.iter().filter_map(|(_, selection)| match selection {
+        let limit = wanted.iter().filter_map(|wanted| match &wanted.selection {
             Selection::Whole { limit } => Some((*limit).min(MAX_WHOLE)),
             Selection::Stream(_) => None,
         });
         let limit = limit.max();
         let outcome = pump(&mut wanted, limit, &mut self.buffer, contents);
-        for (reader, selection) in wanted {
-            let mut reading = match selection {
+        for Wanted { path, reader, selection } in wanted {
+            let header = FileHeader { path, ..*file };
+            let reading = match selection {
                 // A stream that broke off gives what it had: the layer's own warning says that it broke off.
                 Selection::Stream(stream) => stream.finish(),
                 Selection::Whole { .. } if outcome.is_err() => Reading::default(),
-                Selection::Whole { limit } if file.size > limit.min(MAX_WHOLE) as u64 => too_large(reader, file, limit),
-                Selection::Whole { .. } => reader.read(file, &self.buffer),
+                Selection::Whole { limit } if file.size > limit.min(MAX_WHOLE) as u64 => {
+                    too_large(reader, &header, limit)
+                }
+                Selection::Whole { .. } => reader.read(&header, &self.buffer),
             };
-            self.facts.warnings.append(&mut reading.warnings);
-            self.facts.facts.push(Fact { path: file.path.to_owned(), reading });
+            self.add(path, reader.name(), reading);
         }
         // One large file must not be held on to for the rest of the layer.
         self.buffer.clear();
         self.buffer.shrink_to(1 << 20);
         outcome
     }
+
+    fn is_full(&self) -> bool {
+        self.facts.facts.len() >= MAX_FACTS || self.weight > MAX_WEIGHT
+    }
+
+    fn add(&mut self, path: &str, reader: &'static str, mut reading: Reading) {
+        reading.warnings.drain(..).for_each(|warning| self.facts.warn(warning));
+        let paths: usize = reading.owned.iter().map(|owned| owned.paths.len()).sum();
+        self.weight += paths + reading.packages.len() * PACKAGE_WEIGHT;
+        self.by_path.entry(exact(path)).or_default().push(self.facts.facts.len());
+        self.facts.facts.push(Fact { path: path.to_owned(), reader, reading });
+    }
+
+    /// An entry stands where an earlier one of the same layer stood: of two, engines keep the later.
+    fn replace(&mut self, path: &str) {
+        for index in self.by_path.remove(&exact(path)).unwrap_or_default() {
+            if let Some(fact) = self.facts.facts.get_mut(index)
+                && fact.path == path
+            {
+                fact.reading = Reading::default();
+            }
+        }
+    }
+
+    /// A second name of a file: what is known of the file is known of it under this name too.
+    fn link(&mut self, path: &str, target: &str) {
+        // The contents are the target's, and may have passed by: a name is all there is to choose by.
+        let header = FileHeader { path, size: 1 << 20, mode: 0o755, head: &[] };
+        let program = FileHeader { head: b"\x7fELF", ..header };
+        let by_name: Vec<&str> =
+            READERS.iter().filter(|reader| reader.select(&header).is_some()).map(|reader| reader.name()).collect();
+        let known = self.by_path.get(&exact(target)).map_or(&[][..], Vec::as_slice);
+        let known: Vec<&Fact> =
+            known.iter().filter_map(|&index| self.facts.facts.get(index)).filter(|fact| fact.path == target).collect();
+        // What a reader takes from a path is at most the file's name and its folder's.
+        let is_known = last_two(path) == last_two(target)
+            && by_name.iter().all(|name| known.iter().any(|fact| fact.reader == *name));
+        let copies: Vec<(&'static str, Reading)> = known
+            .into_iter()
+            .filter(|fact| is_known || !by_name.contains(&fact.reader))
+            .filter(|fact| READERS.iter().any(|r| r.name() == fact.reader && r.select(&program).is_some()))
+            .map(|fact| (fact.reader, fact.reading.clone()))
+            .collect();
+        for (reader, reading) in copies {
+            if self.is_full() {
+                self.facts.overflow += 1;
+            } else {
+                self.add(path, reader, reading);
+            }
+        }
+        if !by_name.is_empty() && !is_known {
+            if self.links.len() < MAX_FACTS {
+                self.links.push(Link { target: target.to_owned(), path: path.to_owned() });
+            } else {
+                self.facts.overflow += 1;
+            }
+        }
+    }
+}
+
+/// The last two parts of a path.
+fn last_two(path: &str) -> &str {
+    path.rmatch_indices('/').nth(1).map_or(path, |(at, _)| &path[at + 1..])
+}
+
+/// A reader that wants a file under one of its names.
+struct Wanted<'a> {
+    path: &'a str,
+    reader: &'static dyn PackageReader,
+    selection: Selection,
 }
 
 /// Hands the contents to every stream, and keeps them for those who want them whole.
 fn pump(
-    wanted: &mut [(&dyn PackageReader, Selection)],
+    wanted: &mut [Wanted<'_>],
     limit: Option<usize>,
     buffer: &mut Vec<u8>,
     contents: &mut dyn Contents,
@@ -172,8 +258,8 @@ fn pump(
             return Ok(());
         }
         let mut goes_on = false;
-        for ((_, selection), open) in wanted.iter_mut().zip(&mut is_open) {
-            if let Selection::Stream(stream) = selection
+        for (wanted, open) in wanted.iter_mut().zip(&mut is_open) {
+            if let Selection::Stream(stream) = &mut wanted.selection
                 && *open
             {
                 *open = stream.feed(piece);
@@ -201,24 +287,11 @@ fn too_large(reader: &dyn PackageReader, file: &FileHeader<'_>, limit: usize) ->
 impl LayerVisitor for FactGatherer {
     fn file(&mut self, file: &FileHeader<'_>, contents: &mut dyn Contents) -> Result<(), ContentsError> {
         if let Some(targets) = &mut self.targets {
-            let Some(names) = targets.0.remove(file.path) else { return Ok(()) };
-            let mut outcome = Ok(());
-            // Each name is read by its own readers; a body can be read once, so the first name takes it.
-            if let Some(name) = names.first() {
-                outcome = self.read(&FileHeader { path: name, ..*file }, contents);
-            }
-            let read = self.facts.facts.iter().rposition(|fact| Some(&fact.path) == names.first());
-            for name in names.iter().skip(1) {
-                if let Some(fact) = read.and_then(|at| self.facts.facts.get(at)) {
-                    let mut reading = fact.reading.clone();
-                    reading.packages.iter_mut().flat_map(|package| &mut package.locations).for_each(|location| {
-                        location.path.clone_from(name);
-                    });
-                    self.facts.facts.push(Fact { path: name.clone(), reading });
-                }
-            }
-            return outcome;
+            let names = targets.take(file.path);
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            return self.read(&names, file, contents);
         }
+        self.replace(file.path);
         self.facts.others.push(exact(file.path));
         if is_executable(file) {
             if self.facts.executables.len() < MAX_FACTS {
@@ -227,7 +300,7 @@ impl LayerVisitor for FactGatherer {
                 self.facts.overflow += 1;
             }
         }
-        self.read(file, contents)
+        self.read(&[file.path], file, contents)
     }
 
     fn other(&mut self, path: &str, entry: OtherEntry<'_>) {
@@ -235,27 +308,27 @@ impl LayerVisitor for FactGatherer {
             return;
         }
         match entry {
+            OtherEntry::Removed => return self.facts.removed.push(exact(path)),
+            OtherEntry::Opaque if path.is_empty() => return self.facts.is_root_opaque = true,
+            OtherEntry::Opaque => return self.facts.opaque.push(exact(path)),
             OtherEntry::Directory => self.facts.directories.push(exact(path)),
-            OtherEntry::Removed => self.facts.removed.push(path.to_owned()),
-            OtherEntry::Opaque => self.facts.opaque.push(path.to_owned()),
-            OtherEntry::Symlink(_) | OtherEntry::Special => self.facts.others.push(exact(path)),
-            OtherEntry::HardLink(target) => {
+            OtherEntry::Symlink(_) | OtherEntry::Special | OtherEntry::HardLink(_) => {
                 self.facts.others.push(exact(path));
-                // Would any reader want a file of this name? The contents decide, and they are the target's.
-                let header = FileHeader { path, size: 1 << 20, mode: 0o755, head: &[] };
-                let wanted = READERS.iter().any(|reader| reader.select(&header).is_some());
-                let known = self.facts.facts.iter().any(|fact| fact.path == target);
-                if wanted && !known && self.links.len() < MAX_FACTS {
-                    self.links.push(Link { target: target.to_owned(), path: path.to_owned() });
-                }
             }
+        }
+        match entry {
+            // A link to itself changes nothing.
+            OtherEntry::HardLink(target) if target == path => {}
+            OtherEntry::HardLink(target) => {
+                self.replace(path);
+                self.link(path, target);
+            }
+            _ => self.replace(path),
         }
     }
 
     fn warning(&mut self, warning: Warning) {
-        if self.facts.warnings.len() < MAX_FACTS {
-            self.facts.warnings.push(warning);
-        }
+        self.facts.warn(warning);
     }
 }
 
@@ -265,6 +338,14 @@ fn is_executable(file: &FileHeader<'_>) -> bool {
 }
 
 impl LayerFacts {
+    fn warn(&mut self, warning: Warning) {
+        if self.warnings.len() < MAX_WARNINGS {
+            self.warnings.push(warning);
+        } else if self.warnings.len() == MAX_WARNINGS {
+            self.warnings.push(Warning::gap("", format!("a layer has more than {MAX_WARNINGS} warnings")));
+        }
+    }
+
     /// Adds what a second pass has read.
     pub(crate) fn add_links(&mut self, second: Self) {
         self.facts.extend(second.facts);

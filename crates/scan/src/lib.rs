@@ -4,12 +4,12 @@
 //! moment give the same report, byte for byte.
 
 mod layer_facts;
+mod links;
 mod merge;
 mod replay;
 
-use std::sync::Mutex;
-
-use layer_facts::{FactGatherer, LinkTargets};
+use layer_facts::FactGatherer;
+use links::LinkTargets;
 use portcullis_errors::Hint;
 use portcullis_image::{Image, ImageError, Limits};
 use portcullis_matching::{DistributionCoverage, Matches};
@@ -67,9 +67,7 @@ pub fn take_inventory(image: &Image, jobs: usize, limits: Limits) -> Result<Take
         let (mut facts, links) = visitor.finish();
         // What a reader wants may be a second name of a file that nobody wanted when it passed by.
         if !links.is_empty() {
-            let targets = LinkTargets::of(&links);
-            let second = Mutex::new(FactGatherer::looking_for(targets));
-            let mut visitor = second.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut visitor = FactGatherer::looking_for(LinkTargets::of(&links));
             image.visit_layer(index, limits, &mut visitor)?;
             facts.add_links(visitor.finish().0);
         }

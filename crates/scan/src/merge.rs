@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use portcullis_model::{Coverage, Digest, Distribution, Location, Package, PackageType, PathHash, Reading, Warning};
 
-use crate::layer_facts::{Fact, LayerFacts, exact};
+use crate::layer_facts::{Fact, LayerFacts, Paths, exact};
 
 /// Most unexplained executables listed.
 const MAX_UNKNOWN: usize = 1000;
@@ -18,12 +18,21 @@ pub(crate) struct Merged {
     pub(crate) coverage: Coverage,
 }
 
+/// What makes two packages one: type, name, version, purl.
+type Key = (PackageType, String, String, String);
+
+/// What each layer has at a path, lowest first.
+type History = Vec<(usize, Vec<Reading>)>;
+
+/// Which package claims a path, and the highest layer that says so.
+type Owners = HashMap<PathHash, (String, usize)>;
+
 /// Lays the layers over one another, lowest first.
 pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) -> Merged {
     let interesting = interesting(&layers);
     let hides: Vec<Hidden> = layers.iter_mut().map(|layer| Hidden::of(layer, &interesting)).collect();
     let mut warnings: Vec<Warning> = layers.iter_mut().flat_map(|layer| std::mem::take(&mut layer.warnings)).collect();
-    let mut histories: BTreeMap<String, Vec<(usize, Reading)>> = BTreeMap::new();
+    let mut histories: BTreeMap<String, History> = BTreeMap::new();
     let mut executables: BTreeMap<String, u64> = BTreeMap::new();
     for (index, layer) in layers.into_iter().enumerate() {
         let is_gone = |path: &str| hides[index + 1..].iter().any(|above| above.hides(path));
@@ -33,22 +42,37 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
             }
         }
         // A path's history ends where something that is not the file itself took its place.
-        for Fact { path, reading } in layer.facts {
-            histories.entry(path).or_default().push((index, reading));
+        for Fact { path, reading, .. } in layer.facts {
+            let history = histories.entry(path).or_default();
+            match history.last_mut() {
+                // Several readers of one file.
+                Some((layer, readings)) if *layer == index => readings.push(reading),
+                _ => history.push((index, vec![reading])),
+            }
         }
     }
     let survivors = histories.into_iter().filter_map(|(path, history)| Survivor::of(path, history, &hides));
     let survivors: Vec<Survivor> = survivors.collect();
     let distribution = distribution(&survivors);
     let owners = owners(&survivors, &executables);
-    let mut packages: BTreeMap<(PackageType, String, String, String), Package> = BTreeMap::new();
+    let mut packages: BTreeMap<Key, Package> = BTreeMap::new();
+    let mut owned_by: BTreeMap<Key, Option<&str>> = BTreeMap::new();
     for survivor in &survivors {
-        for package in survivor.packages(diff_ids) {
-            add(package, distribution.as_ref(), &mut packages);
+        let owner = owners.get(&PathHash::of(&survivor.path));
+        for (package, brought) in survivor.packages(diff_ids) {
+            // A file that came after its owner's own record is not what the owner installed.
+            let owner = owner.filter(|(_, recorded)| brought <= *recorded).map(|(name, _)| name.as_str());
+            let owner = owner.filter(|_| !package.kind.is_operating_system());
+            let key = add(package, distribution.as_ref(), &mut packages);
+            // One copy that nobody owns is one copy that upstream's advisories speak of.
+            owned_by
+                .entry(key)
+                .and_modify(|known| *known = known.filter(|known| Some(*known) == owner))
+                .or_insert(owner);
         }
     }
+    name_owners(&mut packages, &owned_by);
     let mut packages: Vec<Package> = packages.into_values().collect();
-    name_owners(&mut packages, &owners);
     packages.iter_mut().for_each(|package| package.locations.sort());
     packages.sort();
     warnings.sort();
@@ -91,14 +115,12 @@ impl Hidden {
     fn of(layer: &mut LayerFacts, interesting: &HashSet<PathHash>) -> Self {
         let others = std::mem::take(&mut layer.others);
         let directories = std::mem::take(&mut layer.directories);
-        let mut trees: HashSet<PathHash> = others.iter().filter(|hash| interesting.contains(hash)).collect();
-        trees.extend(layer.removed.iter().map(|path| exact(path)));
-        Self {
-            trees,
-            below: layer.opaque.iter().map(|path| exact(path)).collect(),
-            at: directories.iter().filter(|hash| interesting.contains(hash)).collect(),
-            everything: layer.opaque.iter().any(String::is_empty),
-        }
+        let removed = std::mem::take(&mut layer.removed);
+        let opaque = std::mem::take(&mut layer.opaque);
+        let that_matter = |paths: Paths| paths.iter().filter(|hash| interesting.contains(hash)).collect::<HashSet<_>>();
+        let mut trees = that_matter(others);
+        trees.extend(that_matter(removed));
+        Self { trees, below: that_matter(opaque), at: that_matter(directories), everything: layer.is_root_opaque }
     }
 
     fn hides(&self, path: &str) -> bool {
@@ -116,75 +138,60 @@ impl Hidden {
 /// A file that the image holds, with what earlier layers had in its place.
 struct Survivor {
     path: String,
-    /// Layer and reading; the first is what the image holds, each next one lay just below it.
-    history: Vec<(usize, Reading)>,
+    /// The layer and the readings of what the image holds.
+    top: usize,
+    current: Vec<Reading>,
+    /// Layers and readings of what lay just below it, one below the other.
+    below: History,
 }
 
 impl Survivor {
-    fn of(path: String, history: Vec<(usize, Reading)>, hides: &[Hidden]) -> Option<Self> {
-        let top = history.last()?.0;
+    fn of(path: String, mut history: History, hides: &[Hidden]) -> Option<Self> {
+        let (top, current) = history.pop()?;
         if hides[top + 1..].iter().any(|above| above.hides(&path)) {
             return None;
         }
-        let mut chain: Vec<(usize, Reading)> = Vec::new();
-        for (layer, reading) in history.into_iter().rev() {
-            if let Some(&(above, _)) = chain.last() {
-                // Removed between the two, or its directory replaced in the upper one's own layer: a new file. In
-                // the upper layer itself the file stands at the path, so only its directory is asked about.
-                let removed = hides[layer + 1..above].iter().any(|between| between.hides(&path));
-                if layer != above && (removed || hides[above].hides_ancestor(&path)) {
-                    break;
-                }
+        let mut above = top;
+        let mut below = History::new();
+        for (layer, readings) in history.into_iter().rev() {
+            // Removed between the two, or its directory replaced in the upper one's own layer: a new file. In
+            // the upper layer itself the file stands at the path, so only its directory is asked about.
+            if hides[layer + 1..above].iter().any(|between| between.hides(&path)) || hides[above].hides_ancestor(&path)
+            {
+                break;
             }
-            chain.push((layer, reading));
+            above = layer;
+            below.push((layer, readings));
         }
-        Some(Self { path, history: chain })
+        Some(Self { path, top, current, below })
     }
 
     /// The packages, each with the layer that brought it.
-    fn packages<'a>(&'a self, diff_ids: &'a [Option<Digest>]) -> impl Iterator<Item = Package> + 'a {
-        // Several readers of one file in one layer each gave a reading.
-        let top = self.history.first().map_or(0, |(layer, _)| *layer);
-        let current = self.history.iter().take_while(move |(layer, _)| *layer == top);
-        current.flat_map(|(_, reading)| &reading.packages).map(move |package| {
+    fn packages<'a>(&'a self, diff_ids: &'a [Option<Digest>]) -> impl Iterator<Item = (Package, usize)> + 'a {
+        self.current.iter().flat_map(|reading| &reading.packages).map(move |package| {
             let is_same = |other: &Package| {
                 other.kind == package.kind
                     && other.name == package.name
                     && other.version == package.version
                     && other.architecture == package.architecture
             };
+            let has_it = |readings: &[Reading]| readings.iter().flat_map(|reading| &reading.packages).any(is_same);
             // From the top down, for as long as the package is there.
-            let brought = self
-                .history
-                .iter()
-                .take_while(|(layer, reading)| *layer == top || reading.packages.iter().any(is_same))
-                .map(|(layer, _)| *layer)
-                .last()
-                .unwrap_or(top);
-            let mut package = package.clone();
-            package.locations =
-                vec![Location { path: self.path.clone(), layer: diff_ids.get(brought).copied().flatten() }];
-            package
+            let lower = self.below.iter().take_while(|(_, readings)| has_it(readings));
+            let brought = lower.last().map_or(self.top, |(layer, _)| *layer);
+            let layer = diff_ids.get(brought).copied().flatten();
+            (Package { locations: vec![Location { path: self.path.clone(), layer }], ..package.clone() }, brought)
         })
-    }
-
-    fn readings(&self) -> impl Iterator<Item = &Reading> {
-        let top = self.history.first().map_or(0, |(layer, _)| *layer);
-        self.history.iter().take_while(move |(layer, _)| *layer == top).map(|(_, reading)| reading)
     }
 }
 
 /// `etc/os-release` comes before `usr/lib/os-release`, as the paths are sorted.
 fn distribution(survivors: &[Survivor]) -> Option<Distribution> {
-    survivors.iter().flat_map(Survivor::readings).find_map(|reading| reading.distribution.clone())
+    survivors.iter().flat_map(|survivor| &survivor.current).find_map(|reading| reading.distribution.clone())
 }
 
 /// The same package found in several places is one package with several locations.
-fn add(
-    mut package: Package,
-    distribution: Option<&Distribution>,
-    packages: &mut BTreeMap<(PackageType, String, String, String), Package>,
-) {
+fn add(mut package: Package, distribution: Option<&Distribution>, packages: &mut BTreeMap<Key, Package>) -> Key {
     portcullis_packages::complete(&mut package, distribution);
     let key = (package.kind, package.name.clone(), package.version.clone(), package.purl.clone());
     match packages.get_mut(&key) {
@@ -193,43 +200,43 @@ fn add(
             known.locations.sort();
             known.locations.dedup();
         }
-        None => _ = packages.insert(key, package),
+        None => _ = packages.insert(key.clone(), package),
     }
+    key
 }
 
 /// Which package of the distribution owns each path that matters.
-fn owners(survivors: &[Survivor], executables: &BTreeMap<String, u64>) -> HashMap<PathHash, String> {
+fn owners(survivors: &[Survivor], executables: &BTreeMap<String, u64>) -> Owners {
     let mut wanted: HashSet<PathHash> = executables.keys().map(|path| PathHash::of(path)).collect();
     wanted.extend(survivors.iter().map(|survivor| PathHash::of(&survivor.path)));
-    let mut owners = HashMap::new();
-    for owned in survivors.iter().flat_map(Survivor::readings).flat_map(|reading| &reading.owned) {
-        for path in owned.paths.iter().filter(|path| wanted.contains(path)) {
-            owners.entry(*path).or_insert_with(|| owned.package.clone());
+    let mut owners = Owners::new();
+    for survivor in survivors {
+        for owned in survivor.current.iter().flat_map(|reading| &reading.owned) {
+            for path in owned.paths.iter().filter(|path| wanted.contains(path)) {
+                owners
+                    .entry(*path)
+                    .and_modify(|(_, recorded)| *recorded = survivor.top.max(*recorded))
+                    .or_insert_with(|| (owned.package.clone(), survivor.top));
+            }
         }
     }
     owners
 }
 
 /// A language's package whose files a package of the distribution owns is the distribution's.
-fn name_owners(packages: &mut [Package], owners: &HashMap<PathHash, String>) {
+fn name_owners(packages: &mut BTreeMap<Key, Package>, owned_by: &BTreeMap<Key, Option<&str>>) {
     let purls: HashMap<String, String> = packages
-        .iter()
+        .values()
         .filter(|package| package.kind.is_operating_system())
         .map(|package| (package.name.clone(), package.purl.clone()))
         .collect();
-    for package in packages.iter_mut().filter(|package| !package.kind.is_operating_system()) {
-        let mut names = package.locations.iter().map(|location| owners.get(&PathHash::of(&location.path)));
-        // One copy that nobody owns is one copy that upstream's advisories speak of.
-        let first = names.next().flatten();
-        if let Some(owner) = first
-            && names.all(|name| name == Some(owner))
-        {
-            package.owned_by = purls.get(owner).cloned();
-        }
+    for (key, package) in packages {
+        let owner = owned_by.get(key).copied().flatten();
+        package.owned_by = owner.and_then(|owner| purls.get(owner).cloned());
     }
 }
 
-fn coverage(executables: &BTreeMap<String, u64>, owners: &HashMap<PathHash, String>, packages: &[Package]) -> Coverage {
+fn coverage(executables: &BTreeMap<String, u64>, owners: &Owners, packages: &[Package]) -> Coverage {
     // What lies in a package's own directory is the package's: `node_modules/x/`, and a binary is its own package.
     let mut own_paths: BTreeSet<&str> = BTreeSet::new();
     for package in packages.iter().filter(|package| !package.kind.is_operating_system()) {
