@@ -1,1 +1,1 @@
-//! To be written.
+//! Nothing but tests: see `cli/` and `interop/` beside this folder.

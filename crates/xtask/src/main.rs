@@ -1,2 +1,44 @@
-//! To be written.
-fn main() {}
+//! Chores of the repository.
+//!
+//! ```text
+//! cargo xtask tidy                 what a compiler does not check: arrows, registrations, paths in the docs
+//! cargo xtask bench FOLDER         whole-process figures on big images, peers beside them
+//! ```
+
+mod bench;
+mod tidy;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["tidy"] => tidy::run(),
+        ["bench", folder] => bench::run(folder.as_ref()),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask tidy | bench FOLDER")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line for people.
+fn say(text: &str) {
+    use std::io::Write as _;
+    _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A line of data.
+fn print(text: &str) {
+    use std::io::Write as _;
+    _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// The root of the workspace.
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}

@@ -22,6 +22,8 @@ const LONG_TEXT_BLOCK: usize = 128 * 1024;
 
 /// zstd's level: the highest whose cost a build of all advisories can bear.
 const LEVEL: i32 = 15;
+/// The same for the starter, which is built when the program starts.
+const STARTER_LEVEL: i32 = 1;
 
 /// The order of records in the file.
 pub(super) fn place(record: &Normalised) -> (&str, &str, &str) {
@@ -56,7 +58,8 @@ pub(super) fn database(
     let packages = write_packages(records, &mut sections)?;
     write_ids(records, groups, &record_cves, &mut sections)?;
     sections[Section::Cves as usize] = write_cves(&cves, kev, epss);
-    write_advisories(records, groups, &record_cves, &cves, &mut sections)?;
+    let level = if meta.starter { STARTER_LEVEL } else { LEVEL };
+    write_advisories(records, groups, &record_cves, &cves, level, &mut sections)?;
     let (bytes, digest) = assemble(&sections);
     Ok((bytes, digest, packages))
 }
@@ -191,6 +194,7 @@ fn write_advisories(
     groups: &Groups<'_>,
     record_cves: &[BTreeSet<(u16, u32)>],
     cves: &Cves,
+    level: i32,
     sections: &mut [Vec<u8>; SECTIONS],
 ) -> Result<(), BuildError> {
     let mut short = TextBlocks::new(TEXT_BLOCK);
@@ -227,7 +231,7 @@ fn write_advisories(
     let split = short.finish();
     let all = split.into_iter().chain(long.finish()).collect::<Vec<_>>();
     let short_count = short.blocks_made as u64;
-    let compressed = compress(&all)?;
+    let compressed = compress(&all, level)?;
     let mut block_offsets = short_count.to_le_bytes().to_vec();
     let mut blocks = Vec::new();
     for block in &compressed {
@@ -287,11 +291,11 @@ impl TextBlocks {
 }
 
 /// Compresses every block, on all cores; each block's bytes depend on nothing but the block.
-fn compress(blocks: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, BuildError> {
+fn compress(blocks: &[Vec<u8>], level: i32) -> Result<Vec<Vec<u8>>, BuildError> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let share = blocks.len().div_ceil(threads).max(1);
     let work = |blocks: &[Vec<u8>]| -> std::io::Result<Vec<Vec<u8>>> {
-        let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+        let mut compressor = zstd::bulk::Compressor::new(level)?;
         blocks.iter().map(|block| compressor.compress(block)).collect()
     };
     std::thread::scope(|scope| {

@@ -3,9 +3,14 @@
 //! Format: <https://docs.npmjs.com/cli/v11/configuring-npm/package-json>. Deeper files of that name (a build for
 //! another module system, a test's fixture) are no packages.
 
+use std::{borrow::Cow, fmt};
+
 use portcullis_filetree::FileHeader;
 use portcullis_model::{Location, Package, PackageType, Purl, Reading, Warning};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 
 use crate::{PackageReader, Selection};
 
@@ -15,45 +20,70 @@ pub(crate) struct Npm;
 /// A real one has a few kilobytes.
 const LIMIT: usize = 4 << 20;
 
-/// What is read of it. A field of another type than npm gives it is as good as absent.
-#[derive(Deserialize)]
-struct PackageJson<'a> {
-    #[serde(default, borrow, deserialize_with = "text")]
-    name: Option<std::borrow::Cow<'a, str>>,
-    #[serde(default, borrow, deserialize_with = "text")]
-    version: Option<std::borrow::Cow<'a, str>>,
-    #[serde(default)]
-    license: Option<License>,
+/// What is read of it. A field of another type than npm gives it is as good as absent, and of two of one name the
+/// last counts, as for npm.
+#[derive(Default)]
+struct PackageJson {
+    name: Option<String>,
+    version: Option<String>,
+    license: Option<String>,
 }
 
+impl<'de> Deserialize<'de> for PackageJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = PackageJson;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PackageJson, A::Error> {
+                let mut package = PackageJson::default();
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    match &*key {
+                        "name" => package.name = map.next_value::<Text>()?.plain(),
+                        "version" => package.version = map.next_value::<Text>()?.plain(),
+                        "license" => package.license = map.next_value::<Text>()?.plain_or_type(),
+                        _ => _ = map.next_value::<IgnoredAny>()?,
+                    }
+                }
+                Ok(package)
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// A string; or an object's `type`, as old packages write a licence: `{"type": "MIT", "url": …}`.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum License {
-    Expression(String),
-    /// An old form: `{"type": "MIT", "url": …}`.
+enum Text {
+    Plain(String),
     Object {
         #[serde(rename = "type")]
         kind: String,
     },
-    Other(serde::de::IgnoredAny),
+    Other(IgnoredAny),
 }
 
-/// A string borrowed where it has no escapes; none for anything else.
-fn text<'de: 'a, 'a, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<std::borrow::Cow<'a, str>>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Text<'a> {
-        Borrowed(&'a str),
-        Owned(String),
-        Other(serde::de::IgnoredAny),
+impl Text {
+    fn plain(self) -> Option<String> {
+        match self {
+            Self::Plain(text) if !text.is_empty() => Some(text),
+            _ => None,
+        }
     }
-    Ok(match Text::deserialize(deserializer)? {
-        Text::Borrowed(text) => Some(text.into()),
-        Text::Owned(text) => Some(text.into()),
-        Text::Other(_) => None,
-    })
+
+    fn plain_or_type(self) -> Option<String> {
+        match self {
+            Self::Object { kind } => Self::Plain(kind).plain(),
+            other => other.plain(),
+        }
+    }
 }
 
 impl PackageReader for Npm {
@@ -70,6 +100,7 @@ impl PackageReader for Npm {
         let (rest, name) = folder.rsplit_once('/')?;
         let parent = match rest.rsplit_once('/') {
             Some((above, scope)) if scope.starts_with('@') => above,
+            _ if name.starts_with('@') => return None,
             _ => rest,
         };
         let is_root = !name.starts_with('.') && (parent == "node_modules" || parent.ends_with("/node_modules"));
@@ -87,26 +118,19 @@ impl PackageReader for Npm {
             }
         };
         let (Some(name), Some(version)) = (name, version) else { return Reading::default() };
-        if name.is_empty() || version.is_empty() {
-            return Reading::default();
-        }
         let (scope, plain) = match name.split_once('/') {
             Some((scope, plain)) if scope.starts_with('@') => (scope, plain),
             _ => ("", &*name),
         };
-        let license = match license {
-            Some(License::Expression(text) | License::Object { kind: text }) if !text.is_empty() => vec![text],
-            _ => Vec::new(),
-        };
         let package = Package {
             kind: PackageType::Npm,
             purl: Purl::new(PackageType::Npm, scope, plain, &version).build(),
-            name: name.into_owned(),
-            version: version.into_owned(),
+            name,
+            version,
             source: None,
             architecture: None,
             vendor: None,
-            licenses: license,
+            licenses: license.into_iter().collect(),
             owned_by: None,
             locations: vec![Location { path: file.path.to_owned(), layer: None }],
         };
@@ -143,6 +167,8 @@ mod tests {
             "a/node_modules/b/esm/package.json",
             "a/node_modules/package.json",
             "a/node_modules/.bin/package.json",
+            "a/node_modules/@b/package.json",
+            "a/my_node_modules/b/package.json",
         ] {
             assert!(!selects(path), "{path}");
         }
@@ -160,11 +186,58 @@ mod tests {
         );
     }
 
+    #[test]
+    fn names_and_versions_of_other_types_are_no_package() {
+        for contents in [
+            r#"{}"#,
+            r#"{"name":"a"}"#,
+            r#"{"name":"a","version":1}"#,
+            r#"{"name":{"a":[1]},"version":"1.0.0"}"#,
+            r#"{"name":"","version":"1.0.0"}"#,
+            r#"{"name":"a","version":null}"#,
+        ] {
+            check(&Npm, "node_modules/a/package.json", contents, expect![""]);
+        }
+    }
+
+    #[test]
+    fn escapes_a_byte_order_mark_and_doubled_fields_are_read_as_npm_does() {
+        check(
+            &Npm,
+            "node_modules/a/package.json",
+            "\u{feff}{\"name\":\"b\",\"na\\u006de\":\"a\",\"version\":\"1\\u002e0.0\",\"license\":[\"MIT\"]}",
+            expect![[r#"
+                npm a 1.0.0, purl pkg:npm/a@1.0.0
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_is_a_gap() {
+        check(
+            &Npm,
+            "node_modules/a/package.json",
+            r#"{"name":"a","version":"1.0.0""#,
+            expect![[r#"
+                gap in node_modules/a/package.json: not the JSON of a package: EOF while parsing an object at line 1 column 29
+            "#]],
+        );
+        check(
+            &Npm,
+            "node_modules/a/package.json",
+            "[]",
+            expect![[r#"
+                gap in node_modules/a/package.json: not the JSON of a package: invalid type: sequence, expected an object at line 1 column 0
+            "#]],
+        );
+    }
+
     proptest! {
         #[test]
-        fn never_panics(contents: Vec<u8>) {
+        fn never_panics(contents: Vec<u8>, text in r#"\{("(name|version|license|x)":("[a@/\\]?"|\{"type":1?\}|\[1\]),?){0,4}\}"#) {
             let header = FileHeader { path: "node_modules/a/package.json", size: 0, mode: 0, head: b"" };
             let _reading = Npm.read(&header, &contents);
+            let _reading = Npm.read(&header, text.as_bytes());
         }
     }
 }

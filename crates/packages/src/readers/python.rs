@@ -28,7 +28,7 @@ impl PackageReader for Python {
         let (parent, name) = file.path.rsplit_once('/')?;
         let is_metadata = match name {
             "METADATA" => parent.ends_with(".dist-info"),
-            "PKG-INFO" => parent.ends_with(".egg-info") || parent.ends_with("EGG-INFO"),
+            "PKG-INFO" => parent.ends_with(".egg-info") || parent == "EGG-INFO" || parent.ends_with("/EGG-INFO"),
             name => name.ends_with(".egg-info"),
         };
         is_metadata.then_some(Selection::Whole { limit: LIMIT })
@@ -78,7 +78,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::check;
+    use crate::testing::{check, data};
 
     #[test]
     fn reads_the_headers_alone_and_normalises_the_name() {
@@ -92,11 +92,82 @@ mod tests {
         );
     }
 
+    #[test]
+    fn only_metadata_of_installed_packages_is_selected() {
+        let selects = |path| Python.select(&FileHeader { path, size: 1, mode: 0o644, head: b"M" }).is_some();
+        for path in [
+            "usr/lib/python3/dist-packages/a-1.dist-info/METADATA",
+            "a/b-1.egg-info/PKG-INFO",
+            "a/b-1.egg-info",
+            "a/b-1.egg/EGG-INFO/PKG-INFO",
+        ] {
+            assert!(selects(path), "{path}");
+        }
+        for path in ["METADATA", "a/METADATA", "a/PKG-INFO", "a-1.dist-info/RECORD", "a/MY-EGG-INFO/PKG-INFO"] {
+            assert!(!selects(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn metadata_without_a_name_is_a_gap() {
+        check(
+            &Python,
+            "lib/a-1.egg-info",
+            "Metadata-Version: 1.0\nVersion: 1\n\nName: a\n",
+            expect![[r#"
+                gap in a-1.egg-info: the metadata of a Python package has no name or no version
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_licence_expression_comes_before_a_licence_and_its_whole_text_is_left_out() {
+        let text = format!("Name: a\nVersion: 1\nLicense: {}\n", "Permission is hereby granted ".repeat(10));
+        check(
+            &Python,
+            "a-1.dist-info/METADATA",
+            &text,
+            expect![[r#"
+                pypi a 1, purl pkg:pypi/a@1
+            "#]],
+        );
+        check(
+            &Python,
+            "a-1.dist-info/METADATA",
+            "Name: a\r\nVersion: 1\r\nLicense: BSD\r\nLicense-Expression: BSD-3-Clause\r\n\r\n",
+            expect![[r#"
+                pypi a 1, under BSD-3-Clause, purl pkg:pypi/a@1
+            "#]],
+        );
+    }
+
+    #[test]
+    fn real_packages_are_read() {
+        for (file, expected) in [
+            ("networkx-3.0.dist-info/METADATA", expect![[r#"
+                pypi networkx 3.0, purl pkg:pypi/networkx@3.0
+            "#]]),
+            ("partial.dist-info/METADATA", expect![[r#"
+                pypi pygments 2.6.1, under BSD License, purl pkg:pypi/pygments@2.6.1
+            "#]]),
+            ("typing_extensions-4.4.0.dist-info/METADATA", expect![[r#"
+                pypi typing-extensions 4.4.0, purl pkg:pypi/typing-extensions@4.4.0
+            "#]]),
+            ("distlib-0.3.1.egg-info/PKG-INFO", expect![[r#"
+                pypi distlib 0.3.1, under Python license, purl pkg:pypi/distlib@0.3.1
+            "#]]),
+        ] {
+            let Some(contents) = data(&format!("pkgdb/python/{file}")) else { return };
+            check(&Python, &format!("lib/{file}"), contents, expected);
+        }
+    }
+
     proptest! {
         #[test]
-        fn never_panics(contents: Vec<u8>) {
+        fn never_panics(contents: Vec<u8>, text in "(Name|Version|License): ?[a-z._é-]{0,4}\r?\n") {
             let header = FileHeader { path: "a.dist-info/METADATA", size: 0, mode: 0, head: b"" };
             let _reading = Python.read(&header, &contents);
+            let _reading = Python.read(&header, text.as_bytes());
         }
     }
 }

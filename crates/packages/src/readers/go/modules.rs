@@ -1,0 +1,97 @@
+//! The list of modules in build information: lines of words between tabs.
+//!
+//! Format: <https://pkg.go.dev/runtime/debug#BuildInfo>, as `BuildInfo.String` writes it.
+
+use portcullis_model::{Location, Package, PackageType, Purl, Reading, Warning};
+
+/// The list stands between two marks of this length.
+pub(super) const MARK: usize = 16;
+
+/// The most modules of one program; the largest real ones have some two thousand.
+const MAX_MODULES: usize = 50_000;
+
+/// The packages of one program: Go's standard library, what it was built from, and itself.
+pub(super) fn reading(version: &str, modules: &[u8], path: &str) -> Reading {
+    let mut reading = Reading::default();
+    // A development version between two releases, `devel go1.22-bd36fd5`, has no place in the order.
+    if let Some(version) = version.strip_prefix("go") {
+        // `go1.21.5 X:nocoverageredesign`, `go1.19.13-fips`.
+        let version = version.split([' ', '-']).next().unwrap_or(version);
+        reading.packages.push(package("stdlib", version, path));
+    }
+    let list = unmark(modules);
+    let list = String::from_utf8_lossy(list);
+    let mut main = None;
+    let mut ldflags = "";
+    // A module, until it is known that the next line does not replace it.
+    let mut pending = None;
+    for line in list.lines() {
+        if reading.packages.len() >= MAX_MODULES {
+            let message = format!("the program names more than {MAX_MODULES} modules: the others were not read");
+            reading.warnings.push(Warning::gap(path, message));
+            break;
+        }
+        let mut words = line.split('\t');
+        match (words.next(), words.next(), words.next()) {
+            (Some("mod"), Some(name), version) => main = Some((name, version.unwrap_or_default())),
+            (Some("dep"), Some(name), Some(version)) => {
+                let before = pending.replace((name, version));
+                reading.packages.extend(before.map(|(name, version)| package(name, version, path)));
+            }
+            // A local folder has no version: then the module that it stands for says the most.
+            (Some("=>"), Some(name), Some(version)) if !version.is_empty() && pending.is_some() => {
+                pending = Some((name, version));
+            }
+            (Some("build"), Some(setting), _) => ldflags = setting.strip_prefix("-ldflags=").unwrap_or(ldflags),
+            _ => {}
+        }
+    }
+    reading.packages.extend(pending.map(|(name, version)| package(name, version, path)));
+    reading.packages.extend(main.and_then(|(name, version)| match version {
+        "" | "(devel)" => linked_version(ldflags).map(|version| package(name, &version, path)),
+        version => Some(package(name, version, path)),
+    }));
+    reading
+}
+
+/// What stands between the marks; nothing if they are not there, as Go itself has it.
+fn unmark(modules: &[u8]) -> &[u8] {
+    let list = modules.len().checked_sub(MARK).and_then(|end| modules.get(MARK..end)).unwrap_or_default();
+    if list.ends_with(b"\n") { list } else { &[] }
+}
+
+fn package(name: &str, version: &str, path: &str) -> Package {
+    let (namespace, plain) = name.rsplit_once('/').unwrap_or(("", name));
+    Package {
+        kind: PackageType::Golang,
+        name: name.to_owned(),
+        version: version.to_owned(),
+        purl: Purl::new(PackageType::Golang, namespace, plain, version).build(),
+        source: None,
+        architecture: None,
+        vendor: None,
+        licenses: Vec::new(),
+        owned_by: None,
+        locations: vec![Location { path: path.to_owned(), layer: None }],
+    }
+}
+
+/// The version that a build has put in with `-X main.version=1.2.3`; that of another package only if its variable is
+/// called `version` too, since `goVersion` and the like are of something else.
+fn linked_version(ldflags: &str) -> Option<String> {
+    let words = ldflags.split([' ', '"', '\'', '\\']);
+    let values = words.filter_map(|word| word.split_once('=')).filter(|(_, value)| is_release(value));
+    let versions = values.filter_map(|(variable, value)| {
+        let (package, name) = variable.rsplit_once('.')?;
+        name.eq_ignore_ascii_case("version").then_some((package != "main", value))
+    });
+    let (_, value) = versions.min_by_key(|(is_other, _)| *is_other)?;
+    Some(format!("v{}", value.trim_start_matches('v')))
+}
+
+/// Three numbers with dots, and whatever follows.
+fn is_release(text: &str) -> bool {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let starts_with_digit = |part: &str| part.starts_with(|character: char| character.is_ascii_digit());
+    text.splitn(3, '.').filter(|part| starts_with_digit(part)).count() == 3
+}

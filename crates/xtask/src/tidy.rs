@@ -1,0 +1,171 @@
+//! What a compiler does not check.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use crate::{print, root};
+
+/// What each of our crates may depend on, beside tests. Arrows point one way: leaves, façades, pure core, `model`.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("versions", &[]),
+    ("errors", &[]),
+    ("filetree", &["model"]),
+    ("registry", &["model", "errors"]),
+    ("embedded-registry", &["model"]),
+    ("image", &["model", "filetree", "errors", "registry"]),
+    ("packages", &["model", "filetree"]),
+    ("advisories", &["model", "versions", "errors"]),
+    ("matching", &["model", "versions"]),
+    ("policy", &["model", "errors"]),
+    ("report", &["model", "versions"]),
+    ("attest", &["model", "errors", "registry"]),
+    ("admission", &["model", "errors", "registry", "attest", "policy"]),
+    ("scan", &["model", "errors", "filetree", "image", "packages", "matching", "policy"]),
+    ("testkit", &["model", "filetree"]),
+];
+
+/// Longest file, in lines, before it must be cut up.
+const MAX_LINES: usize = 600;
+
+/// Words that must not be left in sources.
+const LEFT_OPEN: [&str; 4] = ["todo!(", "unimplemented!(", "FIXME", "/work/"];
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut problems = Vec::new();
+    arrows(&mut problems)?;
+    documented_paths(&mut problems)?;
+    families(&mut problems)?;
+    sources(&mut problems)?;
+    problems.sort();
+    problems.iter().for_each(|problem| print(problem));
+    if problems.is_empty() {
+        print("tidy");
+        return Ok(());
+    }
+    bail!("{} things are out of place", problems.len())
+}
+
+/// Dependencies between our crates, as cargo knows them.
+fn arrows(problems: &mut Vec<String>) -> anyhow::Result<()> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(root())
+        .output()?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
+    let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let name = package["name"].as_str().unwrap_or_default();
+        let short = name.strip_prefix("portcullis-").unwrap_or(name);
+        let is_leaf = matches!(short, "cli" | "webhook" | "tests" | "xtask");
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let Some(target) = dependency["name"].as_str().and_then(|name| name.strip_prefix("portcullis-")) else {
+                continue;
+            };
+            let is_for_tests = dependency["kind"] == "dev";
+            let leads_to_leaf = matches!(target, "cli" | "webhook" | "tests");
+            let is_allowed = allowed.get(short).is_some_and(|targets| targets.contains(&target));
+            if leads_to_leaf || !(is_leaf || is_for_tests || is_allowed) {
+                problems.push(format!("{name} must not depend on portcullis-{target}"));
+            }
+        }
+        if !is_leaf && !allowed.contains_key(short) {
+            problems.push(format!("{name} is not in the table of arrows (crates/xtask/src/tidy.rs)"));
+        }
+    }
+    Ok(())
+}
+
+/// Every path in backticks in the code map exists.
+fn documented_paths(problems: &mut Vec<String>) -> anyhow::Result<()> {
+    let page = "docs/architecture.md";
+    let text = fs::read_to_string(root().join(page)).context(page)?;
+    let paths = text.split('`').skip(1).step_by(2).filter(|word| is_path(word));
+    for path in paths.filter(|path| !root().join(path).exists()) {
+        problems.push(format!("{page} names `{path}`, which does not exist"));
+    }
+    Ok(())
+}
+
+fn is_path(word: &str) -> bool {
+    word.contains('/') && !word.contains([' ', '*', '<', ':', '@']) && !word.starts_with('/') && !word.ends_with("/v1")
+}
+
+/// Every file of a family is in its table.
+fn families(problems: &mut Vec<String>) -> anyhow::Result<()> {
+    for (folder, table) in [
+        ("crates/packages/src/readers", "crates/packages/src/readers.rs"),
+        ("crates/versions/src/schemes", "crates/versions/src/schemes.rs"),
+        ("crates/report/src/formats", "crates/report/src/lib.rs"),
+        ("cli/src/commands", "cli/src/commands.rs"),
+    ] {
+        let registry = fs::read_to_string(root().join(table)).context(table)?;
+        for path in files(&root().join(folder), 1)? {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if path.extension().is_some_and(|ending| ending == "rs")
+                && !mentions(&registry, &name)
+                && !is_shared(&path)?
+            {
+                problems.push(format!("{folder}/{name}.rs is not registered in {table}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The name as a whole word.
+fn mentions(text: &str, name: &str) -> bool {
+    text.split(|character: char| !character.is_alphanumeric() && character != '_').any(|word| word == name)
+}
+
+/// A file that serves members of its family says so in its first line.
+fn is_shared(path: &Path) -> anyhow::Result<bool> {
+    let text = fs::read_to_string(path)?;
+    Ok(text.lines().next().is_some_and(|line| line.contains("hare")))
+}
+
+fn sources(problems: &mut Vec<String>) -> anyhow::Result<()> {
+    for folder in ["cli", "webhook", "crates"] {
+        for path in files(&root().join(folder), 8)? {
+            if path.extension().is_none_or(|ending| ending != "rs") || path.ends_with("xtask/src/tidy.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&path)?;
+            let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
+            let lines = text.lines().count();
+            if lines > MAX_LINES {
+                problems.push(format!("{name} has {lines} lines; {MAX_LINES} are the most"));
+            }
+            let first = text.lines().next().unwrap_or_default();
+            if !first.starts_with("//!") {
+                problems.push(format!("{name} does not say in its first line what it is"));
+            }
+            for word in LEFT_OPEN.iter().filter(|word| text.contains(**word)) {
+                problems.push(format!("{name} holds `{word}`"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The files below a folder, sorted; build output is left out.
+fn files(folder: &Path, depth: usize) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_file() {
+            found.push(path);
+        } else if path.is_dir() && depth > 1 && !path.ends_with("target") {
+            found.extend(files(&path, depth - 1)?);
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,90 @@
+//! The binary as users run it, with a scrubbed environment.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::process::{Command, Output};
+
+use expect_test::{Expect, expect};
+
+/// The binary, built by cargo beside this test, with nothing in its environment.
+fn portcullis() -> Command {
+    let mut folder = std::env::current_exe().unwrap();
+    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    let binary = folder.join("portcullis");
+    static BUILD: std::sync::Once = std::sync::Once::new();
+    BUILD.call_once(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--locked", "-p", "portcullis-cli"]);
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success());
+    });
+    let mut command = Command::new(binary);
+    command.env_clear().env("HOME", "/nonexistent").env("SOURCE_DATE_EPOCH", "1790000000").env("COLUMNS", "100");
+    command
+}
+
+#[track_caller]
+fn check(arguments: &[&str], code: i32, expected: Expect) {
+    let Output { status, stdout, stderr } = portcullis().args(arguments).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert_eq!(status.code(), Some(code), "{stdout}{stderr}");
+    expected.assert_eq(&format!("{stdout}{stderr}"));
+}
+
+#[test]
+fn the_version_is_told() {
+    check(&["--version"], 0, expect![[""]]);
+}
+
+#[test]
+fn a_wrong_flag_is_a_usage_error() {
+    check(&["scan", "alpine", "--no-such-flag"], 2, expect![[""]]);
+}
+
+#[test]
+fn a_wrong_format_is_told_before_the_scan() {
+    check(&["scan", "/", "-o", "cycloned"], 2, expect![[""]]);
+}
+
+#[test]
+fn a_missing_file_is_no_image_name() {
+    check(&["scan", "./no-such-image.tar"], 1, expect![[""]]);
+}
+
+#[test]
+fn offline_says_why_a_registry_is_not_asked() {
+    check(&["scan", "nginx", "--offline"], 1, expect![[""]]);
+}
+
+#[test]
+fn a_file_that_is_no_image_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image");
+    std::fs::write(&path, "not an image").unwrap();
+    let output = portcullis().args(["scan", path.to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: "), "{output:?}");
+}
+
+#[test]
+fn a_damaged_database_is_an_error_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    std::fs::write(&path, "PORTCLDB").unwrap();
+    let output = portcullis().args(["db", "status", "--db", path.to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("hint: "), "{output:?}");
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let output = portcullis().args(["scan", env!("CARGO_MANIFEST_DIR"), "-o", "json=/dev/full"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/dev/full"), "{output:?}");
+}

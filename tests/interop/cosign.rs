@@ -1,0 +1,68 @@
+//! A real registry and real cosign: what we sign, cosign verifies; and the gate's answers through `verify`.
+
+use std::{path::PathBuf, process::Command};
+
+use crate::support::{Registry, cache, images, is_on, portcullis, run, skip};
+
+const TYPES: [&str; 3] =
+    ["cyclonedx", "https://cosign.sigstore.dev/attestation/vuln/v1", "https://slsa.dev/verification_summary/v1"];
+
+fn cosign() -> Option<PathBuf> {
+    let program = cache().join("bin/cosign");
+    if !program.is_file() {
+        skip("cosign is missing");
+        return None;
+    }
+    Some(program)
+}
+
+#[test]
+fn cosign_verifies_what_a_scan_attests() {
+    let Some(folder) = is_on().then(images).flatten() else { return };
+    let (Some(registry), Some(cosign)) = (Registry::start(), cosign()) else { return };
+    let image = format!("{}/team/debian:1", registry.address);
+    let mut copy = Command::new("skopeo");
+    copy.args(["copy", "-q", "--dest-tls-verify=false"]);
+    copy.arg(format!("oci:{}:latest", folder.join("images/oci/debian-base").display()))
+        .arg(format!("docker://{image}"));
+    run(&mut copy, &[0]);
+    let keys = tempfile::tempdir().unwrap();
+    let (key, public) = (keys.path().join("cosign.key"), keys.path().join("cosign.pub"));
+    let mut generate = portcullis();
+    generate.args(["key", "generate", "--output-prefix"]).arg(keys.path().join("cosign")).env("COSIGN_PASSWORD", "pw");
+    run(&mut generate, &[0]);
+
+    let verify = |code: i32| {
+        let mut verify = portcullis();
+        verify.args(["verify", &image, "--plain-http", "--max-age", "24h", "--key"]).arg(&public);
+        String::from_utf8(run(&mut verify, &[code]).stdout).unwrap()
+    };
+    assert!(verify(42).contains("no trusted verdict is attested"));
+
+    let mut scan = portcullis();
+    // Freshness is counted from the clock, so this scan is of now.
+    scan.env_remove("SOURCE_DATE_EPOCH").env("COSIGN_PASSWORD", "pw");
+    scan.args(["scan", &image, "--plain-http", "--attest", "--legacy-att", "-o", "json", "--key"]).arg(&key);
+    let report = crate::support::json(&run(&mut scan, &[0]).stdout);
+    assert!(verify(0).contains("pass"));
+
+    let at = format!("{}/team/debian@{}", registry.address, report["target"]["digest"].as_str().unwrap());
+    for (older_form, kind) in [false, true].into_iter().flat_map(|form| TYPES.map(|kind| (form, kind))) {
+        let mut check = Command::new(&cosign);
+        check.args(["verify-attestation", "--insecure-ignore-tlog", "--allow-http-registry", "--type", kind, "--key"]);
+        check.arg(&public).arg(format!("--new-bundle-format={}", !older_form)).arg(&at);
+        run(&mut check, &[0]);
+    }
+    // Another key vouches for nothing.
+    let other = keys.path().join("other");
+    let mut generate = portcullis();
+    generate.args(["key", "generate", "--output-prefix"]).arg(&other).env("COSIGN_PASSWORD", "pw");
+    run(&mut generate, &[0]);
+    let mut refused = portcullis();
+    refused.args(["verify", &image, "--plain-http", "--key"]).arg(other.with_extension("pub"));
+    run(&mut refused, &[42]);
+    drop(registry);
+    let mut unreachable = portcullis();
+    unreachable.args(["verify", &image, "--plain-http", "--timeout", "20s", "--key"]).arg(&public);
+    run(&mut unreachable, &[44]);
+}

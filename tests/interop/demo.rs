@@ -1,0 +1,34 @@
+//! The demo needs nothing: it runs where there is no network but loopback.
+
+use crate::support::{is_on, portcullis, run};
+
+#[test]
+fn the_demo_runs_without_a_network() {
+    if !is_on() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let binary = portcullis();
+    let script = format!(
+        "ip link set lo up 2>/dev/null; exec '{}' demo --output '{}'",
+        binary.get_program().to_string_lossy(),
+        folder.path().display()
+    );
+    let output = run(std::process::Command::new("unshare").args(["-rn", "sh", "-c", &script]), &[0]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("Pod healthy: admitted") && text.contains("Pod vulnerable: refused"), "{text}");
+    assert!(text.contains("Pod unsigned: refused"), "{text}");
+    for file in [
+        "cosign.key",
+        "cosign.pub",
+        "policy.yaml",
+        "demo.log",
+        "pod-healthy.yaml",
+        "healthy/report.json",
+        "vulnerable/report.sarif",
+        "vulnerable/report.html",
+        "vulnerable/sbom.cdx.json",
+    ] {
+        assert!(folder.path().join(file).is_file(), "{file}");
+    }
+}

@@ -1,0 +1,18 @@
+//! The whole product on real images, beside tools that others wrote: package managers, a real registry, cosign,
+//! validators. Runs where `PORTCULLIS_INTEROP` is set, as `tests/run` does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests fail by panicking and say what they skip"
+)]
+
+mod support;
+
+mod cosign;
+mod demo;
+mod formats;
+mod images;
+mod lockfile;

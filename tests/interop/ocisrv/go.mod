@@ -1,0 +1,5 @@
+module portcullis.dev/tests/ocisrv
+
+go 1.25
+
+require cuelabs.dev/go/oci/ociregistry v0.0.0-20251212221603-3adeb8663819
