@@ -19,6 +19,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use portcullis_attest::{Bundle, SigningKey, VerificationSummary, store, vulnerability_statement};
+use portcullis_embedded_registry::{EmbeddedRegistry, Handle};
 use portcullis_model::{
     DatabaseInfo, Digest, Evidence, Finding, FindingPackage, FixState, Inputs, Inventory, Outcome, PackageType,
     PolicyRef, Reason, Report, SCHEMA_VERSION, Severity, SeverityLevel, Target, Timestamp, Tool, Verdict,
@@ -80,6 +81,7 @@ impl Default for Attested {
             findings: Vec::new(),
             with_scan: true,
             policy: None,
+            notes: Vec::new(),
         }
     }
 }
@@ -188,6 +190,31 @@ pub(crate) fn report(image: Digest, result: Outcome, time: Timestamp, findings: 
         },
         coverage: None,
         database: DatabaseInfo { digest: digest("database"), built: time, starter: false, sources: Vec::new() },
+    }
+}
+
+/// A registry and a key that policies trust.
+pub(crate) struct Setting {
+    _registry: Handle,
+    pub(crate) at: SocketAddr,
+    pub(crate) key: SigningKey,
+}
+
+pub(crate) fn setting() -> Setting {
+    let registry = EmbeddedRegistry::start(portcullis_embedded_registry::Options::default()).unwrap();
+    Setting { at: registry.address(), _registry: registry, key: SigningKey::generate().unwrap() }
+}
+
+impl Setting {
+    pub(crate) fn webhook(&self, more_spec: &str, args: &[&str]) -> Webhook {
+        Webhook::start(&policy("baseline", self.at, &self.key, more_spec), self.at, args)
+    }
+
+    /// An image with evidence: its name by tag, and by digest.
+    pub(crate) async fn image(&self, name: &str, evidence: Attested) -> (String, String) {
+        let (image, digest) = attested(self.at, name, &self.key, evidence).await;
+        let (repository, _) = image.rsplit_once(':').unwrap();
+        (image.clone(), format!("{repository}@{digest}"))
     }
 }
 
