@@ -105,3 +105,72 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{self, check};
+
+    const PATH: &str = "lib/apk/db/installed";
+
+    #[test]
+    fn packages_and_their_files_are_read() {
+        let contents = "C:Q1abc=\nP:libssl3\nV:3.1.4-r5\nA:x86_64\nL:Apache-2.0\no:openssl\nm:A B <a@b.org>\nF:usr\nF:usr/lib\n\
+                        R:libssl.so.3\na:0:0:755\nF:\nR:README\n\nP:musl\nV:1.2.4_git20230717-r4\nA:aarch64\n";
+        check(
+            &Apk,
+            PATH,
+            contents,
+            expect![[r#"
+                apk libssl3 3.1.4-r5 from openssl 3.1.4-r5, for x86_64, by A B <a@b.org>, under Apache-2.0
+                apk musl 1.2.4_git20230717-r4, for aarch64
+                libssl3 owns 2 paths
+            "#]],
+        );
+        let reading = testing::read(&Apk, PATH, contents.as_bytes()).unwrap();
+        assert_eq!(reading.owned[0].paths, ["usr/lib/libssl.so.3", "README"].map(PathHash::of));
+    }
+
+    #[test]
+    fn a_record_without_a_version_is_a_gap_and_the_rest_survives() {
+        check(
+            &Apk,
+            PATH,
+            "P:a\n\nV:1\n\nP:b\nV:2\n",
+            expect![[r#"
+                apk b 2
+                gap in lib/apk/db/installed: record 1 (`a`) has no package name or no version
+                gap in lib/apk/db/installed: record 2 has no package name or no version
+            "#]],
+        );
+    }
+
+    #[test]
+    fn real_databases_are_read() {
+        for (file, count, one, gaps) in [
+            ("alpine-installed", 15, "", 0),
+            ("syft-multiple-installed", 14, "", 0),
+            ("syft-corrupt-installed", 1, "alpine-baselayout-data 3.2.0-r22", 1),
+            ("trivy-installed", 1, "", 0),
+            ("osv-scanner-installed", 1, "", 0),
+        ] {
+            let Some(contents) = testing::data(&format!("pkgdb/apk/{file}")) else { return };
+            let reading = testing::read(&Apk, PATH, &contents).unwrap();
+            let packages: Vec<String> = reading.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+            assert_eq!(packages.len(), count, "{file}: {packages:?}");
+            assert!(one.is_empty() || packages.iter().any(|package| package == one), "{file}: {packages:?}");
+            assert_eq!(reading.warnings.len(), gaps, "{file}: {:?}", reading.warnings);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(contents: Vec<u8>, text in "([PVAoLmFR]:[a-z0-9/é]{0,4}\n|\n){0,12}") {
+            testing::read(&Apk, PATH, &contents);
+            testing::read(&Apk, PATH, text.as_bytes());
+        }
+    }
+}

@@ -185,3 +185,110 @@ fn owned(package: &str, paths: Vec<PathHash>) -> Reading {
     }
     Reading { owned: vec![OwnedPaths { package: package.to_owned(), paths }], ..Reading::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{self, check};
+
+    const STATUS: &str = "var/lib/dpkg/status";
+
+    #[test]
+    fn installed_packages_are_read_with_their_source() {
+        let contents = "Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nSource: openssl\n\
+                        Version: 3.0.11-1\nDescription: one\n Version: 9\n\n\
+                        Package: dash\nStatus: hold ok installed\nSource: dash (0.5.12-2)\nVersion: 0.5.12-2+b1\n\n\
+                        Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n\n\
+                        Package: half\nStatus: install reinstreq half-configured\nVersion: 2\nMaintainer: A <a@b.org>\n";
+        check(
+            &Dpkg,
+            STATUS,
+            contents,
+            expect![[r#"
+                deb libssl3 3.0.11-1 from openssl 3.0.11-1, for amd64
+                deb dash 0.5.12-2+b1 from dash 0.5.12-2
+                deb half 2, by A <a@b.org>
+            "#]],
+        );
+    }
+
+    #[test]
+    fn records_without_a_name_or_version_are_gaps_but_notes_beside_a_distroless_package() {
+        let contents = "Status: install ok installed\nVersion: 1\n\nPackage: a\n\nOther: b\n";
+        check(
+            &Dpkg,
+            STATUS,
+            contents,
+            expect![[r#"
+                gap in var/lib/dpkg/status: record 1 has no package name
+                gap in var/lib/dpkg/status: package `a` has no version
+                gap in var/lib/dpkg/status: record 3 has no package name
+            "#]],
+        );
+        check(
+            &Dpkg,
+            "var/lib/dpkg/status.d/a",
+            contents,
+            expect![[r#"
+                gap in var/lib/dpkg/status.d/a: record 1 has no package name
+                gap in var/lib/dpkg/status.d/a: package `a` has no version
+                note in var/lib/dpkg/status.d/a: record 3 is not a package
+            "#]],
+        );
+    }
+
+    #[test]
+    fn file_lists_name_files_and_not_the_directories_above_them() {
+        let lists = [
+            ("var/lib/dpkg/info/libc6:amd64.list", "/.\n/usr\n/usr/lib\n/usr/lib/libc.so.6\n/usr/lib-old\n"),
+            ("var/lib/dpkg/status.d/libc6.md5sums", "d41d8cd98f00b204e9800998ecf8427e  usr/lib/libc.so.6\nshort\n"),
+        ];
+        let owned = lists.map(|(path, contents)| testing::read(&Dpkg, path, contents.as_bytes()).unwrap().owned);
+        assert_eq!(owned[0][0].package, "libc6");
+        assert_eq!(owned[0][0].paths, ["/usr/lib/libc.so.6", "/usr/lib-old"].map(PathHash::of));
+        assert_eq!(owned[1][0].package, "libc6");
+        assert_eq!(owned[1][0].paths, [PathHash::of("usr/lib/libc.so.6")]);
+        assert_eq!(PathHash::of("/usr/lib/libc.so.6"), PathHash::of("usr/lib/libc.so.6"));
+    }
+
+    #[test]
+    fn real_databases_are_read() {
+        for (file, path, count, one) in [
+            ("debian12-770-packages.status", STATUS, 770, ""),
+            ("texlive.status", STATUS, 357, ""),
+            ("postgresql.status", STATUS, 3, ""),
+            // Not dpkg's own: features of a package have records without a version.
+            ("vcpkg.status", STATUS, 15, ""),
+            ("debian-only.status", STATUS, 1, ""),
+            ("grype-status", STATUS, 1, ""),
+            ("osv-scanner-status", STATUS, 1, ""),
+            ("syft/deinstall", STATUS, 1, "linux-image-6.14.0-1012-aws 6.14.0-1012.12~24.04.1"),
+            ("distroless/status.d/libsqlite3-0", "var/lib/dpkg/status.d/libsqlite3-0", 1, "libsqlite3-0 3.34.1-3"),
+        ] {
+            let Some(contents) = testing::data(&format!("pkgdb/dpkg/{file}")) else { return };
+            let reading = testing::read(&Dpkg, path, &contents).unwrap();
+            let packages: Vec<String> = reading.packages.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+            let gaps = if file == "vcpkg.status" { 9 } else { 0 };
+            assert_eq!((packages.len(), reading.warnings.len()), (count, gaps), "{file}: {packages:?}");
+            assert!(one.is_empty() || packages.iter().any(|package| package == one), "{file}: {packages:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(
+            contents: Vec<u8>,
+            text in "((Package|Status|Version|Source): [a-z0-9() é]{0,6}\n|\n){0,12}",
+            list in "(/[a-zé]{0,3}\n){0,8}",
+        ) {
+            for path in [STATUS, "var/lib/dpkg/status.d/a", "var/lib/dpkg/status.d/a.md5sums", "var/lib/dpkg/info/a.list"] {
+                for contents in [&contents[..], text.as_bytes(), list.as_bytes()] {
+                    testing::read(&Dpkg, path, contents);
+                }
+            }
+        }
+    }
+}

@@ -115,7 +115,7 @@ mod tests {
             "lib/a-1.egg-info",
             "Metadata-Version: 1.0\nVersion: 1\n\nName: a\n",
             expect![[r#"
-                gap in a-1.egg-info: the metadata of a Python package has no name or no version
+                gap in lib/a-1.egg-info: the metadata of a Python package has no name or no version
             "#]],
         );
     }
@@ -144,18 +144,30 @@ mod tests {
     #[test]
     fn real_packages_are_read() {
         for (file, expected) in [
-            ("networkx-3.0.dist-info/METADATA", expect![[r#"
+            (
+                "networkx-3.0.dist-info/METADATA",
+                expect![[r#"
                 pypi networkx 3.0, purl pkg:pypi/networkx@3.0
-            "#]]),
-            ("partial.dist-info/METADATA", expect![[r#"
+            "#]],
+            ),
+            (
+                "partial.dist-info/METADATA",
+                expect![[r#"
                 pypi pygments 2.6.1, under BSD License, purl pkg:pypi/pygments@2.6.1
-            "#]]),
-            ("typing_extensions-4.4.0.dist-info/METADATA", expect![[r#"
+            "#]],
+            ),
+            (
+                "typing_extensions-4.4.0.dist-info/METADATA",
+                expect![[r#"
                 pypi typing-extensions 4.4.0, purl pkg:pypi/typing-extensions@4.4.0
-            "#]]),
-            ("distlib-0.3.1.egg-info/PKG-INFO", expect![[r#"
+            "#]],
+            ),
+            (
+                "distlib-0.3.1.egg-info/PKG-INFO",
+                expect![[r#"
                 pypi distlib 0.3.1, under Python license, purl pkg:pypi/distlib@0.3.1
-            "#]]),
+            "#]],
+            ),
         ] {
             let Some(contents) = data(&format!("pkgdb/python/{file}")) else { return };
             check(&Python, &format!("lib/{file}"), contents, expected);
