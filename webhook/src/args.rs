@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args as ClapArgs, Parser, ValueEnum};
+use clap::{Args as ClapArgs, Parser, ValueEnum, builder::FalseyValueParser};
 use portcullis_admission::Unmatched;
 use portcullis_policy::Age;
 use portcullis_registry::{Options, PlainHttp};
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(long, env = "PORTCULLIS_UNMATCHED", value_enum, default_value_t = UnmatchedArg::Deny)]
     pub(crate) unmatched: UnmatchedArg,
     /// Refuse Deployments and the like, too; else they get warnings, and their Pods are refused.
-    #[arg(long, env = "PORTCULLIS_ENFORCE_WORKLOADS")]
+    #[arg(long, env = "PORTCULLIS_ENFORCE_WORKLOADS", value_parser = FalseyValueParser::new())]
     pub(crate) enforce_workloads: bool,
     /// The authorities behind keyless signatures, a trusted_root.json; the public Sigstore instance if left out.
     #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
@@ -98,7 +98,7 @@ pub(crate) struct RegistryArgs {
     #[arg(long, env = "PORTCULLIS_REGISTRY_CA", value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
     /// Ask no registry at a private or loopback address.
-    #[arg(long, env = "PORTCULLIS_PUBLIC_REGISTRIES_ONLY")]
+    #[arg(long, env = "PORTCULLIS_PUBLIC_REGISTRIES_ONLY", value_parser = FalseyValueParser::new())]
     pub(crate) public_registries_only: bool,
 }
 

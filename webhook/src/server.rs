@@ -12,13 +12,14 @@ use std::{
 
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::Body,
     extract::{Request, State as Shared},
     http::{StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
 use axum_server::{Handle, tls_rustls::RustlsConfig};
+use futures_util::StreamExt as _;
 use portcullis_admission::{Gate, Options, Path};
 use portcullis_attest::TrustRoot;
 use portcullis_errors::{Hint as _, chain};
@@ -165,14 +166,33 @@ async fn answer(server: &Server, body: Body, path: Path) -> Result<Value, (Statu
     // Before the body is read: so no more than so many bodies are held.
     let permit = server.permits.acquire().await;
     let _permit = permit.map_err(|_closed| (StatusCode::SERVICE_UNAVAILABLE, "the server is ending".to_owned()))?;
-    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
-        let message = format!("the body cannot be read, or is larger than {MAX_BODY_BYTES} bytes: {error}");
-        (StatusCode::PAYLOAD_TOO_LARGE, message)
-    })?;
+    let body = read(body).await?;
     server.gate().review(&body, path).await.map_err(|error| {
         let hint = error.hint().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
         (StatusCode::BAD_REQUEST, format!("{error}{hint}"))
     })
+}
+
+/// The body, within the limit. What is a little larger is read to its end and forgotten: a sender that is cut off would
+/// not hear why.
+async fn read(body: Body) -> Result<Vec<u8>, (StatusCode, String)> {
+    let mut chunks = body.into_data_stream();
+    let (mut bytes, mut length) = (Vec::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| (StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")))?;
+        length += chunk.len();
+        if length <= MAX_BODY_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else if length <= 2 * MAX_BODY_BYTES {
+            bytes = Vec::new();
+        } else {
+            break;
+        }
+    }
+    if length > MAX_BODY_BYTES {
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY_BYTES} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// The files that are looked at again, and what they held.

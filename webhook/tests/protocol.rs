@@ -157,3 +157,44 @@ fn what_keeps_it_from_starting_is_told_with_a_hint() {
     assert!(code == Some(1) && stderr.contains("cannot read /nowhere"), "{stderr}");
     assert_eq!(run(&[]).0, Some(2));
 }
+
+#[test]
+fn flags_can_be_set_by_the_environment() {
+    let program = env!("CARGO_BIN_EXE_portcullis-webhook");
+    let run = |name: &str, value: &str| {
+        let mut command = std::process::Command::new(program);
+        command.env_clear().env("PORTCULLIS_POLICY", "/nowhere/a,/nowhere/b").env(name, value);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (name, value) in [
+        ("PORTCULLIS_ENFORCE_WORKLOADS", "1"),
+        ("PORTCULLIS_PUBLIC_REGISTRIES_ONLY", "false"),
+        ("PORTCULLIS_UNMATCHED", "allow"),
+        ("PORTCULLIS_TIMEOUT", "5s"),
+    ] {
+        let (code, stderr) = run(name, value);
+        assert!(code == Some(1) && stderr.contains("cannot read /nowhere/a"), "{name}: {stderr}");
+    }
+    for (name, value) in
+        [("PORTCULLIS_UNMATCHED", "maybe"), ("PORTCULLIS_MAX_REVIEWS", "0"), ("PORTCULLIS_TIMEOUT", "5")]
+    {
+        assert_eq!(run(name, value).0, Some(2), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_reviews_at_once_wait_for_their_turn_and_are_all_answered() {
+    let (_registry, at, key) = registry();
+    let webhook = Webhook::start(&policy("baseline", at, &key, ""), at, &["--max-reviews", "2"]);
+    let (image, _) = attested(at, "app:v1", &key, Attested::default()).await;
+    let object = pod(&[&image]);
+    let started = std::time::Instant::now();
+    for response in futures_util::future::join_all((0..41).map(|_| webhook.mutate(&object))).await {
+        assert!(is_allowed(&response), "{response}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    let (_, metrics) = webhook.get("/metrics").await;
+    assert!(metrics.contains("reviews_total{result=\"allow\"} 41"), "{metrics}");
+    assert!(metrics.contains("reviews_in_flight 0"), "{metrics}");
+}
