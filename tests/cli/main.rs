@@ -38,14 +38,21 @@ fn check(arguments: &[&str], code: i32, expected: Expect) {
 
 #[test]
 fn the_version_is_told() {
-    check(&["--version"], 0, expect![[r#"
+    check(
+        &["--version"],
+        0,
+        expect![[r#"
         portcullis 0.1.0
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_wrong_flag_is_a_usage_error() {
-    check(&["scan", "alpine", "--no-such-flag"], 2, expect![[r#"
+    check(
+        &["scan", "alpine", "--no-such-flag"],
+        2,
+        expect![[r#"
         error: unexpected argument '--no-such-flag' found
 
           tip: to pass '--no-such-flag' as a value, use '-- --no-such-flag'
@@ -53,30 +60,43 @@ fn a_wrong_flag_is_a_usage_error() {
         Usage: portcullis scan <TARGET>
 
         For more information, try '--help'.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_wrong_format_is_told_before_the_scan() {
-    check(&["scan", "/", "-o", "cycloned"], 2, expect![[r#"
+    check(
+        &["scan", "/", "-o", "cycloned"],
+        2,
+        expect![[r#"
         error: there is no format `cycloned`
         hint: one of table, json, sarif, cyclonedx-json, cyclonedx-xml, spdx-json, spdx-tag-value, gitlab, gitlab-codequality, junit, html, markdown, github-summary
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_missing_file_is_no_image_name() {
-    check(&["scan", "./no-such-image.tar"], 1, expect![[r#"
+    check(
+        &["scan", "./no-such-image.tar"],
+        1,
+        expect![[r#"
         error: `./no-such-image.tar` is not something to scan: there is no such file or directory
         hint: give an image (repo/name:tag), a path, or a scheme such as oci-dir:PATH
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn offline_says_why_a_registry_is_not_asked() {
-    check(&["scan", "nginx", "--offline"], 1, expect![[r#"
+    check(
+        &["scan", "nginx", "--offline"],
+        1,
+        expect![[r#"
         error: docker.io/library/nginx:latest cannot be scanned: it lies in a registry, and this run is offline
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

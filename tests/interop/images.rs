@@ -100,8 +100,13 @@ fn python_packages_are_those_of_python() {
     let Some(folder) = is_on().then(images).flatten() else { return };
     let layout = folder.join("images/oci/python-app");
     let tree = unpack(&layout);
-    let folders = ["usr/local/lib/python3.11/dist-packages", "usr/lib/python3/dist-packages", "usr/lib/python3.11"];
-    let folders = folders.map(|folder| tree.path().join(folder));
+    // Wherever metadata lies, vendored copies included: Python lists a folder when it is told of it.
+    let mut find = Command::new("find");
+    find.arg(tree.path()).args(["(", "-path", "*.dist-info/METADATA", "-o", "-path", "*.egg-info/PKG-INFO", ")"]);
+    let found = String::from_utf8(run(&mut find, &[0]).stdout).unwrap();
+    let folders: BTreeSet<PathBuf> =
+        found.lines().filter_map(|path| Some(Path::new(path).parent()?.parent()?.to_owned())).collect();
+    let folders: Vec<PathBuf> = folders.into_iter().collect();
     same(&packages(&report(&format!("oci-dir:{}", layout.display())), "pypi"), &python(&folders));
 }
 

@@ -140,14 +140,16 @@ fn sources(problems: &mut Vec<String>) -> anyhow::Result<()> {
             let text = fs::read_to_string(&path)?;
             let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
             let lines = text.lines().count();
-            if lines > MAX_LINES {
+            // Tables of cases may be long.
+            if lines > MAX_LINES && !name.contains("/tests/") {
                 problems.push(format!("{name} has {lines} lines; {MAX_LINES} are the most"));
             }
             let first = text.lines().next().unwrap_or_default();
             if !first.starts_with("//!") {
                 problems.push(format!("{name} does not say in its first line what it is"));
             }
-            for word in LEFT_OPEN.iter().filter(|word| text.contains(**word)) {
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            for word in LEFT_OPEN.iter().filter(|word| code.contains(**word)) {
                 problems.push(format!("{name} holds `{word}`"));
             }
         }
