@@ -8,12 +8,14 @@
 //!   16   file length       u64
 //!   24   page digests      u64 offset of the table
 //!   32   sections          SECTIONS × (u64 offset, u64 length)
+//!   224  digest            32 bytes
 //!   …    zeros
 //! sections          one after another
 //! page digests      for every page between the header and this table: the first 16 bytes of its SHA-256
 //! ```
-//! The database's digest is the SHA-256 of header and table. It binds every byte of the file, and costs
-//! microseconds to compute; a page is checked against the table when it is first read.
+//! The database's digest is the SHA-256 of the header, with zeros in place of the digest, and of the table. It binds
+//! every byte of the file, and costs little to compute: it is compared when the file is opened. A page is checked
+//! against the table when it is first read.
 
 /// The first bytes of every database.
 pub(crate) const MAGIC: &[u8; 8] = b"PORTCLDB";
@@ -29,6 +31,12 @@ pub(crate) const PAGE_DIGEST: usize = 16;
 
 /// Where the section table starts in the header.
 pub(crate) const SECTION_TABLE: usize = 32;
+
+/// Where in the header the digest stands.
+pub(crate) const HEADER_DIGEST: usize = SECTION_TABLE + SECTIONS * 16;
+
+/// Bytes of the digest.
+pub(crate) const DIGEST: usize = 32;
 
 /// The sections, in the order of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +96,12 @@ pub(crate) fn slot_count(entries: usize) -> usize {
 /// Splits `CVE-2024-1234` into year and number; none for anything else.
 pub(crate) fn parse_cve(id: &str) -> Option<(u16, u32)> {
     let (year, number) = id.strip_prefix("CVE-")?.split_once('-')?;
-    if year.len() != 4 || number.len() < 4 || number.len() > 9 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+    // Neither a sign nor a zero before it: the id must come out as it went in.
+    let is_padded = number.len() > 4 && number.starts_with('0');
+    if year.len() != 4 || !year.bytes().all(|byte| byte.is_ascii_digit()) || year.starts_with('0') || is_padded {
+        return None;
+    }
+    if number.len() < 4 || number.len() > 9 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     Some((year.parse().ok()?, number.parse().ok()?))

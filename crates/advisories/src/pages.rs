@@ -6,7 +6,7 @@ use portcullis_model::{Digest, Hasher, LookupError};
 
 use crate::{
     database::OpenError,
-    format::{FORMAT_VERSION, MAGIC, PAGE, PAGE_DIGEST, SECTION_TABLE, SECTIONS, Section},
+    format::{DIGEST, FORMAT_VERSION, HEADER_DIGEST, MAGIC, PAGE, PAGE_DIGEST, SECTION_TABLE, SECTIONS, Section},
     map::Bytes,
 };
 
@@ -51,9 +51,14 @@ impl Pages {
             *section = (offset, length);
         }
         let mut hasher = Hasher::new();
-        hasher.update(header);
+        hasher.update(&header[..HEADER_DIGEST]);
+        hasher.update(&[0; DIGEST]);
+        hasher.update(&header[HEADER_DIGEST + DIGEST..]);
         hasher.update(&bytes[table..]);
         let digest = hasher.finish();
+        if header[HEADER_DIGEST..HEADER_DIGEST + DIGEST] != *digest.as_bytes() {
+            return Err(damaged("its header or its page table is not what was written"));
+        }
         let checked = (0..pages.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         Ok(Self { bytes, sections, table, digest, checked })
     }

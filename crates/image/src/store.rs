@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -93,12 +94,17 @@ impl Store {
                     .map_err(|why| ImageError::unsupported(self.place(), format!("it names `{name}`: {why}")))?;
                 let path = root.join(clean);
                 let missing = || ImageError::missing(self.place(), name);
-                let file = File::open(&path).map_err(|cause| match cause.kind() {
+                // A FIFO would keep whoever opens it waiting.
+                let options = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+                let file = options.map_err(|cause| match cause.kind() {
                     io::ErrorKind::NotFound => missing(),
                     _ => unreadable(&path, cause),
                 })?;
-                let size = file.metadata().map_err(|cause| unreadable(&path, cause))?.len();
-                Ok((Box::new(file), size))
+                let metadata = file.metadata().map_err(|cause| unreadable(&path, cause))?;
+                if !metadata.is_file() {
+                    return Err(ImageError::unsupported(self.place(), format!("{name} is not a file")));
+                }
+                Ok((Box::new(file), metadata.len()))
             }
             Self::Archive(archive) => {
                 let (offset, size) = archive.resolve(name).ok_or_else(|| ImageError::missing(self.place(), name))?;

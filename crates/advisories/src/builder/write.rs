@@ -9,8 +9,8 @@ use crate::{
     database::Meta,
     encode::Writer,
     format::{
-        CVE_EPSS, CVE_KEV, CVE_RECORD, FORMAT_VERSION, MAGIC, PAGE, PAGE_DIGEST, SECTION_TABLE, SECTIONS, Section,
-        slot_count, slot_hash, write_cve,
+        CVE_EPSS, CVE_KEV, CVE_RECORD, DIGEST, FORMAT_VERSION, HEADER_DIGEST, MAGIC, PAGE, PAGE_DIGEST, SECTION_TABLE,
+        SECTIONS, Section, slot_count, slot_hash, write_cve,
     },
     normalise::{Normalised, NormalisedPackage},
 };
@@ -346,15 +346,17 @@ fn assemble(sections: &[Vec<u8>; SECTIONS]) -> (Vec<u8>, Digest) {
     let table_start = bytes.len();
     let table: Vec<u8> =
         bytes[PAGE..].chunks(PAGE).flat_map(|page| Digest::of(page).as_bytes()[..PAGE_DIGEST].to_vec()).collect();
-    bytes.extend_from_slice(&table);
     bytes[..8].copy_from_slice(MAGIC);
     bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
     bytes[12..16].copy_from_slice(&(PAGE as u32).to_le_bytes());
-    let length = bytes.len() as u64;
+    let length = (table_start + table.len()) as u64;
     bytes[16..24].copy_from_slice(&length.to_le_bytes());
     bytes[24..32].copy_from_slice(&(table_start as u64).to_le_bytes());
     let mut hasher = Hasher::new();
     hasher.update(&bytes[..PAGE]);
     hasher.update(&table);
-    (bytes, hasher.finish())
+    let digest = hasher.finish();
+    bytes[HEADER_DIGEST..HEADER_DIGEST + DIGEST].copy_from_slice(digest.as_bytes());
+    bytes.extend_from_slice(&table);
+    (bytes, digest)
 }
