@@ -50,6 +50,8 @@ schemes! {
     Deb => deb,
     /// Alpine, Wolfi, Chainguard.
     Apk => apk,
+    /// Red Hat, SUSE and the others that RPM serves.
+    Rpm => rpm,
     /// Python.
     Pep440 => pep440,
     /// Semantic Versioning as it is written: Rust, Elixir, Swift.

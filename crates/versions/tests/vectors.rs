@@ -11,7 +11,19 @@ use portcullis_versions::Scheme;
 
 /// Lines that the ecosystem's own tool contradicts: file, first version, operator and second version, and what the
 /// tool says.
-const NATIVE: &[(&str, &str, &str, &str, Ordering)] = &[];
+const NATIVE: &[(&str, &str, &str, &str, Ordering)] = &[
+    // Grype ignores epochs where one is missing; to `rpm.vercmp` (4.18) a missing epoch is 0.
+    ("grype-constraints/rpm.tsv", "1:0", "<", "1", Ordering::Greater),
+    ("grype-constraints/rpm.tsv", "1.0", "<", "2:1.0", Ordering::Less),
+    ("grype-constraints/rpm.tsv", "2:4.19.01-1.el7_5", "<=", "4.19.1-1.el7_5", Ordering::Greater),
+    ("grype-constraints/rpm.tsv", "4.19.01-1.el7_5", "<", "2:4.19.1-1.el7_5", Ordering::Less),
+    ("grype-constraints/rpm.tsv", "4.19.0-1.el7_5", "<", "12:4.19.0-1.el7", Ordering::Less),
+    ("grype-constraints/rpm.tsv", "4.19.0-1.el7_5", "<=", "12:4.19.0-1.el7", Ordering::Less),
+    ("grype-constraints/rpm.tsv", "3:4.19.0-1.el7_5", "<", "4.21.0-1.el7", Ordering::Greater),
+    // Grype takes minor releases of a distribution for the same; RPM does not.
+    ("grype-constraints/rpm.tsv", "8.3.1-5.el8", "<", "0:8.3.1-5.el8.0.0", Ordering::Less),
+    ("grype-constraints/rpm.tsv", "8.3.1-5.el8.0.0", ">", "0:8.3.1-5.el8", Ordering::Greater),
+];
 
 fn data(file: &str) -> Option<String> {
     let root = std::env::var_os("PORTCULLIS_TEST_DATA")
@@ -149,6 +161,13 @@ fn apk() {
             assert_eq!(Scheme::Apk.compare(line, line), Ok(Ordering::Equal), "{line}");
         }
     }
+}
+
+#[test]
+fn rpm() {
+    check_lines(Scheme::Rpm, "osv-scalibr/redhat-versions.txt");
+    check_lines(Scheme::Rpm, "claircore/rpmvercmp.txt");
+    check_constraints(Scheme::Rpm, "grype-constraints/rpm.tsv");
 }
 
 #[test]
