@@ -1,4 +1,5 @@
 //! How images and layers are stored: digests, sizes, compression, documents; and every way in which they lie.
+#![allow(clippy::unwrap_used, reason = "helpers of a test stop where the test must")]
 
 mod support;
 

@@ -6,7 +6,7 @@ use portcullis_filetree::{Contents, ContentsError, FileHeader, LayerVisitor, Oth
 use portcullis_model::{PathHash, Reading, Warning};
 use portcullis_packages::{PackageReader, READERS, Selection};
 
-use crate::links::{Link, LinkTargets};
+use crate::links::{LinkTargets, Links};
 
 /// Most facts, executables and links of a layer kept. The largest real layer has some ten thousand.
 const MAX_FACTS: usize = 500_000;
@@ -97,10 +97,12 @@ pub(crate) fn exact(path: &str) -> PathHash {
 #[derive(Default)]
 pub(crate) struct FactGatherer {
     facts: LayerFacts,
-    links: Vec<Link>,
+    links: Links,
     /// The facts of each path.
     by_path: HashMap<PathHash, Vec<usize>>,
     weight: usize,
+    /// Entries seen.
+    entries: u64,
     /// In a second pass: only these are read.
     targets: Option<LinkTargets>,
     buffer: Vec<u8>,
@@ -113,9 +115,9 @@ impl FactGatherer {
     }
 
     /// The facts, and the hard links whose targets were not read.
-    pub(crate) fn finish(self) -> (LayerFacts, Vec<Link>) {
-        let Self { mut facts, mut links, targets, .. } = self;
-        for (name, target) in targets.iter().flat_map(LinkTargets::iter) {
+    pub(crate) fn finish(self) -> (LayerFacts, Links) {
+        let Self { mut facts, links, targets, .. } = self;
+        for (name, target) in targets.iter().flat_map(LinkTargets::unread) {
             let what = format!("a hard link was not read: this layer has no file {target}");
             facts.warn(Warning::gap(name, what));
         }
@@ -123,7 +125,6 @@ impl FactGatherer {
             let what = format!("{} more files were not recorded: a layer may have {MAX_FACTS}", facts.overflow);
             facts.warnings.push(Warning::gap("", what));
         }
-        links.sort();
         (facts, links)
     }
 
@@ -186,6 +187,7 @@ impl FactGatherer {
 
     /// An entry stands where an earlier one of the same layer stood: of two, engines keep the later.
     fn replace(&mut self, path: &str) {
+        self.links.remove(path);
         for index in self.by_path.remove(&exact(path)).unwrap_or_default() {
             if let Some(fact) = self.facts.facts.get_mut(index)
                 && fact.path == path
@@ -223,7 +225,7 @@ impl FactGatherer {
         }
         if !by_name.is_empty() && !is_known {
             if self.links.len() < MAX_FACTS {
-                self.links.push(Link { target: target.to_owned(), path: path.to_owned() });
+                self.links.insert(path, target, self.entries);
             } else {
                 self.facts.overflow += 1;
             }
@@ -286,8 +288,10 @@ fn too_large(reader: &dyn PackageReader, file: &FileHeader<'_>, limit: usize) ->
 
 impl LayerVisitor for FactGatherer {
     fn file(&mut self, file: &FileHeader<'_>, contents: &mut dyn Contents) -> Result<(), ContentsError> {
+        self.entries += 1;
         if let Some(targets) = &mut self.targets {
-            let names = targets.take(file.path);
+            let names = targets.names(file.path, self.entries);
+            names.iter().for_each(|name| self.replace(name));
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             return self.read(&names, file, contents);
         }
@@ -304,6 +308,7 @@ impl LayerVisitor for FactGatherer {
     }
 
     fn other(&mut self, path: &str, entry: OtherEntry<'_>) {
+        self.entries += 1;
         if self.targets.is_some() {
             return;
         }

@@ -9,7 +9,6 @@ mod merge;
 mod replay;
 
 use layer_facts::FactGatherer;
-use links::LinkTargets;
 use portcullis_errors::Hint;
 use portcullis_image::{Image, ImageError, Limits};
 use portcullis_matching::{DistributionCoverage, Matches};
@@ -67,7 +66,7 @@ pub fn take_inventory(image: &Image, jobs: usize, limits: Limits) -> Result<Take
         let (mut facts, links) = visitor.finish();
         // What a reader wants may be a second name of a file that nobody wanted when it passed by.
         if !links.is_empty() {
-            let mut visitor = FactGatherer::looking_for(LinkTargets::of(&links));
+            let mut visitor = FactGatherer::looking_for(links.into_targets());
             image.visit_layer(index, limits, &mut visitor)?;
             facts.add_links(visitor.finish().0);
         }

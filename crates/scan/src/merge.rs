@@ -73,7 +73,10 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     }
     name_owners(&mut packages, &owned_by);
     let mut packages: Vec<Package> = packages.into_values().collect();
-    packages.iter_mut().for_each(|package| package.locations.sort());
+    for package in &mut packages {
+        package.locations.sort();
+        package.locations.dedup();
+    }
     packages.sort();
     warnings.sort();
     warnings.dedup();
@@ -195,11 +198,8 @@ fn add(mut package: Package, distribution: Option<&Distribution>, packages: &mut
     portcullis_packages::complete(&mut package, distribution);
     let key = (package.kind, package.name.clone(), package.version.clone(), package.purl.clone());
     match packages.get_mut(&key) {
-        Some(known) => {
-            known.locations.append(&mut package.locations);
-            known.locations.sort();
-            known.locations.dedup();
-        }
+        // Sorted once, at the end: one package can have a hundred thousand places.
+        Some(known) => known.locations.append(&mut package.locations),
         None => _ = packages.insert(key.clone(), package),
     }
     key

@@ -1,0 +1,230 @@
+//! Packages × advisories, by way of a real database: what is found, what is not, and what is said of the rest.
+#![allow(clippy::unwrap_used, reason = "helpers of a test stop where the test must")]
+
+use portcullis_advisories::{Builder, Database};
+use portcullis_matching::{DistributionCoverage, Matches, match_all};
+use portcullis_model::{Distribution, FixState, Package, PackageType, SourcePackage};
+use portcullis_testkit::AdvisoryRecord;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn database(records: &[AdvisoryRecord]) -> Database {
+    let mut builder = Builder::new();
+    for record in records {
+        builder.add_record("osv/test", "a place", record.json().as_bytes());
+    }
+    Database::from_bytes(builder.build().unwrap().0).unwrap()
+}
+
+fn package(kind: PackageType, name: &str, version: &str) -> Package {
+    Package {
+        kind,
+        name: name.to_owned(),
+        version: version.to_owned(),
+        purl: format!("pkg:{kind}/{name}@{version}"),
+        source: None,
+        architecture: None,
+        vendor: None,
+        licenses: Vec::new(),
+        owned_by: None,
+        locations: Vec::new(),
+    }
+}
+
+fn debian() -> Distribution {
+    Distribution { id: "debian".into(), version_id: "12".into(), ..Distribution::default() }
+}
+
+fn matched(packages: &[Package], records: &[AdvisoryRecord]) -> Matches {
+    match_all(packages, Some(&debian()), &database(records)).unwrap()
+}
+
+/// The findings, each as `id state fixed-versions`.
+fn findings(packages: &[Package], records: &[AdvisoryRecord]) -> Vec<String> {
+    let line = |finding: &portcullis_model::Finding| {
+        format!("{} {} {}", finding.id, finding.state.as_str(), finding.fixed_versions.join(",")).trim_end().to_owned()
+    };
+    matched(packages, records).findings.iter().map(line).collect()
+}
+
+fn npm(version: &str) -> [Package; 1] {
+    [package(PackageType::Npm, "x", version)]
+}
+
+fn affects(events: Value) -> [AdvisoryRecord; 1] {
+    let entry = json!({"ranges": [{"type": "SEMVER", "events": events}]});
+    [AdvisoryRecord::new("GHSA-1").affected("npm", "x", entry)]
+}
+
+#[test]
+fn the_evaluation_of_osv() {
+    let fixed = json!([{"introduced": "1.0.0"}, {"fixed": "1.5.0"}, {"introduced": "2.0.0"}, {"fixed": "2.5.0"}]);
+    let last = json!([{"introduced": "0"}, {"last_affected": "1.5.0"}]);
+    let open = json!([{"introduced": "1.0.0"}]);
+    let cases = [
+        (&fixed, "0.9.9", ""),
+        (&fixed, "1.0.0", "GHSA-1 fixed 1.5.0"),
+        (&fixed, "1.10.0", ""),
+        (&fixed, "1.5.0", ""),
+        (&fixed, "2.4.9", "GHSA-1 fixed 2.5.0"),
+        (&fixed, "2.5.0-rc.1", "GHSA-1 fixed 2.5.0"),
+        (&last, "0.0.1", "GHSA-1 affected"),
+        (&last, "1.5.0", "GHSA-1 affected"),
+        (&last, "1.5.1", ""),
+        (&open, "99.0.0", "GHSA-1 affected"),
+    ];
+    for (events, version, expected) in cases {
+        assert_eq!(findings(&npm(version), &affects(events.clone())).join(" | "), expected, "{version} {events}");
+    }
+    let listed = [AdvisoryRecord::new("GHSA-1").affected("npm", "x", json!({"versions": ["1.0.0", "3.0.0"]}))];
+    assert_eq!(findings(&npm("3.0.0"), &listed), ["GHSA-1 affected"]);
+    assert_eq!(findings(&npm("2.0.0"), &listed), [""; 0]);
+}
+
+#[test]
+fn what_cannot_be_compared_is_unknown_and_never_clean() {
+    let bound = affects(json!([{"introduced": "0"}, {"fixed": "the next one"}]));
+    assert_eq!(findings(&npm("1.0.0"), &bound), ["GHSA-1 unknown"]);
+    let matches = matched(&npm("no version"), &affects(json!([{"introduced": "0"}])));
+    assert_eq!((matches.findings.len(), matches.warnings.len()), (0, 1));
+    assert_eq!(matches.warnings[0].kind, portcullis_model::WarningKind::Gap);
+}
+
+#[test]
+fn records_of_one_vulnerability_are_one_finding() {
+    let record = |id: &str, aliases: &[&str], fixed: &str| {
+        AdvisoryRecord::new(id).aliases(aliases).affects("PyPI", "x", "0", Some(fixed))
+    };
+    let x = [package(PackageType::Pypi, "x", "1.0")];
+    let records = [
+        record("PYSEC-2024-1", &["CVE-2024-1000", "GHSA-1"], "1.10"),
+        record("GHSA-1", &["CVE-2024-1000"], "1.9"),
+        record("GHSA-2", &[], "2.0"),
+        record("PYSEC-2024-2", &["GHSA-2"], "2.0"),
+    ];
+    let matches = matched(&x, &records);
+    assert_eq!(findings(&x, &records), ["GHSA-1 fixed 1.9,1.10", "GHSA-2 fixed 2.0"]);
+    let cves: Vec<Option<&str>> = matches.findings.iter().map(|finding| finding.cve.as_deref()).collect();
+    assert_eq!(cves, [Some("CVE-2024-1000"), None]);
+    assert_eq!(matches.findings[0].aliases, ["CVE-2024-1000", "PYSEC-2024-1"]);
+    assert_eq!(matches.findings[0].evidence.sources, ["GHSA-1", "PYSEC-2024-1"]);
+    // An update of a distribution is about several.
+    let update = AdvisoryRecord::new("DSA-1").field("upstream", json!(["CVE-2024-1000", "CVE-2024-1001"])).affects(
+        "Debian:12",
+        "y",
+        "0",
+        Some("2"),
+    );
+    let found = matched(&[package(PackageType::Deb, "y", "1")], &[update]).findings;
+    assert_eq!(
+        found.iter().map(|finding| finding.cve.clone().unwrap()).collect::<Vec<_>>(),
+        ["CVE-2024-1000", "CVE-2024-1001"]
+    );
+}
+
+#[test]
+fn distributions_speak_of_source_packages() {
+    let mut ssl = package(PackageType::Deb, "libssl3", "3.0.11-1+b1");
+    ssl.source = Some(SourcePackage { name: "openssl".into(), version: "3.0.11-1".into() });
+    let record =
+        |fixed| [AdvisoryRecord::new("DEBIAN-CVE-2024-1000").affects("Debian:12", "openssl", "0", Some(fixed))];
+    assert_eq!(findings(&[ssl.clone()], &record("3.0.13-1")), ["DEBIAN-CVE-2024-1000 fixed 3.0.13-1"]);
+    // The source's version counts: the binary's is later for a rebuild alone.
+    assert_eq!(findings(&[ssl.clone()], &record("3.0.11-1")), [""; 0]);
+    let other = [AdvisoryRecord::new("DEBIAN-CVE-2024-1000").affects("Debian:11", "openssl", "0", None)];
+    let matches = matched(&[ssl], &other);
+    assert_eq!((matches.findings.len(), matches.distribution), (0, DistributionCoverage::Uncovered));
+}
+
+#[test]
+fn what_the_distribution_installed_is_suppressed_where_it_is_covered() {
+    let mut yaml = package(PackageType::Pypi, "yaml", "1.0");
+    yaml.owned_by = Some("pkg:deb/debian/python3-yaml@1.0-1".into());
+    let record = AdvisoryRecord::new("GHSA-1").affects("PyPI", "yaml", "0", Some("2.0"));
+    let packages = [yaml, package(PackageType::Deb, "python3-yaml", "1.0-1")];
+    let covered = matched(&packages, &[record.clone().affects("Debian:12", "other", "0", None)]);
+    assert_eq!(covered.findings[0].suppressed.as_ref().unwrap().by, "distribution");
+    let uncovered = matched(&packages, &[record]);
+    assert_eq!(uncovered.findings[0].suppressed, None);
+}
+
+#[test]
+fn what_nothing_is_known_of_is_said() {
+    let record = [AdvisoryRecord::new("GHSA-1").affects("npm", "x", "0", None)];
+    let packages = [package(PackageType::Cargo, "serde", "1.0.0"), package(PackageType::Deb, "curl", "1")];
+    let matches = matched(&packages, &record);
+    assert_eq!(matches.uncovered, ["crates.io"]);
+    assert_eq!(matches.distribution, DistributionCoverage::Uncovered);
+    let nameless = match_all(&packages, None, &database(&record)).unwrap();
+    assert_eq!(nameless.distribution, DistributionCoverage::Unknown);
+    assert_eq!(match_all(&packages[..1], None, &database(&record)).unwrap().distribution, DistributionCoverage::Absent);
+}
+
+type Number = (u8, u8);
+
+#[derive(Debug, Clone)]
+enum Event {
+    Introduced(Number),
+    Fixed(Number),
+    LastAffected(Number),
+}
+
+fn text((major, minor): Number) -> String {
+    format!("{major}.{minor}.0")
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let number = (0..4_u8, 0..4_u8);
+    prop_oneof![
+        number.clone().prop_map(Event::Introduced),
+        number.clone().prop_map(Event::Fixed),
+        number.prop_map(Event::LastAffected),
+    ]
+}
+
+/// The schema's own algorithm: walk the events in order, and remember whether the version is affected.
+fn is_affected(version: Number, events: &[Event]) -> bool {
+    let mut sorted: Vec<(Number, u8)> = events
+        .iter()
+        .map(|event| match *event {
+            Event::Fixed(at) => (at, 0),
+            Event::Introduced(at) => (at, 1),
+            Event::LastAffected(at) => (at, 2),
+        })
+        .collect();
+    sorted.sort_unstable();
+    sorted.into_iter().fold(false, |affected, (at, kind)| match kind {
+        1 if version >= at => true,
+        0 if version >= at => false,
+        2 if version > at => false,
+        _ => affected,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_agrees_with_the_algorithm_of_the_schema(
+        events in proptest::collection::vec(any_event(), 1..7),
+        listed in proptest::collection::vec((0..4_u8, 0..4_u8), 0..3),
+    ) {
+        let json: Vec<Value> = events
+            .iter()
+            .map(|event| match *event {
+                Event::Introduced(at) => json!({"introduced": text(at)}),
+                Event::Fixed(at) => json!({"fixed": text(at)}),
+                Event::LastAffected(at) => json!({"last_affected": text(at)}),
+            })
+            .collect();
+        let versions: Vec<String> = listed.iter().copied().map(text).collect();
+        let entry = json!({"ranges": [{"type": "SEMVER", "events": json}], "versions": versions});
+        let database = database(&[AdvisoryRecord::new("GHSA-1").affected("npm", "x", entry)]);
+        for version in (0..4).flat_map(|major| (0..4).map(move |minor| (major, minor))) {
+            let found = match_all(&npm(&text(version)), None, &database).unwrap().findings;
+            let expected = is_affected(version, &events) || listed.contains(&version);
+            prop_assert_eq!(!found.is_empty(), expected, "{:?} of {:?}", version, events);
+            prop_assert!(found.iter().all(|finding| finding.state != FixState::Unknown));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What later layers do to what earlier ones brought, and to which layer a package belongs.
+//!
+//! Rules: <https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#applying-changesets>
+
+mod support;
+
+use portcullis_image::Source;
+use portcullis_testkit::{Compression, DebianPackage, ImageBuilder, Layer, dpkg_status, tar};
+use support::{npm, packages, take, taken};
+
+const X: &str = "app/node_modules/x/package.json";
+const Y: &str = "app/node_modules/y/package.json";
+
+fn base() -> ImageBuilder {
+    ImageBuilder::new().layer(Layer::new().file(X, npm("x", "1.0.0")).file(Y, npm("y", "1.0.0")))
+}
+
+#[test]
+fn every_form_of_an_image_gives_the_same_inventory() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut inventories = Vec::new();
+    for compression in [Compression::Plain, Compression::Gzip, Compression::Zstd] {
+        let image = ImageBuilder::debian(12)
+            .package_of_source("libssl3", "3.0.11-1", "openssl")
+            .layer(Layer::new().file(X, npm("x", "1.0.0")).file(Y, npm("y", "2.0.0")).compression(compression))
+            .layer(Layer::new().whiteout(Y).compression(compression))
+            .build();
+        let path = folder.path().join(format!("{compression:?}"));
+        image.write_oci_dir(&path).unwrap();
+        inventories.push(take(&Source::OciDirectory { path: path.clone(), name: None }));
+        inventories.push(take(&Source::parse(path.to_str().unwrap()).unwrap()));
+        let archive = path.with_extension("oci.tar");
+        image.write_oci_archive(&archive).unwrap();
+        inventories.push(take(&Source::OciArchive { path: archive.clone(), name: Some("latest".into()) }));
+        inventories.push(take(&Source::parse(archive.to_str().unwrap()).unwrap()));
+        let archive = path.with_extension("docker.tar");
+        image.write_docker_archive(&archive).unwrap();
+        inventories.push(take(&Source::parse(archive.to_str().unwrap()).unwrap()));
+        image.write_packed_docker_archive(&archive).unwrap();
+        inventories.push(take(&Source::DockerArchive { path: archive, name: Some("latest".into()) }));
+    }
+    let first = &inventories[0];
+    assert_eq!(first.inventory.packages.len(), 2, "{:?}", first.inventory);
+    assert_eq!(first.distribution.as_ref().unwrap().id, "debian");
+    assert_eq!(first.target.layers[1].created_by.as_deref(), Some("RUN make"));
+    for other in &inventories {
+        assert_eq!(other.inventory, first.inventory, "{}", other.target.reference);
+        assert_eq!(other.coverage, first.coverage);
+        assert_eq!(other.distribution, first.distribution);
+    }
+}
+
+#[test]
+fn what_a_later_layer_hides_is_gone() {
+    let hides: [(&str, Layer, &[&str]); 12] = [
+        ("file", Layer::new().whiteout(X), &["y"]),
+        ("directory", Layer::new().whiteout("app/node_modules/x"), &["y"]),
+        ("ancestor", Layer::new().whiteout("app"), &[]),
+        ("opaque", Layer::new().opaque("app/node_modules"), &[]),
+        ("opaque root", Layer::new().opaque(""), &[]),
+        ("opaque beside", Layer::new().opaque("app/node_modules/x/lib"), &["x", "y"]),
+        ("file by directory", Layer::new().directory(X), &["y"]),
+        ("directory by symbolic link", Layer::new().symlink("app/node_modules/x", "y"), &["y"]),
+        ("directory by file", Layer::new().file("app/node_modules", "x"), &[]),
+        ("directory again", Layer::new().directory("app/node_modules/x"), &["x", "y"]),
+        ("a name that begins alike", Layer::new().whiteout("app/node_modules/x/package"), &["x", "y"]),
+        // Engines look at the name of a whiteout alone.
+        ("a whiteout that is a link", Layer::new().symlink("app/node_modules/.wh.x", "z"), &["y"]),
+    ];
+    for (what, layer, left) in hides {
+        let names: Vec<String> =
+            packages(&base().layer(layer)).iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+        assert_eq!(names, left, "{what}");
+    }
+}
+
+#[test]
+fn a_whiteout_does_not_hide_its_own_layer() {
+    let line = [format!("x 2.0.0 {X} @1")];
+    let layer = Layer::new().file(X, npm("x", "2.0.0")).opaque("app/node_modules");
+    assert_eq!(packages(&base().layer(layer)), line);
+    let layer = Layer::new().file(X, npm("x", "2.0.0")).whiteout("app");
+    assert_eq!(packages(&base().layer(layer)), line);
+}
+
+#[test]
+fn a_package_belongs_to_the_layer_that_brought_it() {
+    let x = npm("x", "1.0.0");
+    let only = |builder: ImageBuilder| packages(&builder).remove(0).rsplit_once('@').unwrap().1.to_owned();
+    let touched = base().layer(Layer::new().file(X, format!("{x}\n")));
+    assert_eq!(only(touched.clone()), "0", "rewritten as it was");
+    assert_eq!(only(base().layer(Layer::new().file(X, npm("x", "1.0.1")))), "1", "upgraded");
+    let removed = base().layer(Layer::new().whiteout("app/node_modules/x"));
+    assert_eq!(only(removed.clone().layer(Layer::new().file(X, &x))), "2", "removed, then installed again");
+    assert_eq!(only(removed.layer(Layer::new()).layer(Layer::new().file(X, &x))), "3", "the same, later");
+    assert_eq!(only(base().layer(Layer::new().opaque("app").file(X, &x))), "1", "replaced with its directory");
+    let upgraded = touched.layer(Layer::new().file(X, npm("x", "2.0.0"))).layer(Layer::new().file(X, &x));
+    assert_eq!(only(upgraded), "3", "downgraded again");
+}
+
+#[test]
+fn each_package_of_a_database_belongs_to_its_own_layer() {
+    let status = |versions: [&str; 2]| {
+        dpkg_status(&[DebianPackage::new("curl", versions[0]), DebianPackage::new("openssl", versions[1])])
+    };
+    let image = ImageBuilder::debian(12)
+        .package("curl", "7.88.1-10")
+        .layer(Layer::new().file("var/lib/dpkg/status", status(["7.88.1-10", "3.0.11-1"])))
+        .layer(Layer::new().file("var/lib/dpkg/status", status(["7.88.1-10", "3.0.15-1"])));
+    assert_eq!(packages(&image), ["curl 7.88.1-10 var/lib/dpkg/status @0", "openssl 3.0.15-1 var/lib/dpkg/status @2"]);
+}
+
+#[test]
+fn of_two_entries_of_one_path_the_later_counts() {
+    let twice = Layer::new().file(X, npm("x", "1.0.0")).file(X, npm("x", "2.0.0"));
+    assert_eq!(packages(&ImageBuilder::new().layer(twice)), [format!("x 2.0.0 {X} @0")]);
+    let link = Layer::new().file(X, npm("x", "1.0.0")).symlink(X, "elsewhere");
+    assert_eq!(packages(&ImageBuilder::new().layer(link)), [""; 0]);
+}
+
+#[test]
+fn hard_links_are_read_under_each_name() {
+    const STORE: &str = "store/4f/a0";
+    let at = |path: &str| format!("x 1.0.0 {path} @0");
+    let x = npm("x", "1.0.0");
+    let z = "other/node_modules/x/package.json";
+    let cases = [
+        ("stored under a wanted name", Layer::new().file(X, &x).hard_link(z, X), vec![at(X), at(z)]),
+        ("stored under another name", Layer::new().file(STORE, &x).hard_link(X, STORE), vec![at(X)]),
+        (
+            "twice under another name",
+            Layer::new().file(STORE, &x).hard_link(X, STORE).hard_link(z, STORE),
+            vec![at(X), at(z)],
+        ),
+        ("named from the root", Layer::new().file(STORE, &x).hard_link(X, "/store/4f/a0"), vec![at(X)]),
+    ];
+    for (what, layer, expected) in cases {
+        assert_eq!(packages(&ImageBuilder::new().layer(layer)), expected, "{what}");
+    }
+    // The first name goes; the second still leads to the file.
+    let layer = Layer::new().file(X, &x).hard_link(z, X);
+    assert_eq!(packages(&ImageBuilder::new().layer(layer).layer(Layer::new().whiteout("app"))), [at(z)]);
+}
+
+#[test]
+fn a_hard_link_to_nothing_is_a_listed_gap() {
+    let taken = taken(&ImageBuilder::new().layer(Layer::new().hard_link(X, "not/here")).build());
+    assert_eq!(taken.inventory.warnings.len(), 1);
+    assert_eq!(taken.inventory.warnings[0].path, X);
+    let outside = tar::entry(b'1', X.as_bytes(), b"../../etc/passwd", 0o644, b"");
+    let taken = support::taken(&ImageBuilder::new().layer(Layer::new().raw(&outside)).build());
+    assert_eq!(taken.inventory.warnings.len(), 1);
+}
+
+#[test]
+fn a_language_s_package_that_the_distribution_installed_is_the_distribution_s() {
+    const METADATA: &str = "usr/lib/python3/dist-packages/yaml-6.0.dist-info/METADATA";
+    const LIST: &str = "var/lib/dpkg/info/python3-yaml.list";
+    let list = format!("/.\n/usr\n/{METADATA}\n");
+    let metadata = |version| format!("Metadata-Version: 2.1\nName: yaml\nVersion: {version}\n\n");
+    let debian = ImageBuilder::debian(12)
+        .package("python3-yaml", "6.0-3")
+        .layer(Layer::new().file(METADATA, metadata("6.0")).file(LIST, list));
+    let owner = |builder: &ImageBuilder| {
+        let taken = taken(&builder.build());
+        let package = taken.inventory.packages.into_iter().find(|package| package.name == "yaml").unwrap();
+        package.owned_by
+    };
+    assert_eq!(owner(&debian).unwrap(), "pkg:deb/debian/python3-yaml@6.0-3?arch=amd64&distro=debian-12");
+    let touched = debian.clone().layer(Layer::new().file(METADATA, metadata("6.0")));
+    assert!(owner(&touched).is_some(), "the same version, written again");
+    let replaced = debian.clone().layer(Layer::new().file(METADATA, metadata("5.0")));
+    assert_eq!(owner(&replaced), None, "another version over the distribution's");
+    let elsewhere = debian.layer(Layer::new().file("opt/yaml-6.0.dist-info/METADATA", metadata("6.0")));
+    assert_eq!(owner(&elsewhere), None, "one copy is not the distribution's");
+}
