@@ -24,6 +24,26 @@ pub(crate) fn compare_padded(a: &str, b: &str, separators: &[char]) -> Ordering 
     }
 }
 
+/// Compares two lists of numbers, such as `1.10.2`; a list comes before every longer one that it begins.
+pub(crate) fn compare_lists(a: &str, b: &str, separators: &[char]) -> Ordering {
+    let (mut a, mut b) = (a.split(separators), b.split(separators));
+    loop {
+        let order = match (a.next(), b.next()) {
+            (Some(left), Some(right)) => compare(left, right),
+            (left, right) => return left.is_some().cmp(&right.is_some()),
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+/// Compares two words as text, with the case of ASCII letters left out of account.
+pub(crate) fn compare_ignoring_case(a: &str, b: &str) -> Ordering {
+    let lower = |byte: u8| byte.to_ascii_lowercase();
+    a.bytes().map(lower).cmp(b.bytes().map(lower))
+}
+
 /// Whether `text` is a list of numbers.
 pub(crate) fn is_list(text: &str, separators: &[char]) -> bool {
     text.split(separators).all(is_number)

@@ -60,6 +60,24 @@ schemes! {
     Npm => npm,
     /// Go modules, and Go itself.
     Go => go,
+    /// Java.
+    Maven => maven,
+    /// Ruby.
+    Rubygems => rubygems,
+    /// PHP.
+    Packagist => packagist,
+    /// .NET.
+    Nuget => nuget,
+    /// Dart.
+    Dart => dart,
+    /// Bitnami.
+    Bitnami => bitnami,
+    /// Julia.
+    Julia => julia,
+    /// R.
+    Cran => cran,
+    /// Haskell.
+    Hackage => hackage,
 }
 
 #[cfg(test)]

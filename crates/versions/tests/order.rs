@@ -18,7 +18,17 @@ fn versions(scheme: Scheme) -> &'static str {
         Scheme::Pep440 => {
             "(1!)?[0-2](\\.[0-2]){0,3}([-._]?(a|b|rc|alpha|pre)[-._]?[0-2]?)?(-[01]|[-._]?post[0-2]?)?(\\.dev[0-2]?)?(\\+[a-b0-1](\\.[a-b0-1]{1,2}){0,2})?|[a-c]{1,3}-?[0-9]?"
         }
-        Scheme::Semver | Scheme::Npm => "v?[0-2](\\.[0-2]){0,3}(-[0-1a-b]{1,2}(\\.[0-1a-b-]{1,2}){0,2})?(\\+[a-b])?",
+        Scheme::Maven => {
+            "[0-2]?([.-]?([0-2]|a|b|m|x|alpha|rc|cr|SNAPSHOT|ga|Final|release|sp|snap|zz)){0,5}[.-]?[0-1]|[.-]?[0ax]([.-]|0|a1)?"
+        }
+        Scheme::Rubygems => "[0-2](\\.[0-2]|\\.?[ab]|\\.?pre|-[0-2a]){0,5}",
+        Scheme::Packagist => "v?[0-2]([.-]?([0-2]|dev|a|beta|RC|rc|p|pl|x|stable)){0,4}|dev-[a-c]{1,2}",
+        Scheme::Cran => "[0-2]([.-][0-2]){0,3}",
+        Scheme::Hackage => "[0-2](\\.[0-2]){0,3}(-[ab])?",
+        Scheme::Nuget => "[0-2](\\.[0-2]){0,4}(-[0-1aAbB]{1,2}(\\.[0-1aB-]{1,2}){0,2})?(\\+[ab])?",
+        Scheme::Semver | Scheme::Npm | Scheme::Dart | Scheme::Julia | Scheme::Bitnami => {
+            "v?[0-2](\\.[0-2]){0,3}(-[0-1a-b]{1,2}(\\.[0-1a-b-]{1,2}){0,2})?(\\+[a-b])?"
+        }
         Scheme::Go => {
             "(go|v)?[0-2](\\.[0-2]){0,2}((rc|beta)[0-2]|-(rc|beta|pre)\\.?[0-2](\\.[0-2]{1,2}){0,2})?(\\+incompatible)?"
         }
@@ -98,6 +108,19 @@ fn ecosystems_are_found_with_and_without_a_release() {
         ("Echo", Some(Scheme::Deb)),
         ("Echo:PyPi", Some(Scheme::Pep440)),
         ("Root:Alpine:3.18", Some(Scheme::Apk)),
+        ("Red Hat:enterprise_linux:9::appstream", Some(Scheme::Rpm)),
+        ("openSUSE:Leap 15.5", Some(Scheme::Rpm)),
+        ("Maven:https://repo1.maven.org/maven2", Some(Scheme::Maven)),
+        ("RubyGems", Some(Scheme::Rubygems)),
+        ("Packagist:https://packages.drupal.org/8", Some(Scheme::Packagist)),
+        ("NuGet", Some(Scheme::Nuget)),
+        ("Pub", Some(Scheme::Dart)),
+        ("Hex", Some(Scheme::Semver)),
+        ("SwiftURL", Some(Scheme::Semver)),
+        ("Bitnami", Some(Scheme::Bitnami)),
+        ("Julia", Some(Scheme::Julia)),
+        ("CRAN", Some(Scheme::Cran)),
+        ("GHC", Some(Scheme::Hackage)),
         ("GIT", None),
         ("", None),
     ] {
@@ -111,4 +134,36 @@ fn a_local_label_does_not_leave_a_range_that_names_none() {
     assert_eq!(compare("2.0.0+cu118", "2.0.0"), Ordering::Equal);
     assert_eq!(compare("2.0.0+cu118", "2.0.0+cu117"), Ordering::Greater);
     assert_eq!(Scheme::Pep440.compare("2.0.0+cu118", "2.0.0"), Ok(Ordering::Greater));
+}
+
+#[test]
+fn bounds_are_met_as_each_ecosystem_writes_its_ranges() {
+    let compare = |scheme: Scheme, a, b| scheme.compare_to_bound(a, b).unwrap();
+    assert_eq!(compare(Scheme::Rpm, "1.2-3", "1.2"), Ordering::Equal);
+    assert_eq!(compare(Scheme::Rpm, "1.2", "1.2-3"), Ordering::Less);
+    assert_eq!(compare(Scheme::Packagist, "2.0", "2.0.0"), Ordering::Equal);
+    assert_eq!(compare(Scheme::Packagist, "v2.0-RC1", "2.0.0-rc.1"), Ordering::Equal);
+    assert_eq!(compare(Scheme::Packagist, "2.0.0+abc", "2"), Ordering::Equal);
+    assert_eq!(compare(Scheme::Packagist, "2.0.0.1", "2.0"), Ordering::Greater);
+    assert_eq!(compare(Scheme::Rubygems, "1.19.3-x86_64-linux", "1.19.3"), Ordering::Equal);
+    assert_eq!(compare(Scheme::Rubygems, "1.19.3-rc1", "1.19.3"), Ordering::Less);
+    assert_eq!(compare(Scheme::Bitnami, "2.3.1-4", "2.3.1"), Ordering::Equal);
+    assert_eq!(compare(Scheme::Bitnami, "2.3.1-rc.4", "2.3.1"), Ordering::Less);
+}
+
+/// Each led in a circle: the order that the words of Maven's rules give is none.
+#[test]
+fn maven_has_no_circles() {
+    let orders: [&[&str]; 3] = [
+        &["1-alpha", "1", "1.sp", "1-1", "1.1"],
+        &["1-0.alpha", "1", "1-a", "1-0.1", "1.0.1"],
+        &["1-rc", "1-rc.1", "1-rc-1", "1-rc2", "1-SNAPSHOT", "1.ga.1", "1.x"],
+    ];
+    for order in orders {
+        for (at, a) in order.iter().enumerate() {
+            for b in order.iter().skip(at + 1) {
+                assert_eq!(Scheme::Maven.compare(a, b), Ok(Ordering::Less), "{a} {b}");
+            }
+        }
+    }
 }

@@ -23,6 +23,44 @@ const NATIVE: &[(&str, &str, &str, &str, Ordering)] = &[
     // Grype takes minor releases of a distribution for the same; RPM does not.
     ("grype-constraints/rpm.tsv", "8.3.1-5.el8", "<", "0:8.3.1-5.el8.0.0", Ordering::Less),
     ("grype-constraints/rpm.tsv", "8.3.1-5.el8.0.0", ">", "0:8.3.1-5.el8", Ordering::Greater),
+    // To `ComparableVersion` of Maven 3.8, 3.9 and 4.0, a dot before a qualifier is as good as a hyphen.
+    ("osv-scalibr/maven-versions-generated.txt", "1.0.0-RC16", "<", "1.0.0.RC8-beta", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.0.0-gradle-rework-beta3", "<", "1.0.0.RC7-3", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "2.9.0-1", "<", "2.9.0.RC1", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "6.1.12.rc5", "<", "6.1.12rc1", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.1.31.sec10", "<", "1.1.31_noneautotype", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.1.34.sec10", "<", "1.1.34_noneautotype", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.1.46.sec10", "<", "1.1.46_noneautotype", Ordering::Greater),
+    (
+        "osv-scalibr/maven-versions-generated.txt",
+        "1.2.8.sec10_noneautotype",
+        "<",
+        "1.2.8_noneautotype",
+        Ordering::Greater,
+    ),
+    ("osv-scalibr/maven-versions-generated.txt", "1.2.31.sec10", "<", "1.2.31_noneautotype", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.2.48.sec10", "<", "1.2.48_noneautotype", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.2.50.sec10", "<", "1.2.50_noneautotype", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.2.54.sec10", "<", "1.2.54_noneautotype", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.2.57.sec10", "<", "1.2.57_noneautotype", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.2.60.sec10", "<", "1.2.60_noneautotype", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.2.67.sec10", "<", "1.2.67_noneautotype", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.0.0rc0", "<", "1.0.beta8", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.5.9.RC1", "<", "1.5.9-RC0", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.1.0-01-glassfish", "<", "1.1.0.Beta1", Ordering::Greater),
+    // To that of Maven 4.0, a number belongs to the qualifier before it, unless a dot stands between them.
+    ("osv-scalibr/maven-versions-generated.txt", "3.2.0rc2", "<", "3.2.0-rc.1", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "1.0.0-beta11", "<", "1.0.0-beta.6", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "v3.7.0rc2", "<", "v3.7.0-rc.3", Ordering::Greater),
+    ("osv-scalibr/maven-versions-generated.txt", "3.5.0-CR-2", "<", "3.5.0.Beta-1", Ordering::Greater),
+    // To all three, zeros before a qualifier do not count.
+    ("claircore/maven-compare.txt", "2.0.a", "<", "2.0.0.a", Ordering::Equal),
+    // To PHP's `version_compare`, `#` separates like any other sign.
+    ("osv-scalibr/packagist-versions.txt", "1.2.3.#", "=", "1.2.3.1", Ordering::Less),
+    // Composer turns words to lower case before it asks PHP (`VersionParser::normalize`).
+    ("osv-scalibr/packagist-versions-generated.txt", "v1.9.0-ALPHA.1", "=", "v1.9.0-BETA.1", Ordering::Less),
+    ("osv-scalibr/packagist-versions-generated.txt", "v1.9.0-BETA.1", "<", "v1.9.0-ALPHA.2", Ordering::Greater),
+    ("osv-scalibr/packagist-versions-generated.txt", "v1.9.0-ALPHA.2", "=", "v1.9.0-BETA.2", Ordering::Less),
 ];
 
 fn data(file: &str) -> Option<String> {
@@ -183,4 +221,48 @@ fn semver_npm_and_go() {
         check_lines(scheme, "osv-scalibr/semver-versions.txt");
     }
     check_constraints(Scheme::Go, "grype-constraints/golang.tsv");
+}
+
+#[test]
+fn maven() {
+    check_lines(Scheme::Maven, "osv-scalibr/maven-versions.txt");
+    check_lines(Scheme::Maven, "osv-scalibr/maven-versions-generated.txt");
+    check_lines(Scheme::Maven, "claircore/maven-compare.txt");
+    check_constraints(Scheme::Maven, "grype-constraints/maven.tsv");
+}
+
+#[test]
+fn rubygems() {
+    check_lines(Scheme::Rubygems, "osv-scalibr/rubygems-versions.txt");
+    check_lines(Scheme::Rubygems, "osv-scalibr/rubygems-versions-generated.txt");
+    check_constraints(Scheme::Rubygems, "grype-constraints/gem.tsv");
+}
+
+#[test]
+fn packagist() {
+    check_lines(Scheme::Packagist, "osv-scalibr/packagist-versions.txt");
+    check_lines(Scheme::Packagist, "osv-scalibr/packagist-versions-generated.txt");
+}
+
+#[test]
+fn nuget() {
+    check_lines(Scheme::Nuget, "osv-scalibr/nuget-versions.txt");
+}
+
+#[test]
+fn dart() {
+    check_lines(Scheme::Dart, "osv-scalibr/pub-versions.txt");
+}
+
+#[test]
+fn bitnami() {
+    check_lines(Scheme::Bitnami, "osv-scalibr/semver-versions.txt");
+    check_constraints(Scheme::Bitnami, "grype-constraints/bitnami.tsv");
+}
+
+#[test]
+fn cran_and_hackage() {
+    check_lines(Scheme::Cran, "osv-scalibr/cran-versions.txt");
+    check_lines(Scheme::Cran, "osv-scalibr/cran-versions-generated.txt");
+    check_lines(Scheme::Hackage, "osv-scalibr/hackage-versions.txt");
 }

@@ -158,7 +158,7 @@ fn compare_local(a: &str, b: &str) -> Ordering {
         let order = match (a.next(), b.next()) {
             (Some(left), Some(right)) => match (numbers::is_number(left), numbers::is_number(right)) {
                 (true, true) => numbers::compare(left, right),
-                (false, false) => compare_lowercase(left, right),
+                (false, false) => numbers::compare_ignoring_case(left, right),
                 (left, right) => left.cmp(&right),
             },
             (left, right) => return left.is_some().cmp(&right.is_some()),
@@ -167,11 +167,6 @@ fn compare_local(a: &str, b: &str) -> Ordering {
             return order;
         }
     }
-}
-
-fn compare_lowercase(a: &str, b: &str) -> Ordering {
-    let lower = |byte: u8| byte.to_ascii_lowercase();
-    a.bytes().map(lower).cmp(b.bytes().map(lower))
 }
 
 /// Compares what PEP 440 refuses, as setuptools did: part by part, as text.

@@ -20,7 +20,7 @@ fn compare(a: &str, b: &str) -> Option<Ordering> {
     Some(Version::parse(a)?.compare(&Version::parse(b)?))
 }
 
-fn accepts(text: &str) -> bool {
+pub(super) fn accepts(text: &str) -> bool {
     Version::parse(text).is_some_and(|version| {
         let canonical = |number: &str| number == "0" || !number.starts_with('0');
         version.numbers.split('.').count() == 3
@@ -38,6 +38,8 @@ pub(super) struct Version<'a> {
     pub(super) pre: &'a str,
     /// Whether a hyphen stands before the pre-release.
     pub(super) hyphen: bool,
+    /// Its build metadata.
+    build: Option<&'a str>,
 }
 
 impl<'a> Version<'a> {
@@ -58,27 +60,48 @@ impl<'a> Version<'a> {
             None => pre.is_empty() || (pre.starts_with(|c: char| c.is_ascii_alphabetic()) && are_identifiers(pre)),
         };
         let good = numbers::is_list(numbers, &['.']) && pre_is_good && build.is_none_or(are_identifiers);
-        good.then_some(Self { numbers, pre, hyphen: stripped.is_some() })
+        good.then_some(Self { numbers, pre, hyphen: stripped.is_some(), build })
     }
 
     /// The order of the specification: build metadata does not count.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
+        self.compare_numbers(other).then_with(|| compare_identifiers(self.pre.split('.'), other.pre.split('.')))
+    }
+
+    /// The order by numbers, with a pre-release before its release.
+    pub(super) fn compare_numbers(&self, other: &Self) -> Ordering {
         numbers::compare_padded(self.numbers, other.numbers, &['.'])
             .then_with(|| self.pre.is_empty().cmp(&other.pre.is_empty()))
-            .then_with(|| compare_identifiers(self.pre.split('.'), other.pre.split('.')))
+    }
+
+    /// The order of ecosystems in which build metadata counts: after all else, and none comes first.
+    pub(super) fn compare_with_build(&self, other: &Self) -> Ordering {
+        self.compare(other).then_with(|| match (self.build, other.build) {
+            (Some(a), Some(b)) => compare_identifiers(a.split('.'), b.split('.')),
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        })
     }
 }
 
 /// Compares lists of identifiers: numbers by value and before words, a list before every longer one that it begins.
 pub(super) fn compare_identifiers<'a>(
+    a: impl Iterator<Item = &'a str>,
+    b: impl Iterator<Item = &'a str>,
+) -> Ordering {
+    compare_identifiers_by(a, b, str::cmp)
+}
+
+/// The same, with an order of words.
+pub(super) fn compare_identifiers_by<'a>(
     mut a: impl Iterator<Item = &'a str>,
     mut b: impl Iterator<Item = &'a str>,
+    compare_words: fn(&str, &str) -> Ordering,
 ) -> Ordering {
     loop {
         let order = match (a.next(), b.next()) {
             (Some(left), Some(right)) => match (numbers::is_number(left), numbers::is_number(right)) {
                 (true, true) => numbers::compare(left, right),
-                (false, false) => left.cmp(right),
+                (false, false) => compare_words(left, right),
                 (true, false) => Ordering::Less,
                 (false, true) => Ordering::Greater,
             },
