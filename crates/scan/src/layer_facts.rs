@@ -186,9 +186,9 @@ impl FactGatherer {
     }
 
     /// An entry stands where an earlier one of the same layer stood: of two, engines keep the later.
-    fn replace(&mut self, path: &str) {
+    fn replace(&mut self, path: &str, hash: PathHash) {
         self.links.remove(path);
-        for index in self.by_path.remove(&exact(path)).unwrap_or_default() {
+        for index in self.by_path.remove(&hash).unwrap_or_default() {
             if let Some(fact) = self.facts.facts.get_mut(index)
                 && fact.path == path
             {
@@ -291,12 +291,13 @@ impl LayerVisitor for FactGatherer {
         self.entries += 1;
         if let Some(targets) = &mut self.targets {
             let names = targets.names(file.path, self.entries);
-            names.iter().for_each(|name| self.replace(name));
+            names.iter().for_each(|name| self.replace(name, exact(name)));
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             return self.read(&names, file, contents);
         }
-        self.replace(file.path);
-        self.facts.others.push(exact(file.path));
+        let hash = exact(file.path);
+        self.replace(file.path, hash);
+        self.facts.others.push(hash);
         if is_executable(file) {
             if self.facts.executables.len() < MAX_FACTS {
                 self.facts.executables.push(Executable { path: file.path.to_owned(), size: file.size });
@@ -312,23 +313,22 @@ impl LayerVisitor for FactGatherer {
         if self.targets.is_some() {
             return;
         }
+        let hash = exact(path);
         match entry {
-            OtherEntry::Removed => return self.facts.removed.push(exact(path)),
+            OtherEntry::Removed => return self.facts.removed.push(hash),
             OtherEntry::Opaque if path.is_empty() => return self.facts.is_root_opaque = true,
-            OtherEntry::Opaque => return self.facts.opaque.push(exact(path)),
-            OtherEntry::Directory => self.facts.directories.push(exact(path)),
-            OtherEntry::Symlink(_) | OtherEntry::Special | OtherEntry::HardLink(_) => {
-                self.facts.others.push(exact(path));
-            }
+            OtherEntry::Opaque => return self.facts.opaque.push(hash),
+            OtherEntry::Directory => self.facts.directories.push(hash),
+            OtherEntry::Symlink(_) | OtherEntry::Special | OtherEntry::HardLink(_) => self.facts.others.push(hash),
         }
         match entry {
             // A link to itself changes nothing.
             OtherEntry::HardLink(target) if target == path => {}
             OtherEntry::HardLink(target) => {
-                self.replace(path);
+                self.replace(path, hash);
                 self.link(path, target);
             }
-            _ => self.replace(path),
+            _ => self.replace(path, hash),
         }
     }
 

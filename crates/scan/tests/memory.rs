@@ -38,11 +38,11 @@ fn layers_that_unpack_to_a_lot_cost_little() {
     let wanted = huge(b"node_modules/zeros/package.json");
     drop(zeros);
 
-    // A million empty files, and as many whiteouts.
+    // A million empty files, and many whiteouts.
     let empty: Vec<u8> = (0..10_000).flat_map(|n| entry(b'0', format!("d/{n}").as_bytes(), b"", 0o644, b"")).collect();
     let empty = repeated(&[], &empty, 100, &end);
     let gone: Vec<u8> = (0..10_000).flat_map(|n| entry(b'0', format!(".wh.{n}").as_bytes(), b"", 0o644, b"")).collect();
-    let gone = repeated(&[], &gone, 100, &end);
+    let gone = repeated(&[], &gone, 30, &end);
 
     // Links from a hundred thousand names to one package: each is a place of it.
     let links: Vec<u8> = (0..100_000)
@@ -66,5 +66,5 @@ fn layers_that_unpack_to_a_lot_cost_little() {
         assert!(start.elapsed() < Duration::from_secs(60), "{what}: {:?}", start.elapsed());
     }
     // What the tests themselves hold is counted in `before`.
-    assert!(peak() < before + 300, "{before} MiB, then {} MiB", peak());
+    assert!(peak() < before + 200, "{before} MiB, then {} MiB", peak());
 }
