@@ -26,9 +26,10 @@ fn versions(scheme: Scheme) -> &'static str {
         Scheme::Cran => "[0-2]([.-][0-2]){0,3}",
         Scheme::Hackage => "[0-2](\\.[0-2]){0,3}(-[ab])?",
         Scheme::Nuget => "[0-2](\\.[0-2]){0,4}(-[0-1aAbB]{1,2}(\\.[0-1aB-]{1,2}){0,2})?(\\+[ab])?",
-        Scheme::Semver | Scheme::Npm | Scheme::Dart | Scheme::Julia | Scheme::Bitnami => {
-            "v?[0-2](\\.[0-2]){0,3}(-[0-1a-b]{1,2}(\\.[0-1a-b-]{1,2}){0,2})?(\\+[a-b])?"
+        Scheme::Npm | Scheme::Julia | Scheme::Bitnami => {
+            "v?[0-2](\\.[0-2]){0,3}(([-.]?[ab][0-1]?|-[0-1a-b]{1,2})(\\.[0-1a-b-]{1,2}){0,2})?(\\+[ab](\\.[01])?)?"
         }
+        Scheme::Semver | Scheme::Dart => "v?[0-2](\\.[0-2]){0,3}(-[0-1a-b]{1,2}(\\.[0-1a-b-]{1,2}){0,2})?(\\+[a-b])?",
         Scheme::Go => {
             "(go|v)?[0-2](\\.[0-2]){0,2}((rc|beta)[0-2]|-(rc|beta|pre)\\.?[0-2](\\.[0-2]{1,2}){0,2})?(\\+incompatible)?"
         }

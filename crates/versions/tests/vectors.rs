@@ -57,6 +57,9 @@ const NATIVE: &[(&str, &str, &str, &str, Ordering)] = &[
     ("claircore/maven-compare.txt", "2.0.a", "<", "2.0.0.a", Ordering::Equal),
     // To PHP's `version_compare`, `#` separates like any other sign.
     ("osv-scalibr/packagist-versions.txt", "1.2.3.#", "=", "1.2.3.1", Ordering::Less),
+    // Grype turns every dot into a hyphen there; to Semantic Versioning it separates identifiers.
+    ("grype-constraints/semantic.tsv", "1.0.0.alpha.beta", "=", "1.0.0-alpha-beta", Ordering::Less),
+    ("grype-constraints/semantic.tsv", "1.0.0.rc.alpha", "=", "1.0.0-rc-alpha", Ordering::Less),
     // Composer turns words to lower case before it asks PHP (`VersionParser::normalize`).
     ("osv-scalibr/packagist-versions-generated.txt", "v1.9.0-ALPHA.1", "=", "v1.9.0-BETA.1", Ordering::Less),
     ("osv-scalibr/packagist-versions-generated.txt", "v1.9.0-BETA.1", "<", "v1.9.0-ALPHA.2", Ordering::Greater),
@@ -221,6 +224,7 @@ fn semver_npm_and_go() {
         check_lines(scheme, "osv-scalibr/semver-versions.txt");
     }
     check_constraints(Scheme::Go, "grype-constraints/golang.tsv");
+    check_constraints(Scheme::Npm, "grype-constraints/semantic.tsv");
 }
 
 #[test]

@@ -48,16 +48,19 @@ impl<'a> Version<'a> {
         Self::parse_loose(text).filter(|version| version.pre.is_empty() || version.hyphen)
     }
 
-    /// Reads a version; a pre-release that begins with a letter may follow the numbers at once: `1.0.0beta2`.
+    /// Reads a version; a pre-release that begins with a letter may follow the numbers at once, or
+    /// after a dot: `1.0.0beta2`, `1.0.0.beta2`.
     pub(super) fn parse_loose(text: &'a str) -> Option<Self> {
         let text = numbers::strip_one(text.trim_ascii(), &['v', 'V']);
         let (numbers, rest) = numbers::take_while(text, |byte| byte.is_ascii_digit() || byte == b'.');
+        let before_word = rest.starts_with(|first: char| first.is_ascii_alphabetic());
+        let numbers = if before_word { numbers.strip_suffix('.').unwrap_or(numbers) } else { numbers };
         let (pre, build) = rest.split_once('+').map_or((rest, None), |(pre, build)| (pre, Some(build)));
         let stripped = pre.strip_prefix('-');
         let pre = stripped.unwrap_or(pre);
         let pre_is_good = match stripped {
             Some(pre) => are_identifiers(pre),
-            None => pre.is_empty() || (pre.starts_with(|c: char| c.is_ascii_alphabetic()) && are_identifiers(pre)),
+            None => pre.is_empty() || (before_word && are_identifiers(pre)),
         };
         let good = numbers::is_list(numbers, &['.']) && pre_is_good && build.is_none_or(are_identifiers);
         good.then_some(Self { numbers, pre, hyphen: stripped.is_some(), build })
