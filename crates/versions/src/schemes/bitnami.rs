@@ -1,6 +1,5 @@
 //! Bitnami's versions: those of the application, which is Semantic Versioning, with a revision of the image.
 //!
-//! Rules: <https://docs.vmware.com/en/VMware-Tanzu-Application-Catalog/services/tutorials/GUID-understand-rolling-tags-containers-index.html>.
 //! The vulnerability database (<https://github.com/bitnami/vulndb>) speaks of the application alone, so that a revision
 //! never leaves a range.
 

@@ -19,7 +19,8 @@ fn compare(a: &str, b: &str) -> Option<Ordering> {
     good.then(|| numbers::compare_lists(a, b, SEPARATORS))
 }
 
-/// "At least two (and usually three) such integers"; a range may begin at `0`.
+/// "A sequence of at least two (and usually three) non-negative integers separated by single ‘.’ or ‘-’ characters";
+/// a range may begin at `0`.
 fn accepts(text: &str) -> bool {
     numbers::is_list(text, SEPARATORS) && text.contains(SEPARATORS)
 }

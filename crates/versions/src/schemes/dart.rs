@@ -1,7 +1,7 @@
 //! Dart's versions: Semantic Versioning, in which build metadata counts.
 //!
-//! Rules: <https://dart.dev/tools/pub/versioning#semantic-versions>, and
-//! <https://pub.dev/documentation/pub_semver/latest/#semantics>: "we consider build suffixes in ordering".
+//! Rules: <https://github.com/dart-lang/tools/tree/main/pkgs/pub_semver#semantics>: "Version ordering does take build
+//! suffixes into account."
 
 use std::cmp::Ordering;
 

@@ -1,7 +1,7 @@
 //! Julia's versions: Semantic Versioning, in which build metadata counts: packages of binaries are rebuilt as `1.2.3+1`.
 //!
 //! Rules: <https://docs.julialang.org/en/v1/manual/strings/#man-version-number-literals>, and
-//! <https://github.com/JuliaLang/julia/blob/v1.11.0/base/version.jl#L160-L260> for the order.
+//! <https://github.com/JuliaLang/julia/blob/v1.11.0/base/version.jl> for the order.
 
 use std::cmp::Ordering;
 

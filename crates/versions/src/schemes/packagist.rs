@@ -1,8 +1,8 @@
 //! Composer's versions, in the order of PHP's `version_compare`.
 //!
 //! Rules: <https://www.php.net/manual/en/function.version-compare.php>, with two differences: case does not matter, and
-//! separators at the end do not count. Composer fills up the numbers of a constraint, so that `2.0` and `2.0.0` are the
-//! same in a range: <https://getcomposer.org/doc/articles/versions.md#exact-version-constraint>.
+//! separators at the end do not count. Composer fills up numbers to four before it compares, so that `2.0` and `2.0.0` are
+//! the same in a range: <https://github.com/composer/semver/blob/main/src/VersionParser.php>.
 
 use std::{cmp::Ordering, iter};
 

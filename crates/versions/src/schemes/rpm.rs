@@ -1,6 +1,6 @@
 //! RPM's versions: `[epoch:]version[-release]`.
 //!
-//! Rules: <https://rpm-software-management.github.io/rpm/man/rpm-version.7>. A missing epoch counts as 0. Every text is
+//! Rules: <https://github.com/rpm-software-management/rpm/blob/master/docs/man/rpm-version.7.scd>. A missing epoch counts as 0. Every text is
 //! a version to RPM: what is no letter, digit, `~` or `^` only separates.
 
 use std::cmp::Ordering;
@@ -37,15 +37,14 @@ fn compare(a: &str, b: &str) -> Option<Ordering> {
     }))
 }
 
-/// "If the release is not specified, any release will match":
-/// <https://rpm-software-management.github.io/rpm/man/rpm-version.7>.
+/// A bound without a release speaks of all releases of its version, as in RPM's own dependencies.
 fn compare_to_bound(installed: &str, bound: &str) -> Option<Ordering> {
     let (a, b) = (Version::parse(installed)?, Version::parse(bound)?);
     if b.release.is_none() { Some(a.compare_without_release(&b)) } else { compare(installed, bound) }
 }
 
 fn accepts(text: &str) -> bool {
-    let allowed = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+%{}~^".contains(&byte));
+    let allowed = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+~^".contains(&byte));
     Version::parse(text).is_some_and(|version| {
         !version.version.is_empty() && allowed(version.version) && version.release.is_none_or(allowed)
     })
