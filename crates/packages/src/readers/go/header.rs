@@ -1,6 +1,6 @@
 //! The header of build information, and the strings behind it.
 //!
-//! Format: <https://github.com/golang/go/blob/go1.26.0/src/debug/buildinfo/buildinfo.go#L180-L260>.
+//! Format: <https://github.com/golang/go/blob/go1.26.0/src/debug/buildinfo/buildinfo.go>.
 
 /// What build information starts with.
 pub(super) const MAGIC: &[u8] = b"\xff Go buildinf:";
