@@ -223,10 +223,10 @@ impl FactGatherer {
                 self.add(path, reader, reading);
             }
         }
-        if !by_name.is_empty() && !is_known {
+        if !by_name.is_empty() {
             if self.links.len() < MAX_FACTS {
-                self.links.insert(path, target, self.entries);
-            } else {
+                self.links.insert(path, target, self.entries, is_known);
+            } else if !is_known {
                 self.facts.overflow += 1;
             }
         }

@@ -65,7 +65,7 @@ pub fn take_inventory(image: &Image, jobs: usize, limits: Limits) -> Result<Take
     for (index, visitor) in visitors.into_iter().enumerate() {
         let (mut facts, links) = visitor.finish();
         // What a reader wants may be a second name of a file that nobody wanted when it passed by.
-        if !links.is_empty() {
+        if links.are_unread() {
             let mut visitor = FactGatherer::looking_for(links.into_targets());
             image.visit_layer(index, limits, &mut visitor)?;
             facts.add_links(visitor.finish().0);

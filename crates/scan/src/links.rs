@@ -12,6 +12,8 @@ struct Link {
     target: String,
     /// How many entries of the layer came before it: it leads to what stood at its target then.
     position: u64,
+    /// Its facts are those of its target, which were known already.
+    is_read: bool,
 }
 
 impl Links {
@@ -19,21 +21,22 @@ impl Links {
         self.0.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether a second pass is needed.
+    pub(crate) fn are_unread(&self) -> bool {
+        self.0.values().any(|link| !link.is_read)
     }
 
     /// A link to a link leads to where that one leads.
-    pub(crate) fn insert(&mut self, path: &str, target: &str, position: u64) {
+    pub(crate) fn insert(&mut self, path: &str, target: &str, position: u64, is_read: bool) {
         let link = self.0.get(target).cloned();
-        let link = link.unwrap_or_else(|| Link { target: target.to_owned(), position });
-        self.0.insert(path.to_owned(), link);
+        let link = link.unwrap_or_else(|| Link { target: target.to_owned(), position, is_read });
+        self.0.insert(path.to_owned(), Link { is_read, ..link });
     }
 
     /// Something else stands at `path`.
     pub(crate) fn remove(&mut self, path: &str) {
         // Layers without such links are the rule: they are not made to hash every path.
-        if !self.is_empty() {
+        if !self.0.is_empty() {
             self.0.remove(path);
         }
     }
@@ -41,7 +44,7 @@ impl Links {
     /// For the second pass: by target.
     pub(crate) fn into_targets(self) -> LinkTargets {
         let mut targets: BTreeMap<String, Vec<Name>> = BTreeMap::new();
-        for (path, Link { target, position }) in self.0 {
+        for (path, Link { target, position, is_read: _ }) in self.0.into_iter().filter(|(_, link)| !link.is_read) {
             targets.entry(target).or_default().push(Name { path, position, is_read: false });
         }
         targets.values_mut().for_each(|names| names.sort_unstable_by(|a, b| a.path.cmp(&b.path)));
