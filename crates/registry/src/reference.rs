@@ -138,6 +138,11 @@ impl FromStr for Reference {
         let tag_is_written = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
         let tag = parsed.tag().filter(|_| digest.is_none() || tag_is_written).map(ToOwned::to_owned);
         let (registry, repository) = canonical(parsed.registry(), parsed.repository());
+        if repository.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            // The parser takes an upper-case first part for a host when it checks, and for a folder when it splits.
+            let hint = format!("did you mean `{}`?", printable(&name.to_lowercase(), 200));
+            return Err(refused("repositories have no upper-case letters", Some(&hint)));
+        }
         Ok(Self { registry, repository, tag, digest })
     }
 }
@@ -152,9 +157,15 @@ fn lower_host(name: &str) -> String {
     }
 }
 
+/// Whether a first part, in lower case, is read as a host by the rule of Docker's parser.
+fn is_host(part: &str) -> bool {
+    part.contains(['.', ':']) || part == "localhost"
+}
+
 /// One spelling for each registry: HTTPS has its own port, and Docker Hub several hosts.
 fn canonical(registry: &str, repository: &str) -> (String, String) {
-    let registry = registry.strip_suffix(":443").unwrap_or(registry);
+    // Without its port, `registry:443` would read as a folder at Docker Hub.
+    let registry = registry.strip_suffix(":443").filter(|host| is_host(host)).unwrap_or(registry);
     if registry != DOCKER_HUB && !DOCKER_HUB_ALIASES.contains(&registry) {
         return (registry.to_owned(), repository.to_owned());
     }
@@ -269,6 +280,8 @@ mod tests {
             "../x",
             "a//b",
             "nginx\n",
+            "A/0",
+            "Registry/x",
             "nginx@sha256:44136FA355B3678A1146AD16F7E8649E94FB4FC21FE77E8310C060F61CAAFF8A",
         ] {
             assert!(text.parse::<Reference>().is_err(), "{text:?}");
@@ -277,6 +290,12 @@ mod tests {
         assert!(upper.hint().unwrap().contains("registry.example/team/app:v1"), "{upper:?}");
         assert!("https://a.b/x".parse::<Reference>().unwrap_err().hint().unwrap().contains("`a.b/x`"));
         assert!("é".repeat(3000).parse::<Reference>().is_err());
+    }
+
+    #[test]
+    fn a_port_is_kept_where_the_host_would_read_as_a_folder() {
+        assert_eq!("registry:443/x".parse::<Reference>().unwrap().to_string(), "registry:443/x:latest");
+        assert_eq!("registry.example:443/x".parse::<Reference>().unwrap().to_string(), "registry.example/x:latest");
     }
 
     proptest! {
