@@ -102,7 +102,7 @@ async fn what_the_pipeline_did_not_know_is_not_known_at_the_gate() {
         assert!(refusal(&response).contains(expected), "{response}");
         assert!(response["auditAnnotations"]["images"].as_str().unwrap().contains("baseline: unknown"), "{response}");
     }
-    let notes = vec![("database", "judged by the starter database, which knows little: run `portcullis db update`")];
+    let notes = vec![("database", "judged by the starter database, which knows little: run `portcullis db build`")];
     let (image, _) = setting.image("starter:v1", Attested { notes, ..Attested::default() }).await;
     assert!(is_allowed(&webhook.mutate(&pod(&[&image])).await));
 }

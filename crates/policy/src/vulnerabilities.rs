@@ -72,7 +72,7 @@ fn judge_database(rules: &VulnerabilityRules, database: &DatabaseInfo, now: Time
     match rules.max_database_age {
         Some(limit) if age > limit.seconds() => {
             let message = format!(
-                "the advisory database is of {}, {} old; the limit is {limit}: run `portcullis db update`",
+                "the advisory database is of {}, {} old; the limit is {limit}: run `portcullis db build`",
                 database.built,
                 days(age)
             );
