@@ -2,37 +2,55 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::process::{Command, Output};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::OnceLock,
+};
 
 use expect_test::{Expect, expect};
 
-/// The binary, built by cargo beside this test, with nothing in its environment.
-fn portcullis() -> Command {
-    let mut folder = std::env::current_exe().unwrap();
-    folder.pop();
-    if folder.ends_with("deps") {
-        folder.pop();
-    }
-    let binary = folder.join("portcullis");
-    static BUILD: std::sync::Once = std::sync::Once::new();
-    BUILD.call_once(|| {
+/// The binary that `PORTCULLIS_BIN` names, or the one that cargo builds beside this test.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        if let Some(named) = std::env::var_os("PORTCULLIS_BIN") {
+            return PathBuf::from(named);
+        }
+        // This test is TARGET/PROFILE/deps/cli-….
+        let this = std::env::current_exe().unwrap();
+        let folder = this.ancestors().nth(2).unwrap();
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--locked", "-p", "portcullis-cli"]);
+        build.args(["build", "--quiet", "--locked", "-p", "portcullis-cli", "--target-dir"]);
+        build.arg(folder.parent().unwrap());
         if folder.ends_with("release") {
             build.arg("--release");
         }
         assert!(build.status().unwrap().success());
-    });
-    let mut command = Command::new(binary);
+        folder.join("portcullis")
+    };
+    BINARY.get_or_init(build)
+}
+
+/// The binary, with nothing in its environment but what makes its output the same everywhere.
+fn portcullis() -> Command {
+    let mut command = Command::new(binary());
     command.env_clear().env("HOME", "/nonexistent").env("SOURCE_DATE_EPOCH", "1790000000").env("COLUMNS", "100");
     command
 }
 
+/// Runs it and gives what it wrote to stdout and to stderr.
 #[track_caller]
-fn check(arguments: &[&str], code: i32, expected: Expect) {
-    let Output { status, stdout, stderr } = portcullis().args(arguments).output().unwrap();
+fn outcome(command: &mut Command, code: i32) -> (String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert_eq!(status.code(), Some(code), "{stdout}{stderr}");
+    (stdout.into_owned(), stderr.into_owned())
+}
+
+#[track_caller]
+fn check(arguments: &[&str], code: i32, expected: Expect) {
+    let (stdout, stderr) = outcome(portcullis().args(arguments), code);
     expected.assert_eq(&format!("{stdout}{stderr}"));
 }
 

@@ -17,9 +17,18 @@ fn cosign() -> Option<PathBuf> {
 }
 
 #[test]
-fn cosign_verifies_what_a_scan_attests() {
+fn cosign_verifies_what_a_scan_attests_where_referrers_are_a_tag() {
+    whole_life(Registry::docker);
+}
+
+#[test]
+fn cosign_verifies_what_a_scan_attests_where_referrers_are_an_interface() {
+    whole_life(Registry::cue);
+}
+
+fn whole_life(start: fn() -> Option<Registry>) {
     let Some(folder) = is_on().then(images).flatten() else { return };
-    let (Some(registry), Some(cosign)) = (Registry::start(), cosign()) else { return };
+    let (Some(registry), Some(cosign)) = (start(), cosign()) else { return };
     let image = format!("{}/team/debian:1", registry.address);
     let mut copy = Command::new("skopeo");
     copy.args(["copy", "-q", "--dest-tls-verify=false"]);

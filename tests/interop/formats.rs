@@ -1,22 +1,49 @@
 //! What we write, read by validators that others wrote: Microsoft's SARIF multitool with the rules of code scanning,
-//! the schemas of SARIF and of our own report, CycloneDX's library.
+//! the schemas of SARIF and of our own report, the libraries of CycloneDX and SPDX.
 
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
 
 use crate::support::{cache, database, images, is_on, json, portcullis, run, skip};
 
-/// A scan with findings, in every format that is checked here.
-fn scanned() -> Option<tempfile::TempDir> {
-    let image = images()?.join("images/oci/python-app");
-    let database = database()?;
-    let folder = tempfile::tempdir().unwrap();
-    let mut scan = portcullis();
-    scan.args(["scan", &format!("oci-dir:{}", image.display()), "--db"]).arg(&database);
-    for (format, file) in [("sarif", "a.sarif"), ("json", "a.json"), ("cyclonedx-json", "a.cdx.json")] {
-        scan.arg("-o").arg(format!("{format}={}", folder.path().join(file).display()));
+/// A scan with findings, in every format that is checked here; made once.
+fn scanned() -> Option<&'static Path> {
+    static SCANNED: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let scan = || {
+        let image = images()?.join("images/oci/python-app");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("formats");
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut scan = portcullis();
+        scan.args(["scan", &format!("oci-dir:{}", image.display()), "--db"]).arg(database()?);
+        for (format, file) in FILES {
+            scan.arg("-o").arg(format!("{format}={}", folder.join(file).display()));
+        }
+        run(&mut scan, &[42]);
+        Some(folder)
+    };
+    SCANNED.get_or_init(scan).as_deref()
+}
+
+/// Formats, and the files that they are written to.
+const FILES: [(&str, &str); 6] = [
+    ("sarif", "a.sarif"),
+    ("json", "a.json"),
+    ("cyclonedx-json", "a.cdx.json"),
+    ("cyclonedx-xml", "a.cdx.xml"),
+    ("spdx-json", "a.spdx.json"),
+    ("spdx-tag-value", "a.spdx"),
+];
+
+/// A program of the tools' Python, given a file.
+fn python(program: &str, file: &Path) {
+    let interpreter = cache().join("venv/bin/python3");
+    if !interpreter.is_file() {
+        return skip("Python's validators are missing");
     }
-    run(&mut scan, &[42]);
-    Some(folder)
+    run(Command::new(interpreter).args(["-c", program]).arg(file), &[0]);
 }
 
 #[test]
@@ -26,8 +53,8 @@ fn sarif_is_what_code_scanning_takes() {
     if !package.is_dir() {
         return skip("the SARIF multitool is missing");
     }
-    let sarif = folder.path().join("a.sarif");
-    let results = folder.path().join("validation.sarif");
+    let sarif = folder.join("a.sarif");
+    let results = folder.join("validation.sarif");
     let mut validate = Command::new(package.join("Sarif.Multitool"));
     validate.arg("validate").arg(&sarif).args(["--rule-kind", "Sarif;Ghas", "-o"]).arg(&results);
     validate.env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1");
@@ -45,7 +72,7 @@ fn reports_follow_their_committed_schema() {
     let Some(folder) = is_on().then(scanned).flatten() else { return };
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema/report-v1.json");
     let mut check = Command::new(cache().join("venv/bin/check-jsonschema"));
-    run(check.args(["--schemafile", schema]).arg(folder.path().join("a.json")), &[0]);
+    run(check.args(["--schemafile", schema]).arg(folder.join("a.json")), &[0]);
 }
 
 #[test]
@@ -56,6 +83,29 @@ fn cyclonedx_is_valid_in_strict_mode() {
         from cyclonedx.validation.json import JsonStrictValidator\n\
         error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).read())\n\
         sys.exit(str(error) if error else 0)";
-    let mut python = Command::new(cache().join("venv/bin/python3"));
-    run(python.args(["-c", program]).arg(folder.path().join("a.cdx.json")), &[0]);
+    python(program, &folder.join("a.cdx.json"));
+}
+
+#[test]
+fn cyclonedx_as_xml_is_valid() {
+    let Some(folder) = is_on().then(scanned).flatten() else { return };
+    let program = "import sys\n\
+        from cyclonedx.schema import SchemaVersion\n\
+        from cyclonedx.validation.xml import XmlValidator\n\
+        error = XmlValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).read())\n\
+        sys.exit(str(error) if error else 0)";
+    python(program, &folder.join("a.cdx.xml"));
+}
+
+#[test]
+fn spdx_is_valid_in_both_forms() {
+    let Some(folder) = is_on().then(scanned).flatten() else { return };
+    let program = "import sys\n\
+        from spdx_tools.spdx.parser.parse_anything import parse_file\n\
+        from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document\n\
+        found = validate_full_spdx_document(parse_file(sys.argv[1]))\n\
+        sys.exit('\\n'.join(f'{m.context}: {m.validation_message}' for m in found) if found else 0)";
+    for file in ["a.spdx.json", "a.spdx"] {
+        python(program, &folder.join(file));
+    }
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 pub fn is_on() -> bool {
     let is_on = std::env::var_os("PORTCULLIS_INTEROP").is_some();
     if !is_on {
-        println!("not run: PORTCULLIS_INTEROP is not set; tests/run sets it");
+        println!("skipped: beside tools that others wrote: PORTCULLIS_INTEROP is not set; tests/run sets it");
     }
     is_on
 }
@@ -93,7 +93,7 @@ pub fn images() -> Option<PathBuf> {
 pub fn database() -> Option<PathBuf> {
     static BUILD: Once = Once::new();
     let data = data()?;
-    let path = std::env::temp_dir().join(format!("portcullis-interop-{}.db", std::process::id()));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("whole.db");
     BUILD.call_once(|| {
         let mut build = portcullis();
         build.args(["db", "build", "-o"]).arg(&path);
@@ -112,10 +112,15 @@ pub struct Registry {
     _folder: tempfile::TempDir,
 }
 
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 impl Registry {
-    pub fn start() -> Option<Self> {
+    /// Debian's `docker-registry` 2.8: referrers by the fallback tag alone.
+    pub fn docker() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let config = folder.path().join("config.yml");
         let text = format!(
             "version: 0.1\nlog: {{accesslog: {{disabled: true}}, level: error}}\n\
@@ -124,9 +129,21 @@ impl Registry {
         );
         std::fs::write(&config, text).unwrap();
         let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
-        let Ok(child) = command.spawn() else {
-            skip("docker-registry (Debian's package) is missing");
+        command.arg("serve").arg(&config);
+        Self::start(command, port, folder, "docker-registry (Debian's package) is missing")
+    }
+
+    /// CUE Labs' registry: the referrers API of OCI 1.1.
+    pub fn cue() -> Option<Self> {
+        let port = free_port();
+        let mut command = Command::new(cache().join("bin/ocisrv"));
+        command.args(["-addr", &format!("127.0.0.1:{port}")]);
+        Self::start(command, port, tempfile::tempdir().unwrap(), "ocisrv (tests/interop/ocisrv) is missing")
+    }
+
+    fn start(mut command: Command, port: u16, folder: tempfile::TempDir, missing: &str) -> Option<Self> {
+        let Ok(child) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
+            skip(missing);
             return None;
         };
         let registry = Self { child, address: ([127, 0, 0, 1], port).into(), _folder: folder };
