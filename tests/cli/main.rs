@@ -10,6 +10,8 @@ use std::{
 
 use expect_test::{Expect, expect};
 
+mod scan;
+
 /// The binary that `PORTCULLIS_BIN` names, or the one that cargo builds beside this test.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
@@ -143,4 +145,114 @@ fn a_full_disk_is_an_error() {
     let output = portcullis().args(["scan", env!("CARGO_MANIFEST_DIR"), "-o", "json=/dev/full"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("/dev/full"), "{output:?}");
+}
+
+#[test]
+fn the_help_names_every_command_and_every_exit_code() {
+    check(
+        &["-h"],
+        0,
+        expect![[r#"
+        Guards container images through their whole life: scans them, judges them by policy, signs the
+        verdict, and admits only what passes
+
+        Usage: portcullis [OPTIONS] <COMMAND>
+
+        Commands:
+          scan           Scan an image: what is in it, what is wrong with it, and whether the policy takes
+                         it
+          sbom           List what is in an image
+          attest         Sign evidence of a scan and store it beside the image
+          verify         Find the evidence of an image, check it and judge it: what the admission webhook
+                         would do
+          admit          Decide on a Kubernetes manifest as the admission webhook would
+          replay         Recompute a recorded verdict: the same bytes, or the input that changed
+          explain        Say why an advisory does, or does not, apply to a package
+          diff           Compare two reports
+          db             Build and look into advisory databases
+          policy         Check policies
+          key            Make signing keys
+          verify-bundle  Verify one Sigstore bundle: the client protocol of the public conformance suite
+          doctor         Say what this machine can do
+          demo           Walk the whole chain on this machine, with no network
+          completions    Print completions for a shell
+          man            Write manual pages
+          help           Print this message or the help of the given subcommand(s)
+
+        Options:
+          -h, --help     Print help (see more with '--help')
+          -V, --version  Print version
+
+        Output:
+          -q, --quiet         Say nothing but errors on stderr
+              --color <WHEN>  When to use colour; `NO_COLOR` is honoured [env: PORTCULLIS_COLOR=] [default:
+                              auto] [possible values: auto, always, never]
+
+        Exit codes: 0 pass, 1 error, 2 usage, 42 deny, 43 would deny (audit mode), 44 incomplete.
+    "#]],
+    );
+}
+
+#[test]
+fn no_command_is_a_usage_error() {
+    let (stdout, stderr) = outcome(&mut portcullis(), 2);
+    assert!(stdout.is_empty() && stderr.contains("Usage: portcullis"), "{stdout}{stderr}");
+}
+
+#[test]
+fn every_command_has_help() {
+    let (help, _) = outcome(portcullis().arg("-h"), 0);
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // Lines that go on are indented further.
+    let commands: Vec<&str> =
+        commands.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.len() > 15, "{commands:?}");
+    for command in commands.into_iter().filter(|name| *name != "help") {
+        let (stdout, stderr) = outcome(portcullis().args([command, "--help"]), 0);
+        assert!(
+            stdout.contains(&format!("Usage: portcullis {command}")) && stderr.is_empty(),
+            "{command}: {stdout}{stderr}"
+        );
+    }
+}
+
+#[test]
+fn completions_are_for_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (stdout, _) = outcome(portcullis().args(["completions", shell]), 0);
+        assert!(stdout.contains("verify-bundle"), "{shell}");
+    }
+}
+
+#[test]
+fn a_key_is_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let generate = |code| {
+        let mut command = portcullis();
+        command.current_dir(folder.path()).env("COSIGN_PASSWORD", "pw").args(["key", "generate"]);
+        outcome(&mut command, code)
+    };
+    generate(0);
+    let kept = std::fs::read(folder.path().join("cosign.key")).unwrap();
+    assert!(generate(1).1.contains("cosign.key"));
+    assert_eq!(std::fs::read(folder.path().join("cosign.key")).unwrap(), kept);
+    let public = outcome(
+        portcullis().current_dir(folder.path()).env("COSIGN_PASSWORD", "pw").args([
+            "key",
+            "public",
+            "--key",
+            "cosign.key",
+        ]),
+        0,
+    );
+    assert_eq!(public.0, std::fs::read_to_string(folder.path().join("cosign.pub")).unwrap());
+}
+
+#[test]
+fn a_policy_with_an_unknown_field_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: p}\nspec:\n  vulnerabilites: {failOn: high}\n";
+    std::fs::write(folder.path().join("policy.yaml"), text).unwrap();
+    let (stdout, stderr) = outcome(portcullis().current_dir(folder.path()).args(["policy", "check", "policy.yaml"]), 1);
+    assert!(stdout.is_empty() && stderr.contains("policy.yaml:5"), "{stdout}{stderr}");
 }
