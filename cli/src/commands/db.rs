@@ -33,7 +33,7 @@ pub(crate) fn run(command: &DbCommand) -> Outcome {
 }
 
 fn build(from: &[PathBuf], output: &Path) -> Outcome {
-    let mut builder = Builder::new();
+    let mut builder = Builder::new().as_of(settings::now()?);
     for directory in from {
         add_directory(&mut builder, directory).context(|| "cannot build the database".to_owned())?;
     }

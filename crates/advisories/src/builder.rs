@@ -67,6 +67,7 @@ pub struct Builder {
     kev: BTreeSet<(u16, u32)>,
     epss: HashMap<(u16, u32), (u32, u32)>,
     starter: bool,
+    as_of: Option<Timestamp>,
     withdrawn: u64,
     warnings: Vec<Warning>,
 }
@@ -85,6 +86,14 @@ impl Builder {
         self
     }
 
+    /// The moment of the build: a change that a record dates later does not make the database newer than it is. Set it
+    /// before anything is added.
+    #[must_use]
+    pub const fn as_of(mut self, now: Timestamp) -> Self {
+        self.as_of = Some(now);
+        self
+    }
+
     /// Adds one OSV record in JSON. `place` names it in warnings.
     pub fn add_record(&mut self, source: &str, place: &str, json: &[u8]) {
         let mut batch = Batch::default();
@@ -99,7 +108,8 @@ impl Builder {
         self.warnings.extend(warnings);
         let entry = self.sources.entry(source.to_owned()).or_default();
         entry.records += records.len() as u64;
-        entry.newest = entry.newest.max(records.iter().filter_map(|record| record.modified).max());
+        let is_past = |time: &Timestamp| self.as_of.is_none_or(|as_of| *time <= as_of);
+        entry.newest = entry.newest.max(records.iter().filter_map(|record| record.modified).filter(is_past).max());
         for record in records {
             match self.records.get(&record.id) {
                 // The same record in two sources: the later one; of two alike, either.
@@ -120,6 +130,7 @@ impl Builder {
     }
 
     pub(crate) fn add_source(&mut self, name: &str, records: u64, newest: Option<Timestamp>) {
+        let newest = newest.filter(|time| self.as_of.is_none_or(|as_of| *time <= as_of));
         self.sources.insert(name.to_owned(), MetaSource { records, newest });
     }
 
@@ -132,7 +143,7 @@ impl Builder {
     /// # Errors
     /// When there is nothing to write, or too much.
     pub fn build(self) -> Result<(Vec<u8>, BuildSummary), BuildError> {
-        let Self { records, sources, kev, epss, starter, withdrawn, mut warnings } = self;
+        let Self { records, sources, kev, epss, starter, as_of: _, withdrawn, mut warnings } = self;
         let mut records: Vec<Normalised> = records.into_values().filter(|record| !record.affected.is_empty()).collect();
         if records.is_empty() {
             return Err(BuildError::Empty);

@@ -124,3 +124,16 @@ proptest! {
         prop_assert!(Database::from_bytes(bytes).is_err());
     }
 }
+
+#[test]
+fn a_record_of_the_future_does_not_make_the_database_newer() {
+    let record = |id: &str, modified: &str| {
+        AdvisoryRecord::new(id).affects("npm", "p", "0", None).field("modified", json!(modified)).json()
+    };
+    let mut builder = Builder::new().as_of("2026-06-01".parse().unwrap());
+    builder.add_record("osv/test", "a", record("GHSA-1", "2026-05-05").as_bytes());
+    builder.add_record("osv/test", "b", record("GHSA-2", "2027-07-09").as_bytes());
+    let database = Database::from_bytes(builder.build().unwrap().0).unwrap();
+    assert_eq!(database.info().built.date(), "2026-05-05");
+    assert_eq!(database.affected("npm", "p").unwrap().len(), 2);
+}
