@@ -1,8 +1,9 @@
 //! Chores of the repository.
 //!
 //! ```text
-//! cargo xtask tidy                 what a compiler does not check: arrows, registrations, paths in the docs
-//! cargo xtask bench FOLDER         whole-process figures on big images, peers beside them
+//! cargo xtask tidy                       what a compiler does not check: arrows, registrations, paths in the docs
+//! cargo xtask bench FOLDER [DATABASE]    whole-process figures on big images, peers beside them
+//! cargo xtask measure COMMAND…           what one command costs
 //! ```
 
 mod bench;
@@ -14,8 +15,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["tidy"] => tidy::run(),
-        ["bench", folder] => bench::run(folder.as_ref()),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask tidy | bench FOLDER")),
+        ["bench", folder] => bench::run(folder.as_ref(), None),
+        ["bench", folder, database] => bench::run(folder.as_ref(), Some(database.as_ref())),
+        ["measure", ..] => bench::measure(arguments.get(1..).unwrap_or_default()),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask tidy | bench FOLDER [DATABASE] | measure COMMAND…")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
