@@ -71,7 +71,8 @@ fn a_vulnerable_image_is_denied() {
               limit
         what to do
           upgrade lodash from 4.17.15 to 4.17.21: fixes 1, the worst critical
-    "#]].assert_eq(&stdout.replace("linux/arm64", "linux/amd64"));
+    "#]]
+    .assert_eq(&stdout.replace("linux/arm64", "linux/amd64"));
 }
 
 #[test]
