@@ -1,0 +1,38 @@
+//! The package readers: the first byte says under which path the rest lies, the second in how large pieces it comes.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use portcullis_filetree::{FileHeader, HEAD_BYTES};
+use portcullis_packages::{Selection, readers_of};
+
+const PATHS: [&str; 12] = [
+    "var/lib/dpkg/status",
+    "var/lib/dpkg/status.d/base",
+    "var/lib/dpkg/info/base.list",
+    "var/lib/dpkg/status.d/base.md5sums",
+    "lib/apk/db/installed",
+    "etc/os-release",
+    "usr/lib/python3/dist-packages/a-1.dist-info/METADATA",
+    "usr/lib/python3/dist-packages/a-1.dist-info/RECORD",
+    "usr/lib/python3/dist-packages/a-1.egg-info/PKG-INFO",
+    "usr/lib/python3/dist-packages/a-1.egg-info",
+    "app/node_modules/a/package.json",
+    "usr/local/bin/program",
+];
+
+fuzz_target!(|bytes: &[u8]| {
+    let [path, size, contents @ ..] = bytes else { return };
+    let path = PATHS[usize::from(*path) % PATHS.len()];
+    let head = &contents[..contents.len().min(HEAD_BYTES)];
+    let file = FileHeader { path, size: contents.len() as u64, mode: 0o755, head };
+    for (reader, selection) in readers_of(&file) {
+        match selection {
+            Selection::Whole { limit } if contents.len() <= limit => _ = reader.read(&file, contents),
+            Selection::Whole { .. } => {}
+            Selection::Stream(mut stream) => {
+                _ = contents.chunks(usize::from(*size).max(1)).all(|piece| stream.feed(piece));
+                _ = stream.finish();
+            }
+        }
+    }
+});
