@@ -41,7 +41,8 @@ fn print(text: &str) {
     _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// The root of the workspace.
+/// The root of the workspace: the one that cargo runs this for, which may not be the one that it was built in.
 fn root() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    std::path::Path::new(&package).join("../..")
 }
