@@ -247,7 +247,7 @@ pub(crate) struct ExplainArgs {
     pub(crate) id: String,
     /// A package by name, purl, or NAME@VERSION.
     pub(crate) package: String,
-    /// A report that holds the package; without it PACKAGE must be a purl.
+    /// The report that holds the package, as `scan -o json` wrote it.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
     /// The advisory database.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use portcullis_model::Report;
-use portcullis_report::{Dockerfile, FORMATS, RenderOptions, ReportFormat, format_named};
+use portcullis_report::{Dockerfile, FORMATS, RenderOptions, ReportError, ReportFormat, format_named};
 
 use crate::{
     args::{Global, OutputArgs, When},
@@ -69,13 +69,16 @@ pub(crate) fn write(report: &Report, outputs: &[Output], args: &OutputArgs, glob
             }
             None => {
                 let mut writer = BufWriter::new(io::stdout().lock());
-                let written = format.write(report, &options, &mut writer).context(|| "stdout".to_owned());
+                let written = format.write(report, &options, &mut writer);
                 let flushed = writer.flush();
                 // Whoever read our output has seen enough.
-                if flushed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-                    return Ok(());
+                let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+                if matches!(&written, Err(ReportError::Write(error)) if is_closed(error))
+                    || flushed.as_ref().is_err_and(is_closed)
+                {
+                    continue;
                 }
-                written?;
+                written.context(|| "stdout".to_owned())?;
                 flushed.context(|| "cannot write to stdout".to_owned())?;
             }
         }
