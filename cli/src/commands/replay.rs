@@ -1,5 +1,7 @@
 //! `portcullis replay`: recompute a verdict from its recorded inputs.
 
+use std::collections::BTreeSet;
+
 use portcullis_model::Report;
 use portcullis_policy::ExitStatus;
 use portcullis_scan::{Change, Taken, compare_verdicts};
@@ -41,7 +43,8 @@ pub(crate) fn run(args: &ReplayArgs) -> Outcome {
 /// The inventory as it was taken: what matching has added to the warnings is added again.
 fn taken(recorded: &Report) -> Taken {
     let mut inventory = recorded.inventory.clone();
-    inventory.warnings.retain(|warning| !warning.path.starts_with("pkg:"));
+    let purls: BTreeSet<&str> = recorded.inventory.packages.iter().map(|package| package.purl.as_str()).collect();
+    inventory.warnings.retain(|warning| !purls.contains(warning.path.as_str()));
     Taken {
         target: recorded.target.clone(),
         distribution: recorded.distribution.clone(),

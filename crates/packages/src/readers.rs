@@ -6,12 +6,13 @@ mod go;
 mod npm;
 mod os_release;
 mod python;
+mod unread;
 
 use crate::PackageReader;
 
 /// Every reader.
 pub const READERS: &[&dyn PackageReader] =
-    &[&os_release::OsRelease, &dpkg::Dpkg, &apk::Apk, &python::Python, &npm::Npm, &go::Go];
+    &[&os_release::OsRelease, &dpkg::Dpkg, &apk::Apk, &python::Python, &npm::Npm, &go::Go, &unread::Unread];
 
 #[cfg(test)]
 mod tests {

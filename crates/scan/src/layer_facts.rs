@@ -101,6 +101,8 @@ pub(crate) struct FactGatherer {
     /// The facts of each path.
     by_path: HashMap<PathHash, Vec<usize>>,
     weight: usize,
+    /// Warnings that readings hold.
+    reading_warnings: usize,
     /// Entries seen.
     entries: u64,
     /// In a second pass: only these are read.
@@ -178,7 +180,13 @@ impl FactGatherer {
     }
 
     fn add(&mut self, path: &str, reader: &'static str, mut reading: Reading) {
-        reading.warnings.drain(..).for_each(|warning| self.facts.warn(warning));
+        // What a file's reader has to say counts as long as the file does: a later layer may remove it.
+        let room = MAX_WARNINGS.saturating_sub(self.reading_warnings);
+        if reading.warnings.len() > room {
+            self.facts.warn(Warning::gap(path, format!("the files of a layer gave more than {MAX_WARNINGS} warnings")));
+            reading.warnings.truncate(room);
+        }
+        self.reading_warnings += reading.warnings.len();
         let paths: usize = reading.owned.iter().map(|owned| owned.paths.len()).sum();
         self.weight += paths + reading.packages.len() * PACKAGE_WEIGHT;
         self.by_path.entry(exact(path)).or_default().push(self.facts.facts.len());

@@ -53,6 +53,8 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     }
     let survivors = histories.into_iter().filter_map(|(path, history)| Survivor::of(path, history, &hides));
     let survivors: Vec<Survivor> = survivors.collect();
+    let readings = survivors.iter().flat_map(|survivor| &survivor.current);
+    warnings.extend(readings.flat_map(|reading| reading.warnings.iter().cloned()));
     let distribution = distribution(&survivors);
     let owners = owners(&survivors, &executables);
     let mut packages: BTreeMap<Key, Package> = BTreeMap::new();
@@ -78,6 +80,13 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
         package.locations.dedup();
     }
     packages.sort();
+    if let Some(distribution) = &distribution
+        && !packages.iter().any(|package| package.kind.is_operating_system())
+    {
+        let what =
+            format!("none of its packages was found: their list was removed, or is not read ({})", distribution.id);
+        warnings.push(Warning::gap("etc/os-release", what));
+    }
     warnings.sort();
     warnings.dedup();
     let coverage = coverage(&executables, &owners, &packages);

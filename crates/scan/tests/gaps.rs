@@ -1,0 +1,44 @@
+//! What is not read is said, and only as long as it is there.
+#![allow(clippy::unwrap_used, reason = "helpers of a test stop where the test must")]
+
+mod support;
+
+use portcullis_model::WarningKind;
+use portcullis_testkit::{ImageBuilder, Layer};
+use support::taken;
+
+const FEDORA: &str = "ID=fedora\nVERSION_ID=41\nPRETTY_NAME=\"Fedora Linux 41\"\n";
+
+/// The places of an image's gaps.
+fn gaps(image: &ImageBuilder) -> Vec<String> {
+    let warnings = taken(&image.build()).inventory.warnings;
+    assert!(warnings.iter().all(|warning| warning.kind == WarningKind::Gap), "{warnings:?}");
+    warnings.into_iter().map(|warning| warning.path).collect()
+}
+
+#[test]
+fn a_distribution_without_packages_is_a_gap() {
+    let image = ImageBuilder::new().layer(Layer::new().file("etc/os-release", FEDORA));
+    assert_eq!(gaps(&image), ["etc/os-release"]);
+    assert_eq!(gaps(&ImageBuilder::debian(12).package("bash", "5.2.15-2")), [""; 0]);
+    assert_eq!(gaps(&ImageBuilder::new().layer(Layer::new().file("app", "x"))), [""; 0]);
+}
+
+#[test]
+fn what_has_no_reader_is_a_gap_once_a_folder() {
+    let layer = Layer::new()
+        .file("etc/os-release", FEDORA)
+        .file("usr/lib/sysimage/rpm/rpmdb.sqlite", "SQLite format 3")
+        .file("opt/app/a.jar", b"PK\x03\x04")
+        .file("opt/app/b.jar", b"PK\x03\x04");
+    assert_eq!(gaps(&ImageBuilder::new().layer(layer)), ["etc/os-release", "opt/app", "usr/lib/sysimage/rpm"]);
+}
+
+#[test]
+fn the_gap_of_a_removed_file_is_gone_with_it() {
+    let broken = "app/node_modules/x/package.json";
+    let lower = Layer::new().file(broken, "{").file("opt/app/a.jar", b"PK\x03\x04");
+    let image = ImageBuilder::new().layer(lower);
+    assert_eq!(gaps(&image), [broken, "opt/app"]);
+    assert_eq!(gaps(&image.layer(Layer::new().whiteout(broken).whiteout("opt"))), [""; 0]);
+}
