@@ -1,9 +1,31 @@
-//! What a package of a distribution gains once the distribution is known: its purl.
+//! Packages made whole: those of a language by their reader; those of a distribution once it is known, by their purl.
 //!
 //! Types: <https://github.com/package-url/purl-spec/tree/main/types>. The qualifiers are those that Syft writes, so
 //! that an inventory of ours and one of theirs name the same package alike.
 
-use portcullis_model::{Distribution, Package, PackageType, Purl};
+use portcullis_model::{Distribution, Location, Package, PackageType, Purl};
+
+/// A package of a language, found at `path`.
+pub(crate) fn language_package(
+    kind: PackageType,
+    purl: Purl,
+    (name, version): (String, String),
+    license: Option<String>,
+    path: &str,
+) -> Package {
+    Package {
+        kind,
+        purl: purl.build(),
+        name,
+        version,
+        source: None,
+        architecture: None,
+        vendor: None,
+        licenses: license.into_iter().collect(),
+        owned_by: None,
+        locations: vec![Location { path: path.to_owned(), layer: None }],
+    }
+}
 
 /// Fills in the purl of a package that a distribution's package manager installed. Others have theirs already.
 pub fn complete(package: &mut Package, distribution: Option<&Distribution>) {

@@ -6,13 +6,13 @@
 use std::{borrow::Cow, fmt};
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{Location, Package, PackageType, Purl, Reading, Warning};
+use portcullis_model::{PackageType, Purl, Reading, Warning};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
-use crate::{PackageReader, Selection};
+use crate::{PackageReader, Selection, complete::language_package};
 
 /// Reads `package.json`.
 pub(crate) struct Npm;
@@ -122,18 +122,8 @@ impl PackageReader for Npm {
             Some((scope, plain)) if scope.starts_with('@') => (scope, plain),
             _ => ("", &*name),
         };
-        let package = Package {
-            kind: PackageType::Npm,
-            purl: Purl::new(PackageType::Npm, scope, plain, &version).build(),
-            name,
-            version,
-            source: None,
-            architecture: None,
-            vendor: None,
-            licenses: license.into_iter().collect(),
-            owned_by: None,
-            locations: vec![Location { path: file.path.to_owned(), layer: None }],
-        };
+        let purl = Purl::new(PackageType::Npm, scope, plain, &version);
+        let package = language_package(PackageType::Npm, purl, (name, version), license, file.path);
         Reading { packages: vec![package], ..Reading::default() }
     }
 }

@@ -5,9 +5,9 @@
 //! in both: <https://packaging.python.org/en/latest/specifications/core-metadata/>.
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{Location, Package, PackageType, Purl, Reading, Warning, lookup_name};
+use portcullis_model::{PackageType, Purl, Reading, Warning, lookup_name};
 
-use crate::{PackageReader, Selection, fields};
+use crate::{PackageReader, Selection, complete::language_package, fields};
 
 /// Reads `METADATA` and `PKG-INFO`.
 pub(crate) struct Python;
@@ -56,18 +56,8 @@ impl PackageReader for Python {
         let name = lookup_name("PyPI", &name).into_owned();
         // Old packages have the whole text of the licence in that field.
         let license = expression.or(license.filter(|text| text.len() <= 100));
-        let package = Package {
-            kind: PackageType::Pypi,
-            purl: Purl::new(PackageType::Pypi, "", &name, &version).build(),
-            name,
-            version,
-            source: None,
-            architecture: None,
-            vendor: None,
-            licenses: license.into_iter().collect(),
-            owned_by: None,
-            locations: vec![Location { path: file.path.to_owned(), layer: None }],
-        };
+        let purl = Purl::new(PackageType::Pypi, "", &name, &version);
+        let package = language_package(PackageType::Pypi, purl, (name, version), license, file.path);
         Reading { packages: vec![package], ..Reading::default() }
     }
 }

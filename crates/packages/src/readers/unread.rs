@@ -78,12 +78,22 @@ mod tests {
 
     #[test]
     fn what_has_no_reader_is_a_gap() {
-        check(&Unread, "var/lib/rpm/rpmdb.sqlite", "SQLite", expect![[r#"
+        check(
+            &Unread,
+            "var/lib/rpm/rpmdb.sqlite",
+            "SQLite",
+            expect![[r#"
             gap in var/lib/rpm: RPM packages: this version does not read them
-        "#]]);
-        check(&Unread, "opt/app/lib/a.jar", b"PK\x03\x04", expect![[r#"
+        "#]],
+        );
+        check(
+            &Unread,
+            "opt/app/lib/a.jar",
+            b"PK\x03\x04",
+            expect![[r#"
             gap in opt/app/lib: Java archives: this version does not read them
-        "#]]);
+        "#]],
+        );
         for path in [
             "usr/lib/sysimage/rpm/Packages.db",
             "var/lib/rpmmanifest/container-manifest-2",

@@ -2,7 +2,9 @@
 //!
 //! Format: <https://pkg.go.dev/runtime/debug#BuildInfo>, as `BuildInfo.String` writes it.
 
-use portcullis_model::{Location, Package, PackageType, Purl, Reading, Warning};
+use portcullis_model::{Package, PackageType, Purl, Reading, Warning};
+
+use crate::complete::language_package;
 
 /// The list stands between two marks of this length.
 pub(super) const MARK: usize = 16;
@@ -62,18 +64,8 @@ fn unmark(modules: &[u8]) -> &[u8] {
 
 fn package(name: &str, version: &str, path: &str) -> Package {
     let (namespace, plain) = name.rsplit_once('/').unwrap_or(("", name));
-    Package {
-        kind: PackageType::Golang,
-        name: name.to_owned(),
-        version: version.to_owned(),
-        purl: Purl::new(PackageType::Golang, namespace, plain, version).build(),
-        source: None,
-        architecture: None,
-        vendor: None,
-        licenses: Vec::new(),
-        owned_by: None,
-        locations: vec![Location { path: path.to_owned(), layer: None }],
-    }
+    let purl = Purl::new(PackageType::Golang, namespace, plain, version);
+    language_package(PackageType::Golang, purl, (name.to_owned(), version.to_owned()), None, path)
 }
 
 /// The version that a build has put in with `-X main.version=1.2.3`; that of another package only if its variable is
