@@ -53,6 +53,8 @@ pub struct OpenOptions {
 pub struct Image {
     /// What it is.
     pub target: Target,
+    /// Whether it is a directory of sources: what its lockfiles declare counts as well as what is installed.
+    pub is_sources: bool,
     layers: Vec<StoredLayer>,
 }
 
@@ -105,11 +107,12 @@ impl Image {
             Source::OciDirectory { path, name } => layout::open(Store::open(path)?, name.as_deref(), platform),
             Source::OciArchive { path, name } => layout::open(Store::open(path)?, name.as_deref(), platform),
             Source::DockerArchive { path, name } => docker_archive::open(Store::open(path)?, name.as_deref()),
-            Source::Directory(path) => Ok(Self::directory(path.clone())),
+            Source::RootFs(path) => Ok(Self::directory(path.clone(), false)),
+            Source::Directory(path) => Ok(Self::directory(path.clone(), true)),
         }
     }
 
-    fn directory(path: PathBuf) -> Self {
+    fn directory(path: PathBuf, is_sources: bool) -> Self {
         let target = Target {
             reference: path.display().to_string(),
             digest: None,
@@ -121,7 +124,7 @@ impl Image {
             labels: std::collections::BTreeMap::new(),
         };
         let layer = StoredLayer { digest: Digest::of(&[]), size: None, unpacked: true, blob: Blob::Directory(path) };
-        Self { target, layers: vec![layer] }
+        Self { target, is_sources, layers: vec![layer] }
     }
 
     /// An image from its checked config and its stored layers.
@@ -150,7 +153,7 @@ impl Image {
             layers: config.layers(&stored),
             labels: config.labels(),
         };
-        Ok(Self { target, layers })
+        Ok(Self { target, is_sources: false, layers })
     }
 
     /// How many layers there are.

@@ -9,6 +9,9 @@ use portcullis_registry::Reference;
 
 use crate::{ImageError, store::Store};
 
+/// What an unpacked file system has, and a directory of sources has not.
+const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+
 /// Where an image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -35,7 +38,9 @@ pub enum Source {
         /// `repository:tag`, for archives of several images.
         name: Option<String>,
     },
-    /// An unpacked file system.
+    /// An unpacked file system of an image or a host.
+    RootFs(PathBuf),
+    /// A directory of sources, whose lockfiles count too.
     Directory(PathBuf),
 }
 
@@ -56,7 +61,8 @@ impl Source {
                 "oci-dir" | "oci" => return Ok(Self::OciDirectory { path, name }),
                 "oci-archive" => return Ok(Self::OciArchive { path, name }),
                 "docker-archive" => return Ok(Self::DockerArchive { path, name }),
-                "rootfs" | "dir" => return Ok(Self::Directory(PathBuf::from(rest))),
+                "rootfs" => return Ok(Self::RootFs(PathBuf::from(rest))),
+                "dir" => return Ok(Self::Directory(PathBuf::from(rest))),
                 "docker" | "podman" | "containerd" | "sbom" => {
                     return Err(refused("this version does not read that source yet; save the image to an archive"));
                 }
@@ -88,6 +94,7 @@ impl Source {
         let path = path.to_owned();
         Ok(match store {
             Store::Directory(_) if store.contains("oci-layout") => Self::OciDirectory { path, name: None },
+            Store::Directory(_) if OS_RELEASE.iter().any(|file| path.join(file).exists()) => Self::RootFs(path),
             Store::Directory(_) => Self::Directory(path),
             Store::Archive(_) if store.contains("manifest.json") => Self::DockerArchive { path, name: None },
             Store::Archive(_) if store.contains("index.json") => Self::OciArchive { path, name: None },

@@ -58,7 +58,22 @@ const fn language_ecosystem(kind: PackageType) -> Option<&'static str> {
         PackageType::Pypi => "PyPI",
         PackageType::Swift => "SwiftURL",
         PackageType::Bitnami => "Bitnami",
-        PackageType::Apk | PackageType::Deb | PackageType::Rpm | PackageType::Generic => return None,
+        PackageType::Apk
+        | PackageType::Deb
+        | PackageType::Rpm
+        | PackageType::Alpm
+        | PackageType::Opkg
+        | PackageType::Ebuild
+        | PackageType::Nix
+        | PackageType::Snap
+        | PackageType::Conda
+        | PackageType::Cocoapods
+        | PackageType::Cpan
+        | PackageType::Luarocks
+        | PackageType::Opam
+        | PackageType::Terraform
+        | PackageType::WordpressPlugin
+        | PackageType::Generic => return None,
     })
 }
 

@@ -25,6 +25,8 @@ fn package(kind: PackageType, name: &str, version: &str) -> Package {
         source: None,
         architecture: None,
         vendor: None,
+        module: None,
+        depends_on: Vec::new(),
         licenses: Vec::new(),
         owned_by: None,
         locations: Vec::new(),

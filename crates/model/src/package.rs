@@ -55,6 +55,30 @@ pub enum PackageType {
     Swift,
     /// Bitnami.
     Bitnami,
+    /// Arch Linux.
+    Alpm,
+    /// OpenWrt and other embedded systems.
+    Opkg,
+    /// Gentoo.
+    Ebuild,
+    /// Nix.
+    Nix,
+    /// Snaps.
+    Snap,
+    /// Conda.
+    Conda,
+    /// CocoaPods (Swift and Objective-C).
+    Cocoapods,
+    /// Perl.
+    Cpan,
+    /// Lua.
+    Luarocks,
+    /// OCaml.
+    Opam,
+    /// Terraform and OpenTofu providers.
+    Terraform,
+    /// WordPress plugins and themes.
+    WordpressPlugin,
 }
 
 impl PackageType {
@@ -83,13 +107,25 @@ impl PackageType {
             Self::Pypi => "pypi",
             Self::Swift => "swift",
             Self::Bitnami => "bitnami",
+            Self::Alpm => "alpm",
+            Self::Opkg => "opkg",
+            Self::Ebuild => "ebuild",
+            Self::Nix => "nix",
+            Self::Snap => "snap",
+            Self::Conda => "conda",
+            Self::Cocoapods => "cocoapods",
+            Self::Cpan => "cpan",
+            Self::Luarocks => "luarocks",
+            Self::Opam => "opam",
+            Self::Terraform => "terraform",
+            Self::WordpressPlugin => "wordpress-plugin",
         }
     }
 
     /// Whether a distribution's package manager installs it, so that the distribution's advisories speak of it.
     #[must_use]
     pub const fn is_operating_system(self) -> bool {
-        matches!(self, Self::Apk | Self::Deb | Self::Rpm)
+        matches!(self, Self::Apk | Self::Deb | Self::Rpm | Self::Alpm | Self::Opkg | Self::Ebuild)
     }
 }
 
@@ -119,12 +155,20 @@ pub struct Package {
     /// The architecture it was built for, where the package manager says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
+    /// The module stream that it belongs to, `name:stream`, where the distribution has such: advisories speak of
+    /// one stream alone (<https://docs.pagure.org/modularity/>).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
     /// The maintainer or vendor, where the package manager says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
     /// Licences as declared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub licenses: Vec<String>,
+    /// What it needs at run time. A reader gives names as the package writes them; an inventory holds the purls of
+    /// those that are installed too, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
     /// purl of the distribution's package that owns its files: the distribution, not upstream, then says what
     /// affects it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,7 +191,8 @@ pub struct SourcePackage {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Location {
-    /// Path from the root of the image, without a leading slash.
+    /// Path from the root of the image, without a leading slash. What lies inside an archive follows after `!/`:
+    /// `opt/app.jar!/BOOT-INF/lib/log4j-core-2.14.1.jar`.
     pub path: String,
     /// The layer that brought it: the digest of the layer's uncompressed tar (`diff_id`); null outside images.
     pub layer: Option<Digest>,
@@ -169,6 +214,8 @@ pub struct Reading {
 /// The files that a package claims, as hashes: a package list can name hundreds of thousands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedPaths {
+    /// Whose package: a distribution's, whose word then counts for what lies there, or a language's.
+    pub kind: PackageType,
     /// The package's name in its own ecosystem, without a version: the file list and the version may lie apart.
     pub package: String,
     /// Its files.

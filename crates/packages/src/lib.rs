@@ -24,6 +24,11 @@ pub trait PackageReader: Sync {
     /// The files it reads, for the documentation: `var/lib/dpkg/status`, ….
     fn reads(&self) -> &'static str;
 
+    /// Whether its files say what is installed, or only what someone asked for.
+    fn scope(&self) -> Scope {
+        Scope::Installed
+    }
+
     /// Whether, and how, it wants `file`. Called for every regular file of an image: no allocation before a match.
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection>;
 
@@ -32,6 +37,16 @@ pub trait PackageReader: Sync {
     /// The packages have one location, without a layer: the caller knows which one it is. Those of operating systems
     /// have no purl yet: see [`complete`].
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading;
+}
+
+/// What a file's entries are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Installed: they count in images and in directories.
+    Installed,
+    /// Declared, as lockfiles and manifests do: they count in a directory of sources alone. In an image such a file
+    /// says what was once built from it, not what is there.
+    Declared,
 }
 
 /// How a reader wants a file.

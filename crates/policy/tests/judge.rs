@@ -520,6 +520,8 @@ fn licences() {
         source: None,
         architecture: None,
         vendor: None,
+        module: None,
+        depends_on: Vec::new(),
         licenses: licenses.iter().map(|text| (*text).to_owned()).collect(),
         owned_by: None,
         locations: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use portcullis_filetree::{Contents, ContentsError, FileHeader, LayerVisitor, OtherEntry};
 use portcullis_model::{PathHash, Reading, Warning};
-use portcullis_packages::{PackageReader, READERS, Selection};
+use portcullis_packages::{PackageReader, READERS, Scope, Selection};
 
 use crate::links::{LinkTargets, Links};
 
@@ -108,12 +108,25 @@ pub(crate) struct FactGatherer {
     /// In a second pass: only these are read.
     targets: Option<LinkTargets>,
     buffer: Vec<u8>,
+    /// Whether lockfiles count.
+    is_sources: bool,
 }
 
 impl FactGatherer {
+    /// A gatherer; in a directory of sources, what lockfiles declare counts too.
+    pub(crate) fn new(is_sources: bool) -> Self {
+        Self { is_sources, ..Self::default() }
+    }
+
     /// A gatherer for a second pass, which reads the targets of hard links.
-    pub(crate) fn looking_for(targets: LinkTargets) -> Self {
-        Self { targets: Some(targets), ..Self::default() }
+    pub(crate) fn looking_for(targets: LinkTargets, is_sources: bool) -> Self {
+        Self { targets: Some(targets), ..Self::new(is_sources) }
+    }
+
+    /// The readers that count here.
+    fn readers(&self) -> impl Iterator<Item = &'static dyn PackageReader> + use<> {
+        let is_sources = self.is_sources;
+        READERS.iter().copied().filter(move |reader| is_sources || reader.scope() == Scope::Installed)
     }
 
     /// The facts, and the hard links whose targets were not read.
@@ -140,7 +153,7 @@ impl FactGatherer {
         let mut wanted = Vec::new();
         for &path in names {
             let header = FileHeader { path, ..*file };
-            let readers = READERS.iter().filter_map(|reader| Some((*reader, reader.select(&header)?)));
+            let readers = self.readers().filter_map(|reader| Some((reader, reader.select(&header)?)));
             wanted.extend(readers.map(|(reader, selection)| Wanted { path, reader, selection }));
         }
         if wanted.is_empty() {
@@ -211,7 +224,7 @@ impl FactGatherer {
         let header = FileHeader { path, size: 1 << 20, mode: 0o755, head: &[] };
         let program = FileHeader { head: b"\x7fELF", ..header };
         let by_name: Vec<&str> =
-            READERS.iter().filter(|reader| reader.select(&header).is_some()).map(|reader| reader.name()).collect();
+            self.readers().filter(|reader| reader.select(&header).is_some()).map(PackageReader::name).collect();
         let known = self.by_path.get(&exact(target)).map_or(&[][..], Vec::as_slice);
         let known: Vec<&Fact> =
             known.iter().filter_map(|&index| self.facts.facts.get(index)).filter(|fact| fact.path == target).collect();
@@ -221,7 +234,7 @@ impl FactGatherer {
         let copies: Vec<(&'static str, Reading)> = known
             .into_iter()
             .filter(|fact| is_known || !by_name.contains(&fact.reader))
-            .filter(|fact| READERS.iter().any(|r| r.name() == fact.reader && r.select(&program).is_some()))
+            .filter(|fact| self.readers().any(|r| r.name() == fact.reader && r.select(&program).is_some()))
             .map(|fact| (fact.reader, fact.reading.clone()))
             .collect();
         for (reader, reading) in copies {

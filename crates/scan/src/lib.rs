@@ -60,13 +60,13 @@ pub struct Taken {
 /// # Errors
 /// When a layer cannot be read, or is not what its digest names. Anything less is a warning in the inventory.
 pub fn take_inventory(image: &Image, jobs: usize, limits: Limits) -> Result<Taken, ScanError> {
-    let visitors = image.visit_layers(jobs, limits, |_| FactGatherer::default())?;
+    let visitors = image.visit_layers(jobs, limits, |_| FactGatherer::new(image.is_sources))?;
     let mut layers = Vec::with_capacity(visitors.len());
     for (index, visitor) in visitors.into_iter().enumerate() {
         let (mut facts, links) = visitor.finish();
         // What a reader wants may be a second name of a file that nobody wanted when it passed by.
         if links.are_unread() {
-            let mut visitor = FactGatherer::looking_for(links.into_targets());
+            let mut visitor = FactGatherer::looking_for(links.into_targets(), image.is_sources);
             image.visit_layer(index, limits, &mut visitor)?;
             facts.add_links(visitor.finish().0);
         }

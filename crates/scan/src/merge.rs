@@ -186,15 +186,23 @@ impl Survivor {
                     && other.name == package.name
                     && other.version == package.version
                     && other.architecture == package.architecture
+                    && inner(other, &self.path) == inner(package, &self.path)
             };
             let has_it = |readings: &[Reading]| readings.iter().flat_map(|reading| &reading.packages).any(is_same);
             // From the top down, for as long as the package is there.
             let lower = self.below.iter().take_while(|(_, readings)| has_it(readings));
             let brought = lower.last().map_or(self.top, |(layer, _)| *layer);
             let layer = diff_ids.get(brought).copied().flatten();
-            (Package { locations: vec![Location { path: self.path.clone(), layer }], ..package.clone() }, brought)
+            let location = Location { path: format!("{}{}", self.path, inner(package, &self.path)), layer };
+            (Package { locations: vec![location], ..package.clone() }, brought)
         })
     }
+}
+
+/// Where in the archive `path` a package lies: `!/…`, or nothing for the file itself.
+fn inner<'a>(package: &'a Package, path: &str) -> &'a str {
+    let place = package.locations.first().and_then(|location| location.path.strip_prefix(path));
+    place.filter(|rest| rest.starts_with("!/")).unwrap_or("")
 }
 
 /// `etc/os-release` comes before `usr/lib/os-release`, as the paths are sorted.

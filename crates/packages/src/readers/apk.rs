@@ -36,7 +36,11 @@ impl PackageReader for Apk {
                 continue;
             }
             if !record.paths.is_empty() {
-                reading.owned.push(OwnedPaths { package: record.name.clone(), paths: record.paths.clone() });
+                reading.owned.push(OwnedPaths {
+                    kind: PackageType::Apk,
+                    package: record.name.clone(),
+                    paths: record.paths.clone(),
+                });
             }
             reading.packages.push(record.into_package(file.path));
         }
@@ -99,6 +103,8 @@ impl Record {
             purl: String::new(),
             architecture: optional(self.architecture),
             vendor: optional(self.maintainer),
+            module: None,
+            depends_on: Vec::new(),
             licenses: optional(self.license).into_iter().collect(),
             owned_by: None,
             locations: vec![Location { path: path.to_owned(), layer: None }],

@@ -133,6 +133,8 @@ fn package(path: &str, record: &Record<'_>) -> Package {
         purl: String::new(),
         architecture: optional(record.architecture),
         vendor: optional(record.maintainer),
+        module: None,
+        depends_on: Vec::new(),
         licenses: Vec::new(),
         owned_by: None,
         locations: vec![Location { path: path.to_owned(), layer: None }],
@@ -183,7 +185,10 @@ fn owned(package: &str, paths: Vec<PathHash>) -> Reading {
     if paths.is_empty() {
         return Reading::default();
     }
-    Reading { owned: vec![OwnedPaths { package: package.to_owned(), paths }], ..Reading::default() }
+    Reading {
+        owned: vec![OwnedPaths { kind: PackageType::Deb, package: package.to_owned(), paths }],
+        ..Reading::default()
+    }
 }
 
 #[cfg(test)]

@@ -110,6 +110,8 @@ fn package(kind: PackageType, name: &str, version: &str, path: &str) -> Package 
         source: is_deb.then(|| SourcePackage { name: "openssl".to_owned(), version: version.to_owned() }),
         architecture: is_deb.then(|| "amd64".to_owned()),
         vendor: is_deb.then(|| "Debian OpenSSL Team".to_owned()),
+        module: None,
+        depends_on: Vec::new(),
         licenses: Vec::new(),
         owned_by: None,
         locations: vec![Location { path: path.to_owned(), layer: Some(layer) }],
