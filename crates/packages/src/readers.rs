@@ -32,4 +32,22 @@ mod tests {
         names.sort_unstable();
         assert_eq!(files, names);
     }
+
+    #[test]
+    fn the_table_of_what_is_found_has_a_row_for_each_reader() {
+        let page = include_str!("../../../docs/coverage.md");
+        let cells =
+            |row: &str| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+        let rows: Vec<Vec<String>> = page.lines().filter(|line| line.starts_with("| `")).map(cells).collect();
+        for reader in READERS {
+            let name = format!("`{}`", reader.name());
+            let row = rows.iter().find(|row| row[0] == name);
+            let row = row.unwrap_or_else(|| {
+                panic!("docs/coverage.md has no row for {name}: | {name} | {} | … |", reader.reads())
+            });
+            let scope = if reader.scope() == crate::Scope::Installed { "installed" } else { "declared" };
+            assert_eq!((row[1].as_str(), row[2].as_str()), (reader.reads(), scope), "{name} in docs/coverage.md");
+        }
+        assert_eq!(rows.len(), READERS.len(), "docs/coverage.md has a row without a reader");
+    }
 }
