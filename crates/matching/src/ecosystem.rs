@@ -30,13 +30,22 @@ pub(crate) fn place<'a>(package: &'a Package, distribution: Option<&Distribution
         };
         return Some(Place { ecosystems, name, version });
     }
-    let ecosystem = language_ecosystem(package.kind)?;
+    let ecosystem = language_ecosystem(package.kind).filter(|_| is_of_registry(package))?;
     // Go's records write versions without the `v` that modules carry.
     let version = match package.kind {
         PackageType::Golang => package.version.strip_prefix('v').unwrap_or(&package.version),
         _ => &package.version,
     };
     Some(Place { ecosystems: vec![ecosystem.to_owned()], name: &package.name, version })
+}
+
+/// Whether a package of a language is the one that its ecosystem's registry knows by that name: its purl says if it is
+/// a folder of the project's own. Cargo tells a registry's crate from a repository's too, and its advisories speak of
+/// the former alone.
+fn is_of_registry(package: &Package) -> bool {
+    let is_at = |place: &str| package.purl.split(['?', '&']).skip(1).any(|qualifier| qualifier.starts_with(place));
+    !(is_at("repository_url=file:")
+        || package.kind == PackageType::Cargo && (is_at("vcs_url=") || is_at("repository_url=")))
 }
 
 const fn language_ecosystem(kind: PackageType) -> Option<&'static str> {
@@ -125,6 +134,34 @@ fn is_long_term(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_from_elsewhere_is_not_the_registry_s_package_of_that_name() {
+        let looked_up = |kind, purl: &str| {
+            let package = Package {
+                kind,
+                name: "time".into(),
+                version: "0.1.0".into(),
+                purl: purl.into(),
+                source: None,
+                architecture: None,
+                vendor: None,
+                module: None,
+                depends_on: Vec::new(),
+                licenses: Vec::new(),
+                owned_by: None,
+                locations: Vec::new(),
+            };
+            place(&package, None).is_some()
+        };
+        use PackageType::{Cargo, Npm};
+        assert!(looked_up(Cargo, "pkg:cargo/time@0.1.0"));
+        assert!(!looked_up(Cargo, "pkg:cargo/time@0.1.0?repository_url=file:."));
+        assert!(!looked_up(Cargo, "pkg:cargo/time@0.1.0?a=b&vcs_url=git%2Bhttps:%2F%2Fgit.example%2Ftime"));
+        assert!(!looked_up(Npm, "pkg:npm/time@0.1.0?repository_url=file:packages%2Ftime"));
+        // Inventories of other tools say so of npm's own packages.
+        assert!(looked_up(Npm, "pkg:npm/time@0.1.0?vcs_url=git%2Bhttps:%2F%2Fgit.example%2Ftime"));
+    }
 
     #[test]
     fn os_release_leads_to_the_ecosystems_of_osv() {

@@ -29,6 +29,19 @@ pub(crate) fn language_package(
     }
 }
 
+/// The purl of a package of a language; the parts of its name become those that the registered types ask for.
+pub(crate) fn language_purl(kind: PackageType, name: &str, version: &str) -> Purl {
+    let (namespace, plain) = match kind {
+        PackageType::Npm => match name.split_once('/') {
+            Some((scope, plain)) if scope.starts_with('@') => (scope, plain),
+            _ => ("", name),
+        },
+        PackageType::Golang | PackageType::Composer | PackageType::Swift => name.rsplit_once('/').unwrap_or(("", name)),
+        _ => ("", name),
+    };
+    Purl::new(kind, namespace, plain, version)
+}
+
 /// Fills in the purl of a package that a distribution's package manager installed. Others have theirs already.
 pub fn complete(package: &mut Package, distribution: Option<&Distribution>) {
     if !package.kind.is_operating_system() {

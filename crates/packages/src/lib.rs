@@ -6,9 +6,11 @@
 
 mod complete;
 mod fields;
+mod lockfile;
 mod readers;
 #[cfg(test)]
 mod testing;
+mod tree;
 
 use portcullis_filetree::FileHeader;
 use portcullis_model::Reading;
@@ -78,4 +80,7 @@ pub fn readers_of<'a>(file: &'a FileHeader<'a>) -> impl Iterator<Item = (&'stati
 mod limits {
     /// A package manager's database.
     pub(crate) const DATABASE: usize = 64 << 20;
+
+    /// A lockfile.
+    pub(crate) const LOCKFILE: usize = 32 << 20;
 }

@@ -1,9 +1,11 @@
 //! The family of package readers: each file is one, each line of the table registers one.
 
 mod apk;
+mod cargo_lock;
 mod dpkg;
 mod go;
 mod npm;
+mod npm_lock;
 mod os_release;
 mod python;
 mod unread;
@@ -11,8 +13,17 @@ mod unread;
 use crate::PackageReader;
 
 /// Every reader.
-pub const READERS: &[&dyn PackageReader] =
-    &[&os_release::OsRelease, &dpkg::Dpkg, &apk::Apk, &python::Python, &npm::Npm, &go::Go, &unread::Unread];
+pub const READERS: &[&dyn PackageReader] = &[
+    &os_release::OsRelease,
+    &dpkg::Dpkg,
+    &apk::Apk,
+    &python::Python,
+    &npm::Npm,
+    &go::Go,
+    &cargo_lock::CargoLock,
+    &npm_lock::NpmLock,
+    &unread::Unread,
+];
 
 #[cfg(test)]
 mod tests {

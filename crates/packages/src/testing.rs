@@ -62,6 +62,7 @@ pub(crate) fn render(reading: &Reading) -> String {
         note(&mut text, "by", package.vendor.as_deref().unwrap_or(""));
         note(&mut text, "under", &package.licenses.join(" | "));
         note(&mut text, "purl", &package.purl);
+        note(&mut text, "needs", &package.depends_on.join(" "));
         text.push('\n');
     }
     for owned in &reading.owned {
