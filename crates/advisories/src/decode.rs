@@ -19,6 +19,11 @@ impl<'a> Cursor<'a> {
         Ok(first)
     }
 
+    /// What was not taken yet.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     pub(crate) fn number(&mut self) -> Result<u64, LookupError> {
         let mut value = 0;
         for shift in (0..63).step_by(7) {

@@ -9,16 +9,18 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use portcullis_model::{Timestamp, Warning};
 use serde::Deserialize;
+use zip::ZipArchive;
 
 use crate::builder::{Batch, Builder};
 
@@ -28,11 +30,20 @@ const MAX_RECORD: u64 = 32 * 1024 * 1024;
 /// Most members of an export taken.
 const MAX_MEMBERS: usize = 5_000_000;
 
+/// Most bytes of records of one export taken. The largest export there is has some 10 GB.
+const MAX_EXPORT: u64 = 64 * 1024 * 1024 * 1024;
+
+/// Bytes of records that a thread gathers before it hands them over.
+const MAX_BATCH: usize = 1024 * 1024;
+
+/// Bytes of an export read at a time.
+const READ_AHEAD: usize = 64 * 1024;
+
 /// Largest unpacked EPSS file taken, in bytes; today's has 15 MB.
 const MAX_EPSS: u64 = 512 * 1024 * 1024;
 
 /// Members of an export read by one thread at a time.
-const CHUNK: usize = 512;
+const CHUNK: usize = 64;
 
 /// Deepest folder entered.
 const MAX_DEPTH: usize = 6;
@@ -127,63 +138,121 @@ fn add_file(builder: &mut Builder, name: &str, path: &Path) -> io::Result<()> {
 
 fn read_bounded(source: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    source.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::other(format!("larger than {limit} bytes")));
-    }
+    read_into(source, limit, &mut bytes)?;
     Ok(bytes)
 }
 
-/// An export's records, read by every core.
+fn read_into(source: impl Read, limit: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    source.take(limit + 1).read_to_end(bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::other(format!("larger than {limit} bytes")));
+    }
+    Ok(())
+}
+
+/// An export's records, read by every core. One list of its members serves all.
 fn add_export(builder: &mut Builder, name: &str, path: &Path) -> io::Result<()> {
-    let members = zip::ZipArchive::new(BufReader::new(File::open(path)?))?.len();
+    let archive = ZipArchive::new(Positioned::open(path)?)?;
+    let members = archive.len();
     if members > MAX_MEMBERS {
         return Err(io::Error::other(format!("it has {members} members; {MAX_MEMBERS} are the most taken")));
     }
     let next = AtomicUsize::new(0);
-    let batches = Mutex::new(Vec::new());
-    let work = || -> io::Result<()> {
-        let mut archive = zip::ZipArchive::new(BufReader::new(File::open(path)?))?;
+    let unpacked = AtomicU64::new(0);
+    let builder = Mutex::new(builder);
+    let add = |batch| builder.lock().unwrap_or_else(PoisonError::into_inner).add_batch(name, batch);
+    let work = |mut archive: ZipArchive<Positioned>| -> io::Result<()> {
+        let mut buffer = Vec::new();
+        let mut batch = Batch::default();
         loop {
             let start = next.fetch_add(CHUNK, Ordering::Relaxed);
+            for index in start..(start + CHUNK).min(members) {
+                add_member(&mut archive, index, &mut buffer, &mut batch);
+                let sum = unpacked.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+                if sum > MAX_EXPORT {
+                    add(batch);
+                    return Err(io::Error::other(format!("it holds more than {MAX_EXPORT} bytes of records")));
+                }
+                if batch.size > MAX_BATCH {
+                    add(std::mem::take(&mut batch));
+                }
+            }
             if start >= members {
+                add(batch);
                 return Ok(());
             }
-            let batch = read_members(&mut archive, start..(start + CHUNK).min(members));
-            batches.lock().unwrap_or_else(PoisonError::into_inner).push((start, batch));
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let outcome = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().unwrap_or_else(|_panic| Err(io::Error::other("a worker failed"))))
-    });
-    let mut batches = batches.into_inner().unwrap_or_else(PoisonError::into_inner);
-    batches.sort_by_key(|(start, _)| *start);
-    batches.into_iter().for_each(|(_, batch)| builder.add_batch(name, batch));
-    outcome
+    std::thread::scope(|scope| {
+        let work = &work;
+        let archives: Vec<_> = (0..threads).map(|_| archive.clone()).collect();
+        let workers: Vec<_> = archives.into_iter().map(|archive| scope.spawn(move || work(archive))).collect();
+        let mut outcomes = workers.into_iter().map(|worker| worker.join());
+        outcomes.try_for_each(|outcome| outcome.unwrap_or_else(|_panic| Err(io::Error::other("a worker failed"))))
+    })
 }
 
-fn read_members(archive: &mut zip::ZipArchive<BufReader<File>>, members: std::ops::Range<usize>) -> Batch {
-    let mut batch = Batch::default();
-    for index in members {
-        let mut member = match archive.by_index(index) {
-            Ok(member) if member.is_dir() => continue,
-            Ok(member) => member,
-            Err(error) => {
-                batch.warn(&format!("member {index}"), error.to_string());
-                continue;
-            }
-        };
-        let place = member.name().map_or_else(|_error| format!("member {index}"), |name| name.into_owned());
-        match read_bounded(&mut member, MAX_RECORD) {
-            Ok(json) => batch.add_record(&place, &json),
-            Err(error) => batch.warn(&place, format!("cannot be unpacked: {error}")),
-        }
+/// Reads one member into `buffer`, and from there into `batch`.
+fn add_member(archive: &mut ZipArchive<Positioned>, index: usize, buffer: &mut Vec<u8>, batch: &mut Batch) {
+    buffer.clear();
+    let mut member = match archive.by_index(index) {
+        Ok(member) if member.is_dir() => return,
+        Ok(member) => member,
+        Err(error) => return batch.warn(&format!("member {index}"), error.to_string()),
+    };
+    let place = member.name().map_or_else(|_error| format!("member {index}"), |name| name.into_owned());
+    match read_into(&mut member, MAX_RECORD, buffer) {
+        Ok(()) => batch.add_record(&place, buffer),
+        Err(error) => batch.warn(&place, format!("cannot be unpacked: {error}")),
     }
-    batch
+}
+
+/// A buffered reader with a place of its own in a file that others read, too.
+#[derive(Clone)]
+struct Positioned {
+    file: Arc<File>,
+    position: u64,
+    /// What was read last, and where it starts.
+    buffer: Vec<u8>,
+    start: u64,
+}
+
+impl Positioned {
+    fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: Arc::new(File::open(path)?), position: 0, buffer: Vec::new(), start: 0 })
+    }
+
+    fn buffered(&self) -> &[u8] {
+        let at = self.position.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.buffer.get(at..)).unwrap_or_default()
+    }
+}
+
+impl Read for Positioned {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        if self.buffered().is_empty() {
+            self.buffer.resize(READ_AHEAD, 0);
+            let length = self.file.read_at(&mut self.buffer, self.position)?;
+            self.buffer.truncate(length);
+            self.start = self.position;
+        }
+        let length = self.buffered().read(target)?;
+        self.position += length as u64;
+        Ok(length)
+    }
+}
+
+impl Seek for Positioned {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+            SeekFrom::End(offset) => self.file.metadata()?.len().checked_add_signed(offset),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
 }
 
 /// CISA's catalogue: <https://www.cisa.gov/known-exploited-vulnerabilities-catalog>.

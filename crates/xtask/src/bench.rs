@@ -24,11 +24,11 @@ const JUDGED: &[i32] = &[0, 42, 44];
 
 /// What runs cost.
 #[derive(Clone, Copy)]
-struct Cost {
-    wall: f64,
-    processor: f64,
+pub(crate) struct Cost {
+    pub(crate) wall: f64,
+    pub(crate) processor: f64,
     /// Peak resident memory of the largest process, in MiB.
-    memory: f64,
+    pub(crate) memory: f64,
 }
 
 /// `cargo xtask bench FOLDER [DATABASE]`.
@@ -84,7 +84,7 @@ fn build() -> anyhow::Result<PathBuf> {
 }
 
 /// What figures mean something on.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split_whitespace().next().unwrap_or("unknown").to_owned();
@@ -170,7 +170,7 @@ fn row(image: &str, what: &str, line: &[OsString], codes: &[i32], floor: Option<
 }
 
 /// Measures one run in a process of its own: the kernel sums what ended children used, and keeps their highest peak.
-fn measured(line: &[OsString], codes: &[i32]) -> anyhow::Result<Cost> {
+pub(crate) fn measured(line: &[OsString], codes: &[i32]) -> anyhow::Result<Cost> {
     let output = Command::new(std::env::current_exe()?).arg("measure").args(line).stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "it could not be measured");
     let text = String::from_utf8(output.stdout)?;

@@ -3,10 +3,13 @@
 //! ```text
 //! cargo xtask tidy                       what a compiler does not check: arrows, registrations, paths in the docs
 //! cargo xtask bench FOLDER [DATABASE]    whole-process figures on big images, peers beside them
+//! cargo xtask bench database FOLDER      what building, opening and asking the advisory database cost
+//! cargo xtask database STEP…             the single steps of that
 //! cargo xtask measure COMMAND…           what one command costs
 //! ```
 
 mod bench;
+mod database;
 mod tidy;
 
 use std::process::ExitCode;
@@ -15,10 +18,15 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["tidy"] => tidy::run(),
+        ["bench", "database", folder] => database::bench(folder.as_ref(), None),
+        ["bench", "database", folder, work] => database::bench(folder.as_ref(), Some(work.as_ref())),
+        ["database", ..] => database::step(arguments.get(1..).unwrap_or_default()),
         ["bench", folder] => bench::run(folder.as_ref(), None),
         ["bench", folder, database] => bench::run(folder.as_ref(), Some(database.as_ref())),
         ["measure", ..] => bench::measure(arguments.get(1..).unwrap_or_default()),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask tidy | bench FOLDER [DATABASE] | measure COMMAND…")),
+        _ => Err(anyhow::anyhow!(
+            "usage: cargo xtask tidy | bench FOLDER [DATABASE] | bench database FOLDER [WORK] | measure COMMAND…"
+        )),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

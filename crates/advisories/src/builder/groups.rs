@@ -1,95 +1,165 @@
 //! Which records speak of the same vulnerability, and which CVEs it has.
 //!
 //! Aliases are symmetric and transitive (a union-find over ids); `upstream` is followed one way, from a
-//! distribution's record to what it is about.
+//! distribution's record to what it is about. All ids are numbers here.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 
-use crate::{format::parse_cve, normalise::Normalised};
+use super::{
+    names::{Names, Sorted},
+    record::Head,
+};
+use crate::format::parse_cve;
 
 /// Most ids of one alias group shown, and CVEs of one record. An update of a kernel fixes hundreds.
-const MAX_IDS: usize = 2000;
+pub(super) const MAX_IDS: usize = 2000;
 
-/// Most steps along `upstream`.
-const MAX_STEPS: usize = 8;
+/// No record, no closure.
+const NONE: u32 = u32::MAX;
 
-pub(super) struct Groups<'a> {
-    /// Group of each id that is a record's or an alias.
-    group: HashMap<&'a str, usize>,
-    /// Ids of each group, sorted.
-    members: Vec<BTreeSet<&'a str>>,
-    by_id: HashMap<&'a str, &'a Normalised>,
+/// The records and the ids that they name.
+#[derive(Clone, Copy)]
+pub(super) struct Linked<'a> {
+    pub(super) heads: &'a [Head],
+    /// Aliases and upstream ids of all records.
+    pub(super) links: &'a [u32],
+    /// The record of each id, plus one; 0 for none.
+    pub(super) by_id: &'a [u32],
+    pub(super) ids: &'a Names,
 }
 
-impl<'a> Groups<'a> {
-    pub(super) fn of(records: &'a [Normalised]) -> Self {
-        let mut index = HashMap::new();
-        let mut parents: Vec<usize> = Vec::new();
-        for record in records {
-            let own = node(&mut index, &mut parents, &record.id);
-            for alias in &record.aliases {
-                let other = node(&mut index, &mut parents, alias);
-                let (a, b) = (root(&mut parents, own), root(&mut parents, other));
-                parents[a.max(b)] = a.min(b);
-            }
-        }
-        let mut members: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); parents.len()];
-        let mut group = HashMap::with_capacity(index.len());
-        for (&id, &node) in &index {
-            let root = root(&mut parents, node);
-            members[root].insert(id);
-            group.insert(id, root);
-        }
-        let by_id = records.iter().map(|record| (record.id.as_str(), record)).collect();
-        Self { group, members, by_id }
+impl<'a> Linked<'a> {
+    fn aliases(self, head: &Head) -> &'a [u32] {
+        &self.links[head.links..head.links + head.aliases as usize]
     }
 
-    /// Every other id of the record's vulnerability, sorted.
-    pub(super) fn aliases(&self, record: &Normalised) -> Vec<&'a str> {
-        let Some(&group) = self.group.get(record.id.as_str()) else { return Vec::new() };
-        self.members[group].iter().copied().filter(|id| *id != record.id).take(MAX_IDS).collect()
+    fn upstream(self, head: &Head) -> &'a [u32] {
+        let start = head.links + head.aliases as usize;
+        &self.links[start..start + head.upstream as usize]
     }
 
-    /// The CVEs that the record speaks of, sorted.
-    pub(super) fn cves(&self, record: &'a Normalised) -> BTreeSet<(u16, u32)> {
-        let mut cves = BTreeSet::new();
-        let mut seen = HashSet::new();
-        let mut pending: Vec<(&str, usize)> = vec![(&record.id, 0)];
-        pending.extend(self.aliases(record).into_iter().map(|id| (id, 0)));
-        while let Some((id, steps)) = pending.pop() {
-            if cves.len() >= MAX_IDS || !seen.insert(id) {
-                continue;
+    fn record(self, id: u32) -> Option<&'a Head> {
+        let number = self.by_id.get(id as usize)?.checked_sub(1)?;
+        self.heads.get(number as usize)
+    }
+}
+
+pub(super) struct Groups {
+    /// The group of each id: the least of its members.
+    group: Vec<u32>,
+    /// Ids by group, in their order within.
+    members: Vec<u32>,
+    /// Where the members of each group end.
+    ends: Vec<u32>,
+    /// The list of each group in `cves`.
+    closure: Vec<u32>,
+    /// CVEs of each closure, and where they end.
+    cves: Vec<u32>,
+    cve_ends: Vec<u32>,
+    /// Ids of records with more aliases or CVEs than are kept.
+    pub(super) cut: Vec<u32>,
+}
+
+impl Groups {
+    pub(super) fn of(linked: Linked<'_>, sorted: &Sorted) -> Self {
+        let mut group: Vec<u32> = (0..linked.ids.len()).map(|id| id as u32).collect();
+        for head in linked.heads {
+            for &alias in linked.aliases(head) {
+                let (a, b) = (root(&mut group, head.id), root(&mut group, alias));
+                group[a.max(b) as usize] = a.min(b);
             }
-            cves.extend(parse_cve(id));
-            if steps < MAX_STEPS
-                && let Some(found) = self.by_id.get(id)
-            {
-                pending.extend(found.upstream.iter().map(|id| (id.as_str(), steps + 1)));
-                // What is upstream may itself be known by other names.
-                if steps > 0 {
-                    pending.extend(self.aliases(found).into_iter().map(|id| (id, steps + 1)));
+        }
+        let mut ends = vec![0; group.len()];
+        for id in 0..group.len() {
+            let root = root(&mut group, id as u32);
+            group[id] = root;
+            ends[root as usize] += 1;
+        }
+        // From sizes to starts; filling moves each start to its end.
+        let mut start = 0;
+        for end in &mut ends {
+            start += std::mem::replace(end, start);
+        }
+        let mut members = vec![0; group.len()];
+        for &id in &sorted.order {
+            let end = &mut ends[group[id as usize] as usize];
+            members[*end as usize] = id;
+            *end += 1;
+        }
+        let closure = vec![NONE; group.len()];
+        let mut groups =
+            Self { group, members, ends, closure, cves: Vec::new(), cve_ends: Vec::new(), cut: Vec::new() };
+        for head in linked.heads {
+            let root = groups.group_of(head.id);
+            if groups.closure[root as usize] == NONE && !groups.close(root, linked) {
+                groups.cut.push(head.id);
+            }
+            if groups.members(root).len() > MAX_IDS {
+                groups.cut.push(head.id);
+            }
+        }
+        groups
+    }
+
+    pub(super) fn group_of(&self, id: u32) -> u32 {
+        self.group[id as usize]
+    }
+
+    /// Every id of a group, in their order.
+    fn members(&self, root: u32) -> &[u32] {
+        let start = (root as usize).checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.members[start as usize..self.ends[root as usize] as usize]
+    }
+
+    /// Every other id of the record's vulnerability, in their order.
+    pub(super) fn aliases(&self, id: u32) -> impl Iterator<Item = u32> {
+        self.members(self.group_of(id)).iter().copied().filter(move |&other| other != id).take(MAX_IDS)
+    }
+
+    /// The CVEs that the record speaks of, in the order of their numbers.
+    pub(super) fn cves(&self, id: u32) -> &[u32] {
+        let closure = self.closure[self.group_of(id) as usize] as usize;
+        let start = closure.checked_sub(1).map_or(0, |before| self.cve_ends[before]);
+        &self.cves[start as usize..self.cve_ends[closure] as usize]
+    }
+
+    /// Follows what is upstream of a group; false if that has no end.
+    fn close(&mut self, start: u32, linked: Linked<'_>) -> bool {
+        let mut cves = Vec::new();
+        let mut seen = HashSet::from([start]);
+        let mut pending = vec![start];
+        let mut is_whole = true;
+        while let Some(root) = pending.pop() {
+            for &id in self.members(root) {
+                cves.extend(parse_cve(linked.ids.get(id)).map(|cve| (cve, id)));
+                for &upstream in linked.record(id).into_iter().flat_map(|head| linked.upstream(head)) {
+                    let root = self.group_of(upstream);
+                    if seen.contains(&root) {
+                        continue;
+                    }
+                    if seen.len() > MAX_IDS {
+                        is_whole = false;
+                        continue;
+                    }
+                    seen.insert(root);
+                    pending.push(root);
                 }
-            } else if steps > 0
-                && let Some(&group) = self.group.get(id)
-            {
-                pending.extend(self.members[group].iter().map(|id| (*id, MAX_STEPS)));
             }
         }
-        cves
+        cves.sort_unstable();
+        is_whole &= cves.len() <= MAX_IDS;
+        self.closure[start as usize] = self.cve_ends.len() as u32;
+        self.cves.extend(cves.into_iter().take(MAX_IDS).map(|(_, id)| id));
+        self.cve_ends.push(self.cves.len() as u32);
+        is_whole
     }
 }
 
-fn node<'a>(index: &mut HashMap<&'a str, usize>, parents: &mut Vec<usize>, id: &'a str) -> usize {
-    *index.entry(id).or_insert_with(|| {
-        parents.push(parents.len());
-        parents.len() - 1
-    })
-}
-
-fn root(parents: &mut [usize], mut node: usize) -> usize {
-    while parents[node] != node {
-        parents[node] = parents[parents[node]];
-        node = parents[node];
+fn root(parents: &mut [u32], mut node: u32) -> u32 {
+    while parents[node as usize] != node {
+        let next = parents[parents[node as usize] as usize];
+        parents[node as usize] = next;
+        node = next;
     }
     node
 }

@@ -1,18 +1,22 @@
 //! Lays the sections out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io::{self, Seek, Write},
+};
 
-use portcullis_model::{Digest, FixState, Hasher, Severity, SeverityLevel};
-
-use super::{BuildError, groups::Groups};
+use super::{
+    BuildError, duplicates,
+    names::Names,
+    output::Output,
+    plan::Plan,
+    record::{Head, ShortText},
+    spool::Spool,
+    texts::{Compressors, Places},
+};
 use crate::{
-    database::Meta,
     encode::Writer,
-    format::{
-        CVE_EPSS, CVE_KEV, CVE_RECORD, DIGEST, FORMAT_VERSION, HEADER_DIGEST, MAGIC, PAGE, PAGE_DIGEST, SECTION_TABLE,
-        SECTIONS, Section, slot_count, slot_hash, write_cve,
-    },
-    normalise::{Normalised, NormalisedPackage},
+    format::{CVE_EPSS, CVE_KEV, CVE_RECORD, Section, parse_cve, slot_count, slot_hash},
 };
 
 /// Bytes of text that share a compressed frame: a lookup unpacks one frame for the advisories of a package.
@@ -20,297 +24,285 @@ const TEXT_BLOCK: usize = 32 * 1024;
 /// The same for the long texts, which only `explain` and the reports with help texts read.
 const LONG_TEXT_BLOCK: usize = 128 * 1024;
 
-/// zstd's level: the highest whose cost a build of all advisories can bear.
-const LEVEL: i32 = 15;
-/// The same for the starter, which is built when the program starts.
-const STARTER_LEVEL: i32 = 1;
-
-/// The order of records in the file.
-pub(super) fn place(record: &Normalised) -> (&str, &str, &str) {
-    let first = record.affected.first();
-    (first.map_or("", |package| &package.ecosystem), first.map_or("", |package| &package.name), &record.id)
+/// What was gathered.
+pub(super) struct Gathered<'a> {
+    pub(super) heads: &'a [Head],
+    pub(super) ids: &'a Names,
+    pub(super) packages: &'a Names,
+    pub(super) entries: &'a Spool,
+    pub(super) texts: &'a Spool,
+    pub(super) kev: &'a BTreeSet<(u16, u32)>,
+    pub(super) epss: &'a HashMap<(u16, u32), (u32, u32)>,
 }
 
-type Cves = BTreeMap<(u16, u32), CveFacts>;
-
-#[derive(Default)]
-struct CveFacts {
-    number: u32,
-    /// The best severity that any record of this CVE carries, for records that carry none.
-    severity: Option<Severity>,
+/// What one advisory says of one package.
+struct Entry {
+    package: u32,
+    advisory: u32,
+    start: u64,
+    length: u32,
 }
 
-/// The whole file, its digest and the number of packages.
-pub(super) fn database(
-    records: &[Normalised],
-    groups: &Groups<'_>,
-    mut meta: Meta,
-    kev: &BTreeSet<(u16, u32)>,
-    epss: &HashMap<(u16, u32), (u32, u32)>,
-) -> Result<(Vec<u8>, Digest, u64), BuildError> {
-    let record_cves: Vec<BTreeSet<(u16, u32)>> = records.iter().map(|record| groups.cves(record)).collect();
-    let cves = number_cves(records, &record_cves);
-    for package in records.iter().flat_map(|record| &record.affected) {
-        *meta.ecosystems.entry(package.ecosystem.clone()).or_default() += 1;
+impl Gathered<'_> {
+    fn advisories<'b>(&'b self, plan: &'b Plan<'_>) -> impl Iterator<Item = &'b Head> {
+        plan.order.iter().map(|&number| &self.heads[number as usize])
     }
-    let mut sections: [Vec<u8>; SECTIONS] = std::array::from_fn(|_| Vec::new());
-    sections[Section::Meta as usize] = serde_json::to_vec(&meta).unwrap_or_default();
-    let packages = write_packages(records, &mut sections)?;
-    write_ids(records, groups, &record_cves, &mut sections)?;
-    sections[Section::Cves as usize] = write_cves(&cves, kev, epss);
-    let level = if meta.starter { STARTER_LEVEL } else { LEVEL };
-    write_advisories(records, groups, &record_cves, &cves, level, &mut sections)?;
-    let (bytes, digest) = assemble(&sections);
-    Ok((bytes, digest, packages))
-}
 
-/// Every CVE that a record speaks of, numbered in order.
-fn number_cves(records: &[Normalised], record_cves: &[BTreeSet<(u16, u32)>]) -> Cves {
-    let mut cves = Cves::new();
-    for (record, own) in records.iter().zip(record_cves) {
-        for &cve in own {
-            let facts: &mut CveFacts = cves.entry(cve).or_default();
-            // A record of many CVEs has one severity for all of them: it says little of each.
-            if own.len() == 1 && record.severity.level != SeverityLevel::Unknown {
-                let rank = |severity: &Severity| {
-                    (severity.score.is_some(), severity.source.as_ref().map(|id| std::cmp::Reverse(id.clone())))
-                };
-                if facts.severity.as_ref().is_none_or(|known| rank(known) < rank(&record.severity)) {
-                    facts.severity = Some(record.severity.clone());
-                }
+    /// Every entry, by package, then by advisory, then in the order of the record.
+    fn entries(&self, plan: &Plan<'_>) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::with_capacity(self.heads.iter().map(|head| head.packages as usize).sum());
+        let mut buffer = Vec::new();
+        for (advisory, head) in self.advisories(plan).enumerate() {
+            let bytes = self.entries.read(head.entries.start, head.entries.length as usize, &mut buffer)?;
+            let mut start = head.entries.start;
+            for (package, entry) in duplicates::split(bytes) {
+                start += 8;
+                let (package, length) = (plan.packages.places[package as usize], entry.len() as u32);
+                entries.push(Entry { package, advisory: advisory as u32, start, length });
+                start += u64::from(length);
             }
         }
+        entries.sort_unstable_by_key(|entry| (entry.package, entry.advisory, entry.start));
+        Ok(entries)
     }
-    for (number, facts) in cves.values_mut().enumerate() {
-        facts.number = u32::try_from(number).unwrap_or(u32::MAX);
-    }
-    cves
-}
 
-fn write_packages(records: &[Normalised], sections: &mut [Vec<u8>; SECTIONS]) -> Result<u64, BuildError> {
-    let mut packages: BTreeMap<(&str, &str), Vec<(usize, &NormalisedPackage)>> = BTreeMap::new();
-    for (number, record) in records.iter().enumerate() {
-        for package in &record.affected {
-            packages.entry((&package.ecosystem, &package.name)).or_default().push((number, package));
+    /// Writes the packages: how many there are, and how many entries each ecosystem has.
+    pub(super) fn write_packages<W: Write + Seek>(
+        &self,
+        plan: &Plan<'_>,
+        out: &mut Output<W>,
+    ) -> Result<(u64, BTreeMap<String, u64>), BuildError> {
+        let entries = self.entries(plan).map_err(BuildError::Spool)?;
+        let mut ecosystems: BTreeMap<String, u64> = BTreeMap::new();
+        let mut section = Records::begin(Section::Packages, out)?;
+        let mut buffer = Vec::new();
+        for entries in entries.chunk_by(|a, b| a.package == b.package) {
+            let place = entries.first().map_or(0, |entry| entry.package as usize);
+            let (ecosystem, name) = split_key(self.packages.get(plan.packages.order[place]));
+            match ecosystems.get_mut(ecosystem) {
+                Some(count) => *count += entries.len() as u64,
+                None => _ = ecosystems.insert(ecosystem.to_owned(), entries.len() as u64),
+            }
+            let record = section.next(slot_hash(&[ecosystem.as_bytes(), b"\0", name.as_bytes()]))?;
+            record.text(ecosystem);
+            record.text(name);
+            record.number(entries.len() as u64);
+            for entry in entries {
+                record.number(u64::from(entry.advisory));
+                let bytes = self.entries.read(entry.start, entry.length as usize, &mut buffer);
+                record.bytes.extend_from_slice(bytes.map_err(BuildError::Spool)?);
+            }
+            section.write(out)?;
         }
+        let count = section.end(Section::Packages, Section::PackageOffsets, Some(Section::PackageSlots), out)?;
+        Ok((count, ecosystems))
     }
-    let mut data = Writer::default();
-    let mut offsets = Vec::with_capacity(packages.len() + 1);
-    for ((ecosystem, name), entries) in &packages {
-        offsets.push(offset(data.bytes.len())?);
-        data.text(ecosystem);
-        data.text(name);
-        data.number(entries.len() as u64);
-        for (number, package) in entries {
-            data.number(*number as u64);
-            write_package(package, &mut data);
-        }
-    }
-    offsets.push(offset(data.bytes.len())?);
-    let keys: Vec<u64> =
-        packages.keys().map(|(ecosystem, name)| slot_hash(&[ecosystem.as_bytes(), b"\0", name.as_bytes()])).collect();
-    sections[Section::PackageSlots as usize] = slots(&keys);
-    sections[Section::PackageOffsets as usize] = numbers(&offsets);
-    sections[Section::Packages as usize] = data.bytes;
-    Ok(packages.len() as u64)
-}
 
-/// The flags of a package entry, then what they announce.
-fn write_package(package: &NormalisedPackage, out: &mut Writer) {
-    let level = package.severity.map_or(0, |level| level as u8 + 1);
-    let unfixed = match package.unfixed {
-        None => 0,
-        Some(FixState::WillNotFix) => 1,
-        Some(FixState::Deferred) => 2,
-        Some(FixState::EndOfLife) => 3,
-        // No source says anything else.
-        Some(_) => 0,
-    };
-    let lists = u8::from(!package.versions.is_empty()) | u8::from(!package.binaries.is_empty()) << 1;
-    out.bytes.push(level | unfixed << 3 | lists << 5);
-    out.number(package.intervals.len() as u64);
-    for interval in &package.intervals {
-        out.optional_text(interval.introduced.as_deref());
-        out.optional_text(interval.fixed.as_deref());
-        if interval.fixed.is_none() {
-            out.optional_text(interval.last_affected.as_deref());
+    /// Every id by which a vulnerability can be looked up, with the records that speak of it.
+    pub(super) fn write_ids<W: Write + Seek>(&self, plan: &Plan<'_>, out: &mut Output<W>) -> Result<(), BuildError> {
+        let mut pairs: Vec<(u32, u32)> = Vec::new();
+        for (advisory, head) in self.advisories(plan).enumerate() {
+            let cves = plan.groups.cves(head.id).iter().copied();
+            let names = plan.groups.aliases(head.id).chain(cves).chain([head.id]);
+            pairs.extend(names.map(|id| (plan.ids.places[id as usize], advisory as u32)));
         }
-    }
-    for list in [&package.versions, &package.binaries] {
-        if !list.is_empty() {
-            out.texts(list.iter().map(String::as_str));
+        pairs.sort_unstable();
+        pairs.dedup();
+        let mut section = Records::begin(Section::Ids, out)?;
+        for pairs in pairs.chunk_by(|a, b| a.0 == b.0) {
+            let place = pairs.first().map_or(0, |pair| pair.0 as usize);
+            let id = self.ids.get(plan.ids.order[place]);
+            let record = section.next(slot_hash(&[id.as_bytes()]))?;
+            record.text(id);
+            record.number(pairs.len() as u64);
+            pairs.iter().for_each(|pair| record.number(u64::from(pair.1)));
+            section.write(out)?;
         }
+        section.end(Section::Ids, Section::IdOffsets, Some(Section::IdSlots), out)?;
+        Ok(())
     }
-}
 
-/// Every id by which a vulnerability can be looked up, with the records that speak of it.
-fn write_ids(
-    records: &[Normalised],
-    groups: &Groups<'_>,
-    record_cves: &[BTreeSet<(u16, u32)>],
-    sections: &mut [Vec<u8>; SECTIONS],
-) -> Result<(), BuildError> {
-    let mut ids: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
-    for ((number, record), cves) in records.iter().enumerate().zip(record_cves) {
-        let names = groups.aliases(record).into_iter().map(str::to_owned);
-        let names = names.chain(cves.iter().map(|&(year, number)| write_cve(year, number)));
-        for name in names.chain([record.id.clone()]) {
-            ids.entry(name).or_default().insert(number as u64);
+    pub(super) fn write_cves<W: Write + Seek>(&self, plan: &Plan<'_>, out: &mut Output<W>) -> Result<(), BuildError> {
+        let records = plan.cves.iter().map(|&id| {
+            let key = parse_cve(self.ids.get(id)).unwrap_or_default();
+            let prediction = self.epss.get(&key);
+            let is_known = if self.kev.contains(&key) { CVE_KEV } else { 0 };
+            let flags = is_known | if prediction.is_some() { CVE_EPSS } else { 0 };
+            let (score, percentile) = prediction.copied().unwrap_or_default();
+            let mut record = [0; CVE_RECORD];
+            record[..2].copy_from_slice(&key.0.to_le_bytes());
+            record[2] = flags;
+            record[4..8].copy_from_slice(&key.1.to_le_bytes());
+            record[8..12].copy_from_slice(&score.to_le_bytes());
+            record[12..].copy_from_slice(&percentile.to_le_bytes());
+            record
+        });
+        out.numbers(Section::Cves, records).map_err(BuildError::Output)
+    }
+
+    /// The advisories, and their texts in compressed blocks: all short ones, then all long ones.
+    pub(super) fn write_advisories<W: Write + Seek>(
+        &self,
+        plan: &Plan<'_>,
+        level: i32,
+        out: &mut Output<W>,
+    ) -> Result<(), BuildError> {
+        let facts = std::thread::scope(|scope| {
+            let mut blocks = Blocks::begin(Compressors::start(scope, level), out)?;
+            let facts = self.short_texts(plan, &mut blocks, out)?;
+            blocks.end_block(out)?;
+            let short_blocks = blocks.count;
+            let mut places = Places::new(LONG_TEXT_BLOCK);
+            let mut buffer = Vec::new();
+            for head in self.advisories(plan) {
+                if places.next(head.details as usize).is_new {
+                    blocks.end_block(out)?;
+                }
+                let start = head.text.start + u64::from(head.text.length);
+                let details = self.texts.read(start, head.details as usize, &mut buffer);
+                blocks.current.extend_from_slice(details.map_err(BuildError::Spool)?);
+            }
+            blocks.end_block(out)?;
+            blocks.finish(short_blocks, out)?;
+            Ok::<_, BuildError>(facts)
+        })?;
+        let mut section = Records::begin(Section::Advisories, out)?;
+        let mut start = 0;
+        for (head, end) in self.advisories(plan).zip(facts.ends) {
+            let rated = plan.rated(head);
+            let record = section.next(0)?;
+            record.text(self.ids.get(head.id));
+            record.bytes.extend_from_slice(&[rated.level as u8]);
+            record.number(u64::from(rated.score));
+            for time in [head.published, head.modified] {
+                record.number(time.map_or(0, |time| time.unix().max(0).cast_unsigned()));
+            }
+            record.number(plan.groups.cves(head.id).len() as u64);
+            plan.cves_of(head).for_each(|place| record.number(u64::from(place)));
+            record.bytes.extend_from_slice(&facts.bytes[start..end]);
+            start = end;
+            section.write(out)?;
         }
+        section.end(Section::Advisories, Section::AdvisoryOffsets, None, out)?;
+        Ok(())
     }
-    let mut data = Writer::default();
-    let mut offsets = Vec::with_capacity(ids.len() + 1);
-    for (id, numbers) in &ids {
-        offsets.push(offset(data.bytes.len())?);
-        data.text(id);
-        data.number(numbers.len() as u64);
-        numbers.iter().for_each(|&number| data.number(number));
-    }
-    offsets.push(offset(data.bytes.len())?);
-    let keys: Vec<u64> = ids.keys().map(|id| slot_hash(&[id.as_bytes()])).collect();
-    sections[Section::IdSlots as usize] = slots(&keys);
-    sections[Section::IdOffsets as usize] = numbers(&offsets);
-    sections[Section::Ids as usize] = data.bytes;
-    Ok(())
-}
 
-fn write_cves(cves: &Cves, kev: &BTreeSet<(u16, u32)>, epss: &HashMap<(u16, u32), (u32, u32)>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(cves.len() * CVE_RECORD);
-    for key @ (year, number) in cves.keys() {
-        let prediction = epss.get(key);
-        let flags = if kev.contains(key) { CVE_KEV } else { 0 } | if prediction.is_some() { CVE_EPSS } else { 0 };
-        let (score, percentile) = prediction.copied().unwrap_or_default();
-        bytes.extend_from_slice(&year.to_le_bytes());
-        bytes.extend_from_slice(&[flags, 0]);
-        bytes.extend_from_slice(&number.to_le_bytes());
-        bytes.extend_from_slice(&score.to_le_bytes());
-        bytes.extend_from_slice(&percentile.to_le_bytes());
+    /// Puts the short texts into blocks; says where each advisory's texts are.
+    fn short_texts<W: Write + Seek>(
+        &self,
+        plan: &Plan<'_>,
+        blocks: &mut Blocks,
+        out: &mut Output<W>,
+    ) -> Result<TextFacts, BuildError> {
+        let (mut short, mut long) = (Places::new(TEXT_BLOCK), Places::new(LONG_TEXT_BLOCK));
+        let mut facts = Writer::default();
+        let mut ends = Vec::with_capacity(plan.order.len());
+        let mut text = Writer::default();
+        for head in self.advisories(plan) {
+            text.bytes.clear();
+            self.short_text(plan, head, &mut text)?;
+            let place = short.next(text.bytes.len());
+            if place.is_new {
+                blocks.end_block(out)?;
+            }
+            blocks.current.extend_from_slice(&text.bytes);
+            for place in [place, long.next(head.details as usize)] {
+                facts.number(place.block);
+                facts.number(place.start);
+            }
+            facts.number(text.bytes.len() as u64);
+            facts.number(u64::from(head.details));
+            ends.push(facts.bytes.len());
+        }
+        Ok(TextFacts { bytes: facts.bytes, ends })
     }
-    bytes
-}
 
-fn write_advisories(
-    records: &[Normalised],
-    groups: &Groups<'_>,
-    record_cves: &[BTreeSet<(u16, u32)>],
-    cves: &Cves,
-    level: i32,
-    sections: &mut [Vec<u8>; SECTIONS],
-) -> Result<(), BuildError> {
-    let mut short = TextBlocks::new(TEXT_BLOCK);
-    let mut long = TextBlocks::new(LONG_TEXT_BLOCK);
-    let mut data = Writer::default();
-    let mut offsets = Vec::with_capacity(records.len() + 1);
-    for (record, own) in records.iter().zip(record_cves) {
-        offsets.push(offset(data.bytes.len())?);
-        let inherited = match own.first() {
-            Some(cve) if own.len() == 1 => cves.get(cve).and_then(|facts| facts.severity.as_ref()),
-            _ => None,
+    /// What every finding shows: one frame holds those of a package's advisories.
+    fn short_text(&self, plan: &Plan<'_>, head: &Head, out: &mut Writer) -> Result<(), BuildError> {
+        let rated = plan.rated(head);
+        fn read<'a>(texts: &'a Spool, head: &Head, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], BuildError> {
+            texts.read(head.text.start, head.text.length as usize, buffer).map_err(BuildError::Spool)
+        }
+        let (mut own, mut lent) = (Vec::new(), Vec::new());
+        let own = ShortText::read(read(self.texts, head, &mut own)?).map_err(spoiled)?;
+        let vector = match rated.id == head.id {
+            true => own.vector,
+            false => ShortText::read(read(self.texts, rated, &mut lent)?).map_err(spoiled)?.vector,
         };
-        let severity = if record.severity.level == SeverityLevel::Unknown { inherited } else { None };
-        let severity = severity.unwrap_or(&record.severity);
-        data.text(&record.id);
-        data.bytes.push(severity.level as u8);
-        data.number(severity.score.map_or(0, |score| (score * 10.0).round() as u64 + 1));
-        data.number(record.published.map_or(0, |time| time.unix().max(0) as u64));
-        data.number(record.modified.map_or(0, |time| time.unix().max(0) as u64));
-        data.number(own.len() as u64);
-        own.iter().filter_map(|cve| cves.get(cve)).for_each(|facts| data.number(u64::from(facts.number)));
-        let text = short_text(record, groups, severity);
-        for (block, start) in [short.add(&text), long.add(record.details.as_bytes())] {
-            data.number(block);
-            data.number(start);
+        let is_rated = rated.level != portcullis_model::SeverityLevel::Unknown;
+        out.text(own.title);
+        out.optional_text(vector);
+        out.optional_text(is_rated.then(|| self.ids.get(rated.id)));
+        let aliases: Vec<&str> = plan.groups.aliases(head.id).map(|id| self.ids.get(id)).collect();
+        out.texts(aliases.into_iter());
+        out.bytes.extend_from_slice(own.rest);
+        Ok(())
+    }
+}
+
+/// Where each advisory's texts are, as its record holds it.
+struct TextFacts {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// What was put aside does not come back as it was.
+fn spoiled(error: portcullis_model::LookupError) -> BuildError {
+    BuildError::Spool(io::Error::other(error))
+}
+
+fn split_key(key: &str) -> (&str, &str) {
+    key.split_once('\0').unwrap_or((key, ""))
+}
+
+/// A section of records, with their offsets and, if they are looked up by a key, its slots.
+struct Records {
+    record: Writer,
+    offsets: Vec<u32>,
+    hashes: Vec<u64>,
+    length: u64,
+}
+
+impl Records {
+    fn begin<W: Write + Seek>(section: Section, out: &mut Output<W>) -> Result<Self, BuildError> {
+        out.begin(section).map_err(BuildError::Output)?;
+        Ok(Self { record: Writer::default(), offsets: Vec::new(), hashes: Vec::new(), length: 0 })
+    }
+
+    /// The next record, still empty.
+    fn next(&mut self, hash: u64) -> Result<&mut Writer, BuildError> {
+        self.offsets.push(offset(self.length)?);
+        self.hashes.push(hash);
+        self.record.bytes.clear();
+        Ok(&mut self.record)
+    }
+
+    fn write<W: Write + Seek>(&mut self, out: &mut Output<W>) -> Result<(), BuildError> {
+        self.length += self.record.bytes.len() as u64;
+        out.write(&self.record.bytes).map_err(BuildError::Output)
+    }
+
+    /// Writes what finds the records; says how many there are.
+    fn end<W: Write + Seek>(
+        mut self,
+        section: Section,
+        offsets: Section,
+        slots: Option<Section>,
+        out: &mut Output<W>,
+    ) -> Result<u64, BuildError> {
+        out.end(section);
+        self.offsets.push(offset(self.length)?);
+        out.numbers(offsets, self.offsets.iter().map(|offset| offset.to_le_bytes())).map_err(BuildError::Output)?;
+        if let Some(slots) = slots {
+            let table = slot_table(&self.hashes);
+            out.numbers(slots, table.iter().map(|slot| slot.to_le_bytes())).map_err(BuildError::Output)?;
         }
-        data.number(text.len() as u64);
-        data.number(record.details.len() as u64);
+        Ok(self.hashes.len() as u64)
     }
-    offsets.push(offset(data.bytes.len())?);
-    sections[Section::AdvisoryOffsets as usize] = numbers(&offsets);
-    sections[Section::Advisories as usize] = data.bytes;
-    // Long blocks follow the short ones; their numbers are counted from the first long one.
-    let split = short.finish();
-    let all = split.into_iter().chain(long.finish()).collect::<Vec<_>>();
-    let short_count = short.blocks_made as u64;
-    let compressed = compress(&all, level)?;
-    let mut block_offsets = short_count.to_le_bytes().to_vec();
-    let mut blocks = Vec::new();
-    for block in &compressed {
-        block_offsets.extend_from_slice(&(blocks.len() as u64).to_le_bytes());
-        blocks.extend_from_slice(block);
-    }
-    block_offsets.extend_from_slice(&(blocks.len() as u64).to_le_bytes());
-    sections[Section::TextOffsets as usize] = block_offsets;
-    sections[Section::TextBlocks as usize] = blocks;
-    Ok(())
-}
-
-/// What every finding shows: one frame holds those of a package's advisories.
-fn short_text(record: &Normalised, groups: &Groups<'_>, severity: &Severity) -> Vec<u8> {
-    let mut text = Writer::default();
-    text.text(&record.summary);
-    text.optional_text(severity.vector.as_deref());
-    text.optional_text(severity.source.as_deref());
-    text.texts(groups.aliases(record).into_iter().collect::<Vec<_>>().into_iter());
-    text.texts(record.cwes.iter().map(String::as_str));
-    text.number(record.references.len() as u64);
-    for reference in &record.references {
-        text.text(&reference.kind);
-        text.text(&reference.url);
-    }
-    text.bytes
-}
-
-/// Gathers texts into blocks.
-struct TextBlocks {
-    size: usize,
-    current: Vec<u8>,
-    done: Vec<Vec<u8>>,
-    blocks_made: usize,
-}
-
-impl TextBlocks {
-    const fn new(size: usize) -> Self {
-        Self { size, current: Vec::new(), done: Vec::new(), blocks_made: 0 }
-    }
-
-    /// Adds a text: its block's number, and where in it the text starts.
-    fn add(&mut self, text: &[u8]) -> (u64, u64) {
-        if !self.current.is_empty() && self.current.len() + text.len() > self.size {
-            self.done.push(std::mem::take(&mut self.current));
-        }
-        let place = (self.done.len() as u64, self.current.len() as u64);
-        self.current.extend_from_slice(text);
-        place
-    }
-
-    fn finish(&mut self) -> Vec<Vec<u8>> {
-        self.done.push(std::mem::take(&mut self.current));
-        self.blocks_made = self.done.len();
-        std::mem::take(&mut self.done)
-    }
-}
-
-/// Compresses every block, on all cores; each block's bytes depend on nothing but the block.
-fn compress(blocks: &[Vec<u8>], level: i32) -> Result<Vec<Vec<u8>>, BuildError> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let share = blocks.len().div_ceil(threads).max(1);
-    let work = |blocks: &[Vec<u8>]| -> std::io::Result<Vec<Vec<u8>>> {
-        let mut compressor = zstd::bulk::Compressor::new(level)?;
-        blocks.iter().map(|block| compressor.compress(block)).collect()
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = blocks.chunks(share).map(|blocks| scope.spawn(move || work(blocks))).collect();
-        let mut all = Vec::with_capacity(blocks.len());
-        for worker in workers {
-            let compressed = worker.join().unwrap_or_else(|_panic| Err(std::io::Error::other("a worker failed")));
-            all.extend(compressed.map_err(BuildError::Compress)?);
-        }
-        Ok(all)
-    })
 }
 
 /// The slots of a hash table with linear probing.
-fn slots(hashes: &[u64]) -> Vec<u8> {
+fn slot_table(hashes: &[u64]) -> Vec<u32> {
     let count = slot_count(hashes.len());
     let mut slots = vec![0_u32; count];
     for (number, hash) in hashes.iter().enumerate() {
@@ -320,43 +312,51 @@ fn slots(hashes: &[u64]) -> Vec<u8> {
         }
         slots[at] = u32::try_from(number + 1).unwrap_or(u32::MAX);
     }
-    numbers(&slots)
+    slots
 }
 
-fn numbers(values: &[u32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-fn offset(length: usize) -> Result<u32, BuildError> {
+fn offset(length: u64) -> Result<u32, BuildError> {
     u32::try_from(length).map_err(|_error| BuildError::TooLarge(u64::from(u32::MAX)))
 }
 
-/// Header, sections, page digests.
-fn assemble(sections: &[Vec<u8>; SECTIONS]) -> (Vec<u8>, Digest) {
-    let mut bytes = vec![0; PAGE];
-    for (index, section) in sections.iter().enumerate() {
-        let at = SECTION_TABLE + index * 16;
-        let start = bytes.len() as u64;
-        bytes[at..at + 8].copy_from_slice(&start.to_le_bytes());
-        bytes[at + 8..at + 16].copy_from_slice(&(section.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(section);
-        // Fixed-size records must not straddle what they need not.
-        bytes.resize(bytes.len().next_multiple_of(16), 0);
+/// The section of text blocks.
+struct Blocks {
+    compressors: Compressors,
+    current: Vec<u8>,
+    /// Blocks that were made.
+    count: u64,
+    /// Where each frame starts, and one past the last.
+    starts: Vec<u64>,
+}
+
+impl Blocks {
+    fn begin<W: Write + Seek>(compressors: Compressors, out: &mut Output<W>) -> Result<Self, BuildError> {
+        out.begin(Section::TextBlocks).map_err(BuildError::Output)?;
+        Ok(Self { compressors, current: Vec::new(), count: 0, starts: vec![0] })
     }
-    let table_start = bytes.len();
-    let table: Vec<u8> =
-        bytes[PAGE..].chunks(PAGE).flat_map(|page| Digest::of(page).as_bytes()[..PAGE_DIGEST].to_vec()).collect();
-    bytes[..8].copy_from_slice(MAGIC);
-    bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-    bytes[12..16].copy_from_slice(&(PAGE as u32).to_le_bytes());
-    let length = (table_start + table.len()) as u64;
-    bytes[16..24].copy_from_slice(&length.to_le_bytes());
-    bytes[24..32].copy_from_slice(&(table_start as u64).to_le_bytes());
-    let mut hasher = Hasher::new();
-    hasher.update(&bytes[..PAGE]);
-    hasher.update(&table);
-    let digest = hasher.finish();
-    bytes[HEADER_DIGEST..HEADER_DIGEST + DIGEST].copy_from_slice(digest.as_bytes());
-    bytes.extend_from_slice(&table);
-    (bytes, digest)
+
+    fn end_block<W: Write + Seek>(&mut self, out: &mut Output<W>) -> Result<(), BuildError> {
+        self.count += 1;
+        let block = std::mem::take(&mut self.current);
+        match self.compressors.send(block).map_err(BuildError::Compress)? {
+            Some(frame) => self.write(&frame, out),
+            None => Ok(()),
+        }
+    }
+
+    fn write<W: Write + Seek>(&mut self, frame: &[u8], out: &mut Output<W>) -> Result<(), BuildError> {
+        let start = self.starts.last().copied().unwrap_or_default();
+        self.starts.push(start + frame.len() as u64);
+        out.write(frame).map_err(BuildError::Output)
+    }
+
+    /// Writes what is still on its way, then the offsets.
+    fn finish<W: Write + Seek>(mut self, short_blocks: u64, out: &mut Output<W>) -> Result<(), BuildError> {
+        while let Some(frame) = self.compressors.receive().map_err(BuildError::Compress)? {
+            self.write(&frame, out)?;
+        }
+        out.end(Section::TextBlocks);
+        let numbers = std::iter::once(short_blocks).chain(self.starts);
+        out.numbers(Section::TextOffsets, numbers.map(u64::to_le_bytes)).map_err(BuildError::Output)
+    }
 }
