@@ -33,12 +33,15 @@ pub(crate) fn run(command: &DbCommand) -> Outcome {
 }
 
 fn build(from: &[PathBuf], output: &Path) -> Outcome {
-    let mut builder = Builder::new().as_of(settings::now()?);
+    // What a build puts aside goes where the database goes: the system's place for temporary files may be memory.
+    let beside = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = Builder::new().as_of(settings::now()?).temporary_files_in(beside);
     for directory in from {
         add_directory(&mut builder, directory).context(|| "cannot build the database".to_owned())?;
     }
     let summary = builder.write(output).context(|| "cannot build the database".to_owned())?;
-    let BuildSummary { digest, bytes, advisories, packages, withdrawn, warnings } = summary;
+    let BuildSummary { digest, bytes, advisories, packages, withdrawn, without_packages, duplicates, warnings } =
+        summary;
     for warning in warnings.iter().take(SHOWN) {
         say(&format!("warning: {}: {}", printable(&warning.path, 100), printable(&warning.message, 300)));
     }
@@ -47,7 +50,8 @@ fn build(from: &[PathBuf], output: &Path) -> Outcome {
     }
     let place = output.display();
     output::print(&format!(
-        "{place}: {advisories} advisories for {packages} packages, {bytes} bytes, {withdrawn} withdrawn left out\n{digest}\n"
+        "{place}: {advisories} advisories for {packages} packages, {bytes} bytes\nleft out: {withdrawn} withdrawn, \
+         {without_packages} that name no package, {duplicates} that another of the same id replaces\n{digest}\n"
     ))?;
     // A source that could not be read at all leaves a hole that nobody would see later.
     let lost = warnings.iter().filter(|warning| warning.kind == WarningKind::Gap).count();
