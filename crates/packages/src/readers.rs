@@ -8,6 +8,7 @@ mod npm;
 mod npm_lock;
 mod os_release;
 mod python;
+mod rpm;
 mod unread;
 
 use crate::PackageReader;
@@ -17,6 +18,7 @@ pub const READERS: &[&dyn PackageReader] = &[
     &os_release::OsRelease,
     &dpkg::Dpkg,
     &apk::Apk,
+    &rpm::Rpm,
     &python::Python,
     &npm::Npm,
     &go::Go,

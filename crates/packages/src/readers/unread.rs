@@ -11,19 +11,13 @@ use crate::{PackageReader, Selection, StreamReader};
 /// Names what is not read.
 pub(crate) struct Unread;
 
-/// Where rpm keeps its database: <https://rpm.org/docs/6.0.x/manual/>, and the manifest of Azure Linux's distroless
-/// images.
-const RPM_FOLDERS: [&str; 3] = ["var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm"];
-const RPM_FILES: [&str; 3] = ["Packages", "Packages.db", "rpmdb.sqlite"];
-const RPM_MANIFEST: &str = "var/lib/rpmmanifest/container-manifest-2";
-
 impl PackageReader for Unread {
     fn name(&self) -> &'static str {
         "unread"
     }
 
     fn reads(&self) -> &'static str {
-        "nothing: names rpm databases, Java archives, gems, Composer's and .NET's lists as gaps"
+        "nothing: names Java archives, gems, Composer's and .NET's lists as gaps"
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
@@ -41,9 +35,6 @@ fn what(file: &FileHeader<'_>) -> Option<&'static str> {
     let (folder, name) = (file.parent(), file.file_name());
     let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
     match ending {
-        _ if file.path == RPM_MANIFEST || RPM_FOLDERS.contains(&folder) && RPM_FILES.contains(&name) => {
-            Some("RPM packages")
-        }
         "jar" | "war" | "ear" | "par" if file.head.starts_with(b"PK") => Some("Java archives"),
         "gemspec" if folder.ends_with("/specifications") => Some("Ruby gems"),
         "json" if name == "installed.json" && folder.ends_with("vendor/composer") => Some("PHP packages of Composer"),
@@ -80,14 +71,6 @@ mod tests {
     fn what_has_no_reader_is_a_gap() {
         check(
             &Unread,
-            "var/lib/rpm/rpmdb.sqlite",
-            "SQLite",
-            expect![[r#"
-            gap in var/lib/rpm: RPM packages: this version does not read them
-        "#]],
-        );
-        check(
-            &Unread,
             "opt/app/lib/a.jar",
             b"PK\x03\x04",
             expect![[r#"
@@ -95,8 +78,6 @@ mod tests {
         "#]],
         );
         for path in [
-            "usr/lib/sysimage/rpm/Packages.db",
-            "var/lib/rpmmanifest/container-manifest-2",
             "usr/lib/ruby/gems/3.1.0/specifications/rack-2.2.4.gemspec",
             "srv/vendor/composer/installed.json",
             "app/web.deps.json",

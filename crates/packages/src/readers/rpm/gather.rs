@@ -1,0 +1,273 @@
+//! From the headers of a database to packages, what they own, and what they need of each other.
+
+use portcullis_model::{Location, OwnedPaths, Package, PackageType, PathHash, Reading, SourcePackage, Warning};
+
+use super::{damage::Damage, header::Header};
+use crate::fields;
+
+/// Most packages of one database. The largest distribution has some sixty thousand.
+const MAX_PACKAGES: usize = 100_000;
+
+/// Most names that the packages of a database provide, or need, and most files that they own.
+const MAX_NAMES: usize = 4_000_000;
+
+/// Most things that are wrong with one database said one by one.
+const MAX_PROBLEMS: usize = 100;
+
+/// The bytes of all paths of a database, as a multiple of its size, that are looked at: names of directories are
+/// stored once, and used for many files.
+const PATH_RATIO: usize = 16;
+
+/// Rpm's keys to verify packages with: stored as packages are, and none.
+const KEYS: &[u8] = b"gpg-pubkey";
+
+/// What the headers of one database add up to.
+pub(super) struct Gatherer<'a> {
+    path: &'a str,
+    reading: Reading,
+    headers: u64,
+    problems: usize,
+    /// Names that packages provide, by hash, each with the package's place in the reading.
+    provides: Vec<(PathHash, u32)>,
+    /// What packages need, alike: names, and paths of files.
+    requires: Vec<(u32, PathHash)>,
+    /// Bytes of text that may still be kept, and bytes of paths that may still be looked at: headers can let many
+    /// values be the same bytes.
+    text_left: usize,
+    paths_left: usize,
+    owned: usize,
+}
+
+impl<'a> Gatherer<'a> {
+    /// For the database at `path`, of `size` bytes.
+    pub(super) fn new(path: &'a str, size: usize) -> Self {
+        Self {
+            path,
+            reading: Reading::default(),
+            headers: 0,
+            problems: 0,
+            provides: Vec::new(),
+            requires: Vec::new(),
+            text_left: size,
+            paths_left: size.saturating_mul(PATH_RATIO),
+            owned: 0,
+        }
+    }
+
+    /// Takes what a database has to say.
+    pub(super) fn take(&mut self, next: Result<&[u8], Damage>) {
+        match next {
+            Ok(blob) => self.header(blob),
+            Err(damage) => self.problem(&damage),
+        }
+    }
+
+    fn problem(&mut self, damage: &Damage) {
+        self.problems += 1;
+        if self.problems <= MAX_PROBLEMS {
+            self.reading.warnings.push(Warning::gap(self.path, damage.to_string()));
+        }
+    }
+
+    fn header(&mut self, blob: &[u8]) {
+        self.headers += 1;
+        let number = self.headers;
+        let Some(header) = Header::parse(blob) else { return self.problem(&Damage::Header { number }) };
+        if header.is_cut {
+            self.problem(&Damage::Header { number });
+        }
+        let (name, version) = (header.name.text(), header.version.text());
+        if name == KEYS {
+            return;
+        }
+        if name.is_empty() || version.is_empty() {
+            let named = if name.is_empty() { String::new() } else { format!(" (`{}`)", fields::text(name)) };
+            return self.problem(&Damage::Nameless { number, named });
+        }
+        let index = self.reading.packages.len();
+        if index >= MAX_PACKAGES {
+            return self.problem(&Damage::TooMany(MAX_PACKAGES, "packages"));
+        }
+        let package = package(&header, self.path);
+        let Some(left) = self.text_left.checked_sub(weight(&package)) else {
+            return self.problem(&Damage::Overlap);
+        };
+        self.text_left = left;
+        let index = index as u32;
+        let hash = |name: &[u8]| PathHash::of(&fields::text(name));
+        let room = |known: usize| MAX_NAMES.saturating_sub(known);
+        let provides = header.provides.strings().take(room(self.provides.len()));
+        self.provides.push((hash(name), index));
+        self.provides.extend(provides.map(|provided| (hash(provided), index)));
+        let requires = header.requires.strings().filter(|name| !name.starts_with(b"rpmlib("));
+        self.requires.extend(requires.take(room(self.requires.len())).map(|name| (index, hash(name))));
+        self.own(&header, &package.name);
+        self.reading.packages.push(package);
+    }
+
+    /// Notes the files of a package.
+    fn own(&mut self, header: &Header<'_>, name: &str) {
+        let mut paths = Vec::new();
+        let mut path = String::new();
+        let mut directory: &[u8] = &[];
+        let mut start = 0;
+        for (of, file) in header.files().take(MAX_NAMES.saturating_sub(self.owned)) {
+            let Some(left) = self.paths_left.checked_sub(of.len() + file.len()) else {
+                self.problem(&Damage::Overlap);
+                break;
+            };
+            self.paths_left = left;
+            // Files of one directory mostly follow each other.
+            if path.is_empty() || !std::ptr::eq(of, directory) {
+                path.clear();
+                path.push_str(&fields::text(of));
+                (directory, start) = (of, path.len());
+            }
+            path.truncate(start);
+            path.push_str(&fields::text(file));
+            paths.push(PathHash::of(&path));
+        }
+        self.owned += paths.len();
+        if !paths.is_empty() {
+            self.reading.owned.push(OwnedPaths { kind: PackageType::Rpm, package: name.to_owned(), paths });
+        }
+    }
+
+    /// The reading, with what each package needs named by the packages that provide it.
+    pub(super) fn finish(mut self) -> Reading {
+        self.resolve();
+        if self.problems > MAX_PROBLEMS {
+            let what = format!("{} more places are damaged", self.problems - MAX_PROBLEMS);
+            self.reading.warnings.push(Warning::gap(self.path, what));
+        }
+        self.reading
+    }
+
+    fn resolve(&mut self) {
+        self.provide_files();
+        self.provides.sort_unstable();
+        let provider = |hash: PathHash| {
+            let start = self.provides.partition_point(|(provided, _)| *provided < hash);
+            self.provides.get(start).filter(|(provided, _)| *provided == hash).map(|(_, index)| *index)
+        };
+        let mut found: Vec<(u32, u32)> =
+            self.requires.iter().filter_map(|(i, hash)| Some((*i, provider(*hash)?))).collect();
+        found.sort_unstable();
+        found.dedup();
+        for (package, provider) in found.into_iter().filter(|(package, provider)| package != provider) {
+            let packages = &mut self.reading.packages;
+            let Some(name) = packages.get(provider as usize).map(|provider| provider.name.clone()) else { continue };
+            let Some(left) = self.text_left.checked_sub(name.len()) else { break };
+            self.text_left = left;
+            if let Some(package) = packages.get_mut(package as usize).filter(|package| package.name != name) {
+                package.depends_on.push(name);
+            }
+        }
+        for package in &mut self.reading.packages {
+            package.depends_on.sort();
+            package.depends_on.dedup();
+        }
+    }
+
+    /// Whoever owns a file that a package needs provides it.
+    fn provide_files(&mut self) {
+        let mut wanted: Vec<PathHash> = self.requires.iter().map(|(_, hash)| *hash).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut packages = self.reading.packages.iter().enumerate();
+        for owned in &self.reading.owned {
+            // Both are in the order of the headers; not each package owns files.
+            let Some((index, _)) = packages.find(|(_, package)| package.name == owned.package) else { break };
+            let needed = owned.paths.iter().filter(|path| wanted.binary_search(path).is_ok());
+            self.provides.extend(needed.map(|path| (*path, index as u32)));
+        }
+    }
+}
+
+/// The bytes of text that a package keeps.
+fn weight(package: &Package) -> usize {
+    let source = package.source.as_ref().map_or(0, |source| source.name.len() + source.version.len());
+    let optional = [&package.architecture, &package.vendor, &package.module];
+    package.name.len()
+        + package.version.len()
+        + source
+        + optional.into_iter().flatten().chain(&package.licenses).map(String::len).sum::<usize>()
+}
+
+fn package(header: &Header<'_>, path: &str) -> Package {
+    let text = |values: super::header::Values<'_>| fields::text(values.text()).into_owned();
+    let entry = Entry {
+        name: text(header.name),
+        version: text(header.version),
+        release: text(header.release),
+        epoch: header.epoch.u32(0).unwrap_or_default(),
+        architecture: text(header.architecture),
+        source_rpm: text(header.source_rpm),
+        vendor: Some(text(header.vendor)).filter(|vendor| !vendor.is_empty()).unwrap_or_else(|| text(header.packager)),
+        license: text(header.license),
+        module: stream(&text(header.module_label)),
+    };
+    entry.into_package(path)
+}
+
+/// `nodejs:18:8090020231019152822:a75119d5` belongs to the stream `nodejs:18`.
+fn stream(label: &str) -> String {
+    label.match_indices(':').nth(1).map_or(label, |(end, _)| label.get(..end).unwrap_or(label)).to_owned()
+}
+
+/// What databases and manifests say of a package; what they do not is empty.
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) release: String,
+    pub(super) epoch: u32,
+    pub(super) architecture: String,
+    pub(super) source_rpm: String,
+    pub(super) vendor: String,
+    pub(super) license: String,
+    pub(super) module: String,
+}
+
+impl Entry {
+    pub(super) fn into_package(self, path: &str) -> Package {
+        let optional = |text: String| (!text.is_empty()).then_some(text);
+        let version = full_version(self.epoch, &self.version, &self.release);
+        Package {
+            kind: PackageType::Rpm,
+            source: source(&self.source_rpm, self.epoch, &self.name, &version),
+            name: self.name,
+            version,
+            purl: String::new(),
+            architecture: optional(self.architecture),
+            vendor: optional(self.vendor),
+            module: optional(self.module),
+            depends_on: Vec::new(),
+            licenses: optional(self.license).into_iter().collect(),
+            owned_by: None,
+            locations: vec![Location { path: path.to_owned(), layer: None }],
+        }
+    }
+}
+
+/// `epoch:version-release`; a missing epoch is 0, and 0 is not written.
+fn full_version(epoch: u32, version: &str, release: &str) -> String {
+    let mut text = if epoch == 0 { String::new() } else { format!("{epoch}:") };
+    text.push_str(version);
+    if !release.is_empty() {
+        text.push('-');
+        text.push_str(release);
+    }
+    text
+}
+
+/// `openssl-3.0.7-18.el9.src.rpm` was built from `openssl`. It names no epoch: the binary's is taken.
+fn source(source_rpm: &str, epoch: u32, name: &str, version: &str) -> Option<SourcePackage> {
+    let stem = source_rpm.strip_suffix(".rpm").and_then(|stem| stem.rsplit_once('.')).map(|(stem, _)| stem);
+    let parts = stem.and_then(|stem| {
+        let (rest, release) = stem.rsplit_once('-')?;
+        let (name, version) = rest.rsplit_once('-')?;
+        (!name.is_empty()).then(|| (name.to_owned(), full_version(epoch, version, release)))
+    });
+    let (name, version) = parts.unwrap_or_else(|| (name.to_owned(), version.to_owned()));
+    Some(SourcePackage { name, version })
+}
