@@ -5,6 +5,7 @@
 //! survives, who owns a file, which distribution it is) is decided over readings, by the caller.
 
 mod complete;
+mod executable;
 mod fields;
 mod lockfile;
 mod readers;

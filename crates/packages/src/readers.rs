@@ -9,6 +9,7 @@ mod npm_lock;
 mod os_release;
 mod python;
 mod rpm;
+mod rust;
 mod unread;
 
 use crate::PackageReader;
@@ -22,6 +23,7 @@ pub const READERS: &[&dyn PackageReader] = &[
     &python::Python,
     &npm::Npm,
     &go::Go,
+    &rust::Rust,
     &cargo_lock::CargoLock,
     &npm_lock::NpmLock,
     &unread::Unread,

@@ -11,14 +11,11 @@ use memchr::memmem::Finder;
 use portcullis_filetree::FileHeader;
 use portcullis_model::{Reading, Warning};
 
-use crate::{PackageReader, Selection, StreamReader};
+use crate::{PackageReader, Selection, StreamReader, executable::is_executable};
 use header::{ALIGNMENT, MAGIC, Parsed};
 
 /// Reads build information.
 pub(crate) struct Go;
-
-/// No program has fewer bytes than this.
-const MIN_SIZE: u64 = 1 << 10;
 
 impl PackageReader for Go {
     fn name(&self) -> &'static str {
@@ -30,15 +27,7 @@ impl PackageReader for Go {
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
-        let is_executable = match file.head {
-            [0x7f, b'E', b'L', b'F', ..] | [b'M', b'Z', ..] => true,
-            [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xfe, 0xed, 0xfa, 0xcf | 0xce, ..] => true,
-            // A Mach-O file for several processors, with their number; a Java class has its version there, 45 or more.
-            [0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 1..=44, ..] => true,
-            _ => false,
-        };
-        let wanted = is_executable && file.size >= MIN_SIZE;
-        wanted.then(|| Selection::Stream(Box::new(BuildInfo::new(file.path))))
+        is_executable(file).then(|| Selection::Stream(Box::new(BuildInfo::new(file.path))))
     }
 
     /// Not called: every file is read in pieces.
