@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 
 /// Guards container images through their whole life: scans them, judges them by policy, signs the verdict, and
 /// admits only what passes.
@@ -23,6 +23,9 @@ pub(crate) struct Global {
     /// Say nothing but errors on stderr.
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+    /// Say more on stderr: what was tried, and what was left out of use.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
     /// When to use colour; `NO_COLOR` is honoured.
     #[arg(long, global = true, value_enum, default_value = "auto", env = "PORTCULLIS_COLOR", value_name = "WHEN")]
     pub(crate) color: When,
@@ -70,6 +73,9 @@ pub(crate) enum Command {
     VerifyBundle(VerifyBundleArgs),
     /// Say what this machine can do.
     Doctor(DoctorArgs),
+    /// Look into the layer cache, or empty it.
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Walk the whole chain on this machine, with no network.
     Demo(DemoArgs),
     /// Print completions for a shell.
@@ -92,7 +98,7 @@ pub(crate) struct SourceArgs {
     #[arg(long, env = "PORTCULLIS_PLATFORM", value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<String>,
     /// Talk to the registry without TLS.
-    #[arg(long, env = "PORTCULLIS_PLAIN_HTTP")]
+    #[arg(long, env = "PORTCULLIS_PLAIN_HTTP", value_parser = BoolishValueParser::new())]
     pub(crate) plain_http: bool,
     /// Further certificate authorities, in PEM.
     #[arg(long, env = "PORTCULLIS_CA_FILE", value_name = "FILE")]
@@ -101,11 +107,36 @@ pub(crate) struct SourceArgs {
     #[arg(long, env = "PORTCULLIS_TIMEOUT", value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
     pub(crate) timeout: std::time::Duration,
     /// Use no network.
-    #[arg(long, env = "PORTCULLIS_OFFLINE")]
+    #[arg(long, env = "PORTCULLIS_OFFLINE", value_parser = BoolishValueParser::new())]
     pub(crate) offline: bool,
     /// Layers read at a time; as many as there are processors by default.
     #[arg(long, env = "PORTCULLIS_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: Option<u16>,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+}
+
+/// Where what was read of layers is kept.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Cache")]
+pub(crate) struct CacheArgs {
+    /// Read every layer anew, and keep nothing.
+    #[arg(long, env = "PORTCULLIS_NO_CACHE", value_parser = BoolishValueParser::new())]
+    pub(crate) no_cache: bool,
+    #[command(flatten)]
+    pub(crate) place: CachePlaceArgs,
+}
+
+/// Where the cache lies.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Cache")]
+pub(crate) struct CachePlaceArgs {
+    /// The folder of caches; $XDG_CACHE_HOME/portcullis by default.
+    #[arg(long, env = "PORTCULLIS_CACHE_DIR", value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// The most that the layer cache may keep, such as 500M or 4G.
+    #[arg(long, env = "PORTCULLIS_CACHE_SIZE", value_name = "SIZE", default_value = "2G", value_parser = parse_size)]
+    pub(crate) cache_size: u64,
 }
 
 /// What is written.
@@ -119,7 +150,7 @@ pub(crate) struct OutputArgs {
     #[arg(long, env = "PORTCULLIS_DOCKERFILE", value_name = "FILE")]
     pub(crate) dockerfile: Option<PathBuf>,
     /// List findings that do not count one by one.
-    #[arg(long, env = "PORTCULLIS_SHOW_SUPPRESSED")]
+    #[arg(long, env = "PORTCULLIS_SHOW_SUPPRESSED", value_parser = BoolishValueParser::new())]
     pub(crate) show_suppressed: bool,
 }
 
@@ -137,7 +168,7 @@ pub(crate) struct JudgeArgs {
     #[arg(long, env = "PORTCULLIS_FAIL_ON", value_name = "none|low|medium|high|critical")]
     pub(crate) fail_on: Option<portcullis_model::SeverityLevel>,
     /// Leave out what has no fix.
-    #[arg(long, env = "PORTCULLIS_IGNORE_UNFIXED")]
+    #[arg(long, env = "PORTCULLIS_IGNORE_UNFIXED", value_parser = BoolishValueParser::new())]
     pub(crate) ignore_unfixed: bool,
 }
 
@@ -149,7 +180,7 @@ pub(crate) struct SignArgs {
     #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF")]
     pub(crate) key: Option<String>,
     /// Also write cosign's older form, the tag sha256-….att.
-    #[arg(long, env = "PORTCULLIS_LEGACY_ATT")]
+    #[arg(long, env = "PORTCULLIS_LEGACY_ATT", value_parser = BoolishValueParser::new())]
     pub(crate) legacy_att: bool,
 }
 
@@ -164,7 +195,7 @@ pub(crate) struct ScanArgs {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// Sign the inventory, the findings and the verdict, and store them beside the image.
-    #[arg(long, env = "PORTCULLIS_ATTEST", help_heading = "Evidence", requires = "key")]
+    #[arg(long, env = "PORTCULLIS_ATTEST", help_heading = "Evidence", requires = "key", value_parser = BoolishValueParser::new())]
     pub(crate) attest: bool,
     #[command(flatten)]
     pub(crate) sign: SignArgs,
@@ -353,6 +384,20 @@ pub(crate) struct DoctorArgs {
     pub(crate) db: Option<PathBuf>,
 }
 
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Say where it lies and how much it holds.
+    Status {
+        #[command(flatten)]
+        place: CachePlaceArgs,
+    },
+    /// Remove all that it holds.
+    Clean {
+        #[command(flatten)]
+        place: CachePlaceArgs,
+    },
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DemoArgs {
     /// Where to leave reports, keys and logs.
@@ -373,4 +418,20 @@ fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     };
     let seconds = number.checked_mul(seconds).filter(|&seconds| (1..=7 * 86_400).contains(&seconds));
     seconds.map(std::time::Duration::from_secs).ok_or_else(refused)
+}
+
+/// `500M`, `4G`; a number alone counts bytes.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let refused = || format!("`{text}` is not a size such as 500M or 4G");
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let shift = match text.strip_prefix(digits).unwrap_or_default().to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" | "KIB" => 10,
+        "M" | "MIB" => 20,
+        "G" | "GIB" => 30,
+        "T" | "TIB" => 40,
+        _ => return Err(refused()),
+    };
+    let number: u64 = digits.parse().map_err(|_error| refused())?;
+    number.checked_mul(1 << shift).ok_or_else(refused)
 }

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod admit;
+mod cache;
 mod db;
 mod demo;
 mod diff;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Key(command) => key::run(&command, &global),
         Command::VerifyBundle(args) => verify_bundle::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Cache(command) => cache::run(&command),
         Command::Demo(args) => demo::run(&args, &global),
         Command::Completions { shell } => documentation::completions(shell),
         Command::Man { directory } => documentation::manual(&directory),

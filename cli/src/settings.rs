@@ -8,16 +8,17 @@ use std::{
 
 use portcullis_advisories::{Database, build_starter};
 use portcullis_attest::{SigningKey, VerifyingKey};
-use portcullis_errors::Secret;
+use portcullis_errors::{Secret, printable};
 use portcullis_image::{Image, Limits, OpenOptions, RegistryAccess, Source};
 use portcullis_model::{Platform, SeverityLevel, Timestamp};
 use portcullis_policy::{MAX_POLICY_BYTES, Policy};
 use portcullis_registry::{Client, Credentials, Options, PlainHttp};
+use portcullis_scan::LayerCache;
 use tokio::runtime::Runtime;
 
 use crate::{
-    args::{JudgeArgs, SourceArgs},
-    diagnostics::{Context as _, Failure},
+    args::{CacheArgs, CachePlaceArgs, Global, JudgeArgs, SourceArgs},
+    diagnostics::{Context as _, Failure, say},
 };
 
 /// Largest key, report or manifest read, in bytes.
@@ -119,18 +120,34 @@ pub(crate) fn verifying_key(reference: &str) -> Result<VerifyingKey, Failure> {
     Ok(VerifyingKey::from_pem(&key_text(reference)?)?)
 }
 
+/// The folder that all caches share: the flag, or `$XDG_CACHE_HOME/portcullis`, `~/.cache/portcullis`
+/// (<https://specifications.freedesktop.org/basedir-spec/latest/>). None where there is no home.
+pub(crate) fn cache_root(flag: Option<&PathBuf>) -> Option<PathBuf> {
+    let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let xdg = || folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+    flag.cloned().or_else(|| xdg().map(|caches| caches.join("portcullis")))
+}
+
+/// The layer cache, where there is a place for it.
+pub(crate) fn layer_cache(place: &CachePlaceArgs) -> Option<LayerCache> {
+    let CachePlaceArgs { cache_dir, cache_size } = place;
+    cache_root(cache_dir.as_ref()).map(|root| LayerCache::new(root.join("layers"), *cache_size))
+}
+
 /// How images are reached.
 pub(crate) struct Access {
     pub(crate) options: OpenOptions,
     pub(crate) limits: Limits,
     pub(crate) jobs: usize,
+    /// What was read of layers before.
+    pub(crate) cache: Option<LayerCache>,
     /// Keeps the requests running; none when offline.
     runtime: Option<Runtime>,
 }
 
 impl Access {
     pub(crate) fn new(source: &SourceArgs) -> Result<Self, Failure> {
-        let SourceArgs { platform, plain_http, ca_file, timeout, offline, jobs } = source;
+        let SourceArgs { platform, plain_http, ca_file, timeout, offline, jobs, cache } = source;
         let mut options =
             OpenOptions { platform: platform.as_deref().map(parse_platform).transpose()?, registry: None };
         let mut runtime = None;
@@ -149,7 +166,15 @@ impl Access {
         }
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let limits = Limits { deadline: Instant::now().checked_add(*timeout), ..Limits::default() };
-        Ok(Self { options, limits, jobs: jobs.map_or(cores, usize::from), runtime })
+        let CacheArgs { no_cache, place } = cache;
+        let cache = if *no_cache { None } else { layer_cache(place) };
+        Ok(Self { options, limits, jobs: jobs.map_or(cores, usize::from), cache, runtime })
+    }
+
+    /// Tells those who want to know what did not work and did no harm.
+    pub(crate) fn tell_notes(&self, global: &Global) {
+        let notes = self.cache.iter().filter(|_| global.verbose).flat_map(LayerCache::take_notes);
+        notes.for_each(|note| say(&format!("note: {}", printable(&note, 1000))));
     }
 
     /// Opens what the target names. Only a registry needs the network, and only then is it set up.

@@ -18,7 +18,7 @@ use portcullis_report::{RenderOptions, format_named};
 
 use super::{admit, evidence, key, scan, verify};
 use crate::{
-    args::{DemoArgs, Global, JudgeArgs, SourceArgs},
+    args::{CacheArgs, CachePlaceArgs, DemoArgs, Global, JudgeArgs, SourceArgs},
     diagnostics::{Context as _, Failure, Outcome},
     output, settings,
     settings::Access,
@@ -104,6 +104,10 @@ impl Demo {
             timeout: std::time::Duration::from_secs(60),
             offline: false,
             jobs: None,
+            cache: CacheArgs {
+                no_cache: true,
+                place: CachePlaceArgs { cache_dir: None, cache_size: portcullis_scan::LayerCache::DEFAULT_LIMIT },
+            },
         }
     }
 

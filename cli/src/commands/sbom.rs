@@ -21,6 +21,7 @@ pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
     // An inventory is not judged: nothing is denied, and what could not be read is still said.
     let policy = Policy::default_with(SeverityLevel::None, false);
     let mut report = scan_image(&image, &access, &database, &policy, now)?;
+    access.tell_notes(global);
     report.findings.clear();
     let gaps = report.inventory.warnings.iter().filter(|warning| warning.kind == portcullis_model::WarningKind::Gap);
     let gaps = gaps.count();

@@ -18,6 +18,7 @@ pub(crate) fn run(args: &ScanArgs, global: &Global) -> Outcome {
     let key = if *attest { Some(evidence::key(sign)?) } else { None };
     let now = settings::now()?;
     let Scanned { access, source, report } = scan(target, source, judge, now)?;
+    access.tell_notes(global);
     output::write(&report, &outputs, output, global)?;
     if let Some(key) = key {
         let stored = evidence::attest(&access, &source, &report, &key, sign.legacy_att, now)?;
@@ -56,7 +57,7 @@ pub(crate) fn scan_image(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Report, Failure> {
-    let taken = portcullis_scan::take_inventory(image, access.jobs, access.limits)?;
+    let taken = portcullis_scan::take_inventory_with(image, access.jobs, access.limits, access.cache.as_ref())?;
     Ok(portcullis_scan::judge(taken, database, database.info(), policy, now)?)
 }
 

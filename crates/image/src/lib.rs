@@ -58,6 +58,17 @@ pub struct Image {
     layers: Vec<StoredLayer>,
 }
 
+/// What names the content of a layer: what was read of one holds for every other with the same identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerIdentity {
+    /// The digest of the stored bytes, or of the plain tar.
+    pub digest: Digest,
+    /// The number of stored bytes that the manifest names.
+    pub size: Option<u64>,
+    /// Whether the digest is that of the plain tar, however it is stored.
+    pub unpacked: bool,
+}
+
 /// A layer, as it is stored.
 pub(crate) struct StoredLayer {
     /// The digest of the stored bytes.
@@ -162,6 +173,19 @@ impl Image {
         self.layers.len()
     }
 
+    /// What names a layer's content: the digest that its stored bytes must have. None where no digest names it, as a
+    /// directory's, which may change at any time.
+    #[must_use]
+    pub fn layer_identity(&self, index: usize) -> Option<LayerIdentity> {
+        let StoredLayer { digest, size, unpacked, blob } = self.layers.get(index)?;
+        match blob {
+            Blob::File { .. } | Blob::Remote(_) => {
+                Some(LayerIdentity { digest: *digest, size: *size, unpacked: *unpacked })
+            }
+            Blob::Directory(_) => None,
+        }
+    }
+
     /// Reads every layer once, `jobs` of them at a time, each with a visitor of its own; gives the visitors back,
     /// lowest layer first.
     ///
@@ -173,6 +197,21 @@ impl Image {
         limits: Limits,
         make_visitor: impl Fn(usize) -> V + Sync,
     ) -> Result<Vec<V>, ImageError> {
+        self.each_layer(jobs, |index| {
+            let mut visitor = make_visitor(index);
+            self.visit_layer(index, limits, &mut visitor).map(|()| visitor)
+        })
+    }
+
+    /// Calls `read` with the number of every layer, `jobs` at a time; gives the answers, lowest layer first.
+    ///
+    /// # Errors
+    /// The lowest of those layers that failed: then there is no answer at all, and layers not begun are left out.
+    pub fn each_layer<T: Send, E: Send>(
+        &self,
+        jobs: usize,
+        read: impl Fn(usize) -> Result<T, E> + Sync,
+    ) -> Result<Vec<T>, E> {
         // The largest first: a big layer that starts last would leave the other workers idle.
         let mut order: Vec<usize> = (0..self.layers.len()).collect();
         order.sort_by_key(|&index| std::cmp::Reverse(self.layers[index].size));
@@ -186,8 +225,7 @@ impl Image {
                         if stop.load(Ordering::Relaxed) {
                             return;
                         }
-                        let mut visitor = make_visitor(index);
-                        let outcome = self.visit_layer(index, limits, &mut visitor).map(|()| visitor);
+                        let outcome = read(index);
                         stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
                         done.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome));
                     }

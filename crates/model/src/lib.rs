@@ -9,6 +9,7 @@ mod digest;
 mod distribution;
 mod finding;
 mod package;
+pub mod path_hashes;
 mod report;
 mod severity;
 mod time;

@@ -198,8 +198,8 @@ pub struct Location {
     pub layer: Option<Digest>,
 }
 
-/// What one reader found in one file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What one reader found in one file. It is stored in the layer cache.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     /// The packages.
     pub packages: Vec<Package>,
@@ -212,13 +212,14 @@ pub struct Reading {
 }
 
 /// The files that a package claims, as hashes: a package list can name hundreds of thousands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnedPaths {
     /// Whose package: a distribution's, whose word then counts for what lies there, or a language's.
     pub kind: PackageType,
     /// The package's name in its own ecosystem, without a version: the file list and the version may lie apart.
     pub package: String,
     /// Its files.
+    #[serde(with = "crate::path_hashes")]
     pub paths: Vec<PathHash>,
 }
 

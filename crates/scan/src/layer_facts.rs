@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use portcullis_filetree::{Contents, ContentsError, FileHeader, LayerVisitor, OtherEntry};
-use portcullis_model::{PathHash, Reading, Warning};
+use portcullis_model::{PathHash, Reading, Warning, path_hashes};
 use portcullis_packages::{PackageReader, READERS, Scope, Selection};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::links::{LinkTargets, Links};
 
@@ -27,23 +28,24 @@ const PACKAGE_WEIGHT: usize = 60;
 const CHUNK: usize = 64 * 1024;
 
 /// A file that was read.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Fact {
     pub(crate) path: String,
-    /// The name of the reader that read it.
+    /// The name of the reader that read it; only while the layer is read.
+    #[serde(skip)]
     pub(crate) reader: &'static str,
     pub(crate) reading: Reading,
 }
 
 /// Executable content.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Executable {
     pub(crate) path: String,
     pub(crate) size: u64,
 }
 
-/// The facts of a layer.
-#[derive(Debug, Default)]
+/// The facts of a layer. What is added here is kept in the layer cache too.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LayerFacts {
     pub(crate) facts: Vec<Fact>,
     pub(crate) executables: Vec<Executable>,
@@ -64,6 +66,19 @@ pub(crate) struct LayerFacts {
 /// Hashes of paths, eight bytes each, in chunks that never move: a vector that doubles would need three times that.
 #[derive(Debug, Default)]
 pub(crate) struct Paths(Vec<Vec<PathHash>>);
+
+impl Serialize for Paths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let hashes: Vec<PathHash> = self.iter().collect();
+        path_hashes::serialize(&hashes, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Paths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        path_hashes::deserialize(deserializer).map(|hashes| Self(vec![hashes]))
+    }
+}
 
 impl Paths {
     fn push(&mut self, hash: PathHash) {

@@ -3,12 +3,18 @@
 //! [`take_inventory`] is the one pass over an image; [`judge`] is pure: the same inventory, database, policy and
 //! moment give the same report, byte for byte.
 
+mod cache;
 mod layer_facts;
 mod links;
 mod merge;
 mod replay;
 
-use layer_facts::FactGatherer;
+use std::time::Instant;
+
+#[doc(hidden)]
+pub use cache::is_entry;
+pub use cache::{CacheStatus, LayerCache};
+use layer_facts::{FactGatherer, LayerFacts};
 use portcullis_errors::Hint;
 use portcullis_image::{Image, ImageError, Limits};
 use portcullis_matching::{DistributionCoverage, Matches};
@@ -60,17 +66,22 @@ pub struct Taken {
 /// # Errors
 /// When a layer cannot be read, or is not what its digest names. Anything less is a warning in the inventory.
 pub fn take_inventory(image: &Image, jobs: usize, limits: Limits) -> Result<Taken, ScanError> {
-    let visitors = image.visit_layers(jobs, limits, |_| FactGatherer::new(image.is_sources))?;
-    let mut layers = Vec::with_capacity(visitors.len());
-    for (index, visitor) in visitors.into_iter().enumerate() {
-        let (mut facts, links) = visitor.finish();
-        // What a reader wants may be a second name of a file that nobody wanted when it passed by.
-        if links.are_unread() {
-            let mut visitor = FactGatherer::looking_for(links.into_targets(), image.is_sources);
-            image.visit_layer(index, limits, &mut visitor)?;
-            facts.add_links(visitor.finish().0);
-        }
-        layers.push(facts);
+    take_inventory_with(image, jobs, limits, None)
+}
+
+/// As [`take_inventory`]; layers whose facts the cache knows are not read, and it is told of the others.
+///
+/// # Errors
+/// As [`take_inventory`]. The cache is no reason to fail.
+pub fn take_inventory_with(
+    image: &Image,
+    jobs: usize,
+    limits: Limits,
+    cache: Option<&LayerCache>,
+) -> Result<Taken, ScanError> {
+    let layers = image.each_layer(jobs, |index| layer_facts(image, index, limits, cache))?;
+    if let Some(cache) = cache {
+        cache.trim();
     }
     let diff_ids: Vec<Option<Digest>> = match image.target.layers.as_slice() {
         // A directory: no layer at all.
@@ -79,6 +90,39 @@ pub fn take_inventory(image: &Image, jobs: usize, limits: Limits) -> Result<Take
     };
     let merge::Merged { packages, warnings, distribution, coverage } = merge::merge(layers, &diff_ids);
     Ok(Taken { target: image.target.clone(), distribution, inventory: Inventory { packages, warnings }, coverage })
+}
+
+/// What one layer says.
+fn layer_facts(
+    image: &Image,
+    index: usize,
+    limits: Limits,
+    cache: Option<&LayerCache>,
+) -> Result<LayerFacts, ImageError> {
+    // All else that decides what is gathered.
+    let reading = format!("sources={}", image.is_sources);
+    let entry =
+        cache.zip(image.layer_identity(index)).map(|(cache, layer)| (cache, cache::key(layer, limits, &reading)));
+    if let Some((cache, key)) = &entry
+        && let Some(facts) = cache.load(key)
+    {
+        return Ok(facts);
+    }
+    let mut visitor = FactGatherer::new(image.is_sources);
+    image.visit_layer(index, limits, &mut visitor)?;
+    let (mut facts, links) = visitor.finish();
+    // What a reader wants may be a second name of a file that nobody wanted when it passed by.
+    if links.are_unread() {
+        let mut visitor = FactGatherer::looking_for(links.into_targets(), image.is_sources);
+        image.visit_layer(index, limits, &mut visitor)?;
+        facts.add_links(visitor.finish().0);
+    }
+    // What was cut short is not what the layer says.
+    let is_late = limits.deadline.is_some_and(|deadline| Instant::now() > deadline);
+    if let Some((cache, key)) = entry.filter(|_| !is_late) {
+        cache.store(&key, &facts);
+    }
+    Ok(facts)
 }
 
 /// Matches what was taken and judges it by `policy` at the moment `now`.
