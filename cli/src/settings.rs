@@ -124,7 +124,9 @@ pub(crate) fn verifying_key(reference: &str) -> Result<VerifyingKey, Failure> {
 /// (<https://specifications.freedesktop.org/basedir-spec/latest/>). None where there is no home.
 pub(crate) fn cache_root(flag: Option<&PathBuf>) -> Option<PathBuf> {
     let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let xdg = || folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+    // Accounts of services have a home that is not there.
+    let home = || folder("HOME").filter(|home| home.is_dir()).map(|home| home.join(".cache"));
+    let xdg = || folder("XDG_CACHE_HOME").or_else(home);
     flag.cloned().or_else(|| xdg().map(|caches| caches.join("portcullis")))
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use expect_test::{Expect, expect};
 
+mod cache;
 mod scan;
 
 /// The binary that `PORTCULLIS_BIN` names, or the one that cargo builds beside this test.
@@ -38,6 +39,8 @@ fn binary() -> &'static Path {
 fn portcullis() -> Command {
     let mut command = Command::new(binary());
     command.env_clear().env("HOME", "/nonexistent").env("SOURCE_DATE_EPOCH", "1790000000").env("COLUMNS", "100");
+    // What one test has read must not make another pass.
+    command.env("PORTCULLIS_NO_CACHE", "true");
     command
 }
 
@@ -109,12 +112,31 @@ fn a_missing_file_is_no_image_name() {
 }
 
 #[test]
+fn switches_are_set_as_people_write_them() {
+    for (value, code) in [("1", 1), ("yes", 1), ("on", 1), ("true", 1), ("maybe", 2)] {
+        let (_, stderr) = outcome(portcullis().args(["scan", "nginx"]).env("PORTCULLIS_OFFLINE", value), code);
+        assert_eq!(stderr.contains("this run is offline"), code == 1, "{value}: {stderr}");
+    }
+}
+
+#[test]
+fn a_key_is_never_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut generate = portcullis();
+    generate.current_dir(folder.path()).args(["key", "generate"]).env("COSIGN_PASSWORD", "");
+    outcome(&mut generate, 0);
+    let (_, stderr) = outcome(&mut generate, 1);
+    assert!(stderr.starts_with("error: cosign.key exists already\nhint: "), "{stderr}");
+}
+
+#[test]
 fn offline_says_why_a_registry_is_not_asked() {
     check(
         &["scan", "nginx", "--offline"],
         1,
         expect![[r#"
-        error: docker.io/library/nginx:latest cannot be scanned: it lies in a registry, and this run is offline
+        error: docker.io/library/nginx:latest lies in a registry, and this run is offline
+        hint: leave out --offline; or save the image to a file and scan that: skopeo copy docker://docker.io/library/nginx:latest oci-archive:image.tar
     "#]],
     );
 }
@@ -153,43 +175,45 @@ fn the_help_names_every_command_and_every_exit_code() {
         &["-h"],
         0,
         expect![[r#"
-        Guards container images through their whole life: scans them, judges them by policy, signs the
-        verdict, and admits only what passes
+            Guards container images through their whole life: scans them, judges them by policy, signs the
+            verdict, and admits only what passes
 
-        Usage: portcullis [OPTIONS] <COMMAND>
+            Usage: portcullis [OPTIONS] <COMMAND>
 
-        Commands:
-          scan           Scan an image: what is in it, what is wrong with it, and whether the policy takes
-                         it
-          sbom           List what is in an image
-          attest         Sign evidence of a scan and store it beside the image
-          verify         Find the evidence of an image, check it and judge it: what the admission webhook
-                         would do
-          admit          Decide on a Kubernetes manifest as the admission webhook would
-          replay         Recompute a recorded verdict: the same bytes, or the input that changed
-          explain        Say why an advisory does, or does not, apply to a package
-          diff           Compare two reports
-          db             Build and look into advisory databases
-          policy         Check policies
-          key            Make signing keys
-          verify-bundle  Verify one Sigstore bundle: the client protocol of the public conformance suite
-          doctor         Say what this machine can do
-          demo           Walk the whole chain on this machine, with no network
-          completions    Print completions for a shell
-          man            Write manual pages
-          help           Print this message or the help of the given subcommand(s)
+            Commands:
+              scan           Scan an image: what is in it, what is wrong with it, and whether the policy takes
+                             it
+              sbom           List what is in an image
+              attest         Sign evidence of a scan and store it beside the image
+              verify         Find the evidence of an image, check it and judge it: what the admission webhook
+                             would do
+              admit          Decide on a Kubernetes manifest as the admission webhook would
+              replay         Recompute a recorded verdict: the same bytes, or the input that changed
+              explain        Say why an advisory does, or does not, apply to a package
+              diff           Compare two reports
+              db             Build and look into advisory databases
+              policy         Check policies
+              key            Make signing keys
+              verify-bundle  Verify one Sigstore bundle: the client protocol of the public conformance suite
+              doctor         Say what this machine can do
+              cache          Look into the layer cache, or empty it
+              demo           Walk the whole chain on this machine, with no network
+              completions    Print completions for a shell
+              man            Write manual pages
+              help           Print this message or the help of the given subcommand(s)
 
-        Options:
-          -h, --help     Print help (see more with '--help')
-          -V, --version  Print version
+            Options:
+              -h, --help     Print help (see more with '--help')
+              -V, --version  Print version
 
-        Output:
-          -q, --quiet         Say nothing but errors on stderr
-              --color <WHEN>  When to use colour; `NO_COLOR` is honoured [env: PORTCULLIS_COLOR=] [default:
-                              auto] [possible values: auto, always, never]
+            Output:
+              -q, --quiet         Say nothing but errors on stderr
+              -v, --verbose       Say more on stderr: what was tried, and what was left out of use
+                  --color <WHEN>  When to use colour; `NO_COLOR` is honoured [env: PORTCULLIS_COLOR=] [default:
+                                  auto] [possible values: auto, always, never]
 
-        Exit codes: 0 pass, 1 error, 2 usage, 42 deny, 43 would deny (audit mode), 44 incomplete.
-    "#]],
+            Exit codes: 0 pass, 1 error, 2 usage, 42 deny, 43 would deny (audit mode), 44 incomplete.
+        "#]],
     );
 }
 

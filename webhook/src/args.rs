@@ -74,7 +74,7 @@ pub(crate) struct ServerArgs {
     )]
     pub(crate) tls_name: Vec<String>,
     /// How long one image's answer may take: less than the webhook's timeoutSeconds.
-    #[arg(long, env = "PORTCULLIS_TIMEOUT", value_name = "TIME", default_value = "8s")]
+    #[arg(long, env = "PORTCULLIS_WEBHOOK_TIMEOUT", value_name = "TIME", default_value = "8s")]
     pub(crate) timeout: Age,
     /// Reviews at the same time; others wait.
     #[arg(long, env = "PORTCULLIS_MAX_REVIEWS", value_name = "N", default_value_t = 64,
@@ -92,7 +92,7 @@ impl ServerArgs {
 #[command(next_help_heading = "Registries")]
 pub(crate) struct RegistryArgs {
     /// A registry that is asked without TLS, as it stands in image names; may be repeated.
-    #[arg(long, env = "PORTCULLIS_PLAIN_HTTP", value_name = "HOST", value_delimiter = ',')]
+    #[arg(long, env = "PORTCULLIS_WEBHOOK_PLAIN_HTTP", value_name = "HOST", value_delimiter = ',')]
     pub(crate) plain_http: Vec<String>,
     /// Certificates of further authorities of registries, PEM.
     #[arg(long, env = "PORTCULLIS_REGISTRY_CA", value_name = "FILE")]

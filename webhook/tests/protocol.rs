@@ -171,13 +171,13 @@ fn flags_can_be_set_by_the_environment() {
         ("PORTCULLIS_ENFORCE_WORKLOADS", "1"),
         ("PORTCULLIS_PUBLIC_REGISTRIES_ONLY", "false"),
         ("PORTCULLIS_UNMATCHED", "allow"),
-        ("PORTCULLIS_TIMEOUT", "5s"),
+        ("PORTCULLIS_WEBHOOK_TIMEOUT", "5s"),
     ] {
         let (code, stderr) = run(name, value);
         assert!(code == Some(1) && stderr.contains("cannot read /nowhere/a"), "{name}: {stderr}");
     }
     for (name, value) in
-        [("PORTCULLIS_UNMATCHED", "maybe"), ("PORTCULLIS_MAX_REVIEWS", "0"), ("PORTCULLIS_TIMEOUT", "5")]
+        [("PORTCULLIS_UNMATCHED", "maybe"), ("PORTCULLIS_MAX_REVIEWS", "0"), ("PORTCULLIS_WEBHOOK_TIMEOUT", "5")]
     {
         assert_eq!(run(name, value).0, Some(2), "{name}");
     }

@@ -1,6 +1,11 @@
 //! `portcullis key …`: key pairs in cosign's form.
 
-use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
 
 use portcullis_attest::SigningKey;
 use portcullis_errors::Secret;
@@ -40,6 +45,14 @@ pub(crate) fn generate(prefix: &Path, password: &Secret) -> Result<SigningKey, F
 
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     let what = || format!("cannot write {}", path.display());
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).context(what)?;
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let mut file = match opened {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            return Err(Failure::new(format!("{} exists already", path.display())).with_hint(
+                "choose another name with --output-prefix, or move the old key away: a key is never replaced",
+            ));
+        }
+        opened => opened.context(what)?,
+    };
     file.write_all(text.as_bytes()).context(what)
 }

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use portcullis_errors::Hint;
 use portcullis_model::Digest;
-use portcullis_registry::{ReferenceError, RegistryError};
+use portcullis_registry::{Reference, ReferenceError, RegistryError};
 
 use crate::LayerError;
 
@@ -71,6 +71,9 @@ pub enum ImageError {
         /// Why.
         why: String,
     },
+    /// The network may not be used, and the image lies in a registry.
+    #[error("{0} lies in a registry, and this run is offline")]
+    Offline(Reference),
     /// An index has no image for the platform.
     #[error("{what} has no image for {wanted}; it has {offered}")]
     Platform {
@@ -111,6 +114,10 @@ impl Hint for ImageError {
             Self::Digest { .. } | Self::Layer(LayerError::Digest { .. }) => {
                 Some("fetch or export the image again; if it stays so, do not trust where it came from".into())
             }
+            Self::Offline(reference) => Some(format!(
+                "leave out --offline; or save the image to a file and scan that: \
+                 skopeo copy docker://{reference} oci-archive:image.tar"
+            )),
             Self::Platform { .. } => Some("choose one with --platform os/architecture".into()),
             Self::Registry(error) => error.hint(),
             Self::Reference(error) => error.hint(),

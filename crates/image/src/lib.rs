@@ -110,9 +110,7 @@ impl Image {
         let platform = options.platform.as_ref();
         match source {
             Source::Registry(reference) => {
-                let access = options.registry.as_ref().ok_or_else(|| {
-                    ImageError::unsupported(reference.to_string(), "it lies in a registry, and this run is offline")
-                })?;
+                let access = options.registry.as_ref().ok_or_else(|| ImageError::Offline(reference.clone()))?;
                 registry::open(reference, access, platform)
             }
             Source::OciDirectory { path, name } => layout::open(Store::open(path)?, name.as_deref(), platform),
