@@ -30,12 +30,12 @@ fn a_layer_that_is_known_is_not_read() {
     assert_eq!(scan().stdout, first.stdout);
     outcome(cached(folder).args(["sbom", "layout", "-o", "json", "--no-cache"]), 1);
     let (status, _) = outcome(cached(folder).args(["cache", "status"]), 0);
-    assert!(status.starts_with("cache/layers: 2 layers, ") && status.contains("of at most 2147483648"), "{status}");
+    assert!(status.starts_with("cache/layers: 3 entries, ") && status.contains("of at most 2147483648"), "{status}");
     let (removed, _) = outcome(cached(folder).args(["cache", "clean"]), 0);
-    assert!(removed.starts_with("cache/layers: 2 layers, "), "{removed}");
+    assert!(removed.starts_with("cache/layers: 3 entries, "), "{removed}");
     outcome(cached(folder).args(["sbom", "layout", "-o", "json"]), 1);
     let (status, _) = outcome(cached(folder).args(["cache", "status", "--cache-size", "1G"]), 0);
-    assert_eq!(status, "cache/layers: 0 layers, 0 bytes of at most 1073741824\n");
+    assert_eq!(status, "cache/layers: 0 entries, 0 bytes of at most 1073741824\n");
 }
 
 #[test]

@@ -17,11 +17,11 @@ pub(crate) fn run(command: &CacheCommand) -> Outcome {
     let text = match command {
         CacheCommand::Status { .. } => {
             let status = cache.status();
-            format!("{folder}: {} layers, {} bytes of at most {}\n", status.entries, status.bytes, place.cache_size)
+            format!("{folder}: {} entries, {} bytes of at most {}\n", status.entries, status.bytes, place.cache_size)
         }
         CacheCommand::Clean { .. } => {
             let removed = cache.clean().context(|| format!("cannot empty {folder}"))?;
-            format!("{folder}: {} layers, {} bytes removed\n", removed.entries, removed.bytes)
+            format!("{folder}: {} entries, {} bytes removed\n", removed.entries, removed.bytes)
         }
     };
     output::print(&text)?;

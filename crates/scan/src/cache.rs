@@ -19,6 +19,7 @@ use std::{
 use portcullis_image::{LayerIdentity, Limits};
 use portcullis_model::Digest;
 use portcullis_packages::READERS;
+use serde::{Serialize, de::DeserializeOwned};
 
 use self::files::CacheFile;
 use crate::layer_facts::LayerFacts;
@@ -104,8 +105,8 @@ impl LayerCache {
         Ok(status)
     }
 
-    /// The facts of a layer, if they are known.
-    pub(crate) fn load(&self, key: &Digest) -> Option<LayerFacts> {
+    /// The facts of a layer, or what was made of all of an image's, if they are known.
+    pub(crate) fn load<T: DeserializeOwned>(&self, key: &Digest) -> Option<T> {
         let path = self.path(key);
         let (bytes, used) = files::read(&path, HEADER as u64 + MAX_PACKED).ok()??;
         let facts = unpack(&bytes, key);
@@ -113,13 +114,13 @@ impl LayerCache {
             // Whoever trims the cache looks at the time.
             Some(_) if used.elapsed().is_ok_and(|since| since > USED_AGAIN) => files::touch(&path, SystemTime::now()),
             Some(_) => {}
-            None => self.note(format!("the cached facts of a layer are damaged, and made anew ({})", path.display())),
+            None => self.note(format!("what the layer cache holds is damaged, and made anew ({})", path.display())),
         }
         facts
     }
 
-    /// Keeps the facts of a layer.
-    pub(crate) fn store(&self, key: &Digest, facts: &LayerFacts) {
+    /// Keeps facts.
+    pub(crate) fn store(&self, key: &Digest, facts: &impl Serialize) {
         let Some(bytes) = pack(key, facts) else { return };
         if bytes.len() as u64 > self.limit.min(MAX_PACKED) {
             return;
@@ -160,7 +161,12 @@ pub(crate) fn key(layer: LayerIdentity, limits: Limits, reading: &str) -> Digest
     Digest::of(text.as_bytes())
 }
 
-fn pack(key: &Digest, facts: &LayerFacts) -> Option<Vec<u8>> {
+/// The name of what is made of all layers of an image, whose names are `layers`. Locations name `diff_ids`.
+pub(crate) fn image_key(layers: &[Digest], diff_ids: &[Option<Digest>]) -> Digest {
+    Digest::of(format!("image {layers:?} {diff_ids:?}").as_bytes())
+}
+
+fn pack(key: &Digest, facts: &impl Serialize) -> Option<Vec<u8>> {
     // Named fields: a reading leaves out what is empty.
     let plain = rmp_serde::to_vec_named(facts).ok()?;
     if plain.len() as u64 > MAX_UNPACKED {
@@ -176,7 +182,7 @@ fn pack(key: &Digest, facts: &LayerFacts) -> Option<Vec<u8>> {
 }
 
 /// The facts of an entry; none where a single byte of it is not as it was written.
-fn unpack(bytes: &[u8], key: &Digest) -> Option<LayerFacts> {
+fn unpack<T: DeserializeOwned>(bytes: &[u8], key: &Digest) -> Option<T> {
     let rest = bytes.strip_prefix(MAGIC)?.strip_prefix(key.as_bytes().as_slice())?;
     let (digest, packed) = rest.split_first_chunk::<32>()?;
     if Digest::of(packed).as_bytes() != digest {
@@ -196,5 +202,5 @@ fn unpack(bytes: &[u8], key: &Digest) -> Option<LayerFacts> {
 pub fn is_entry(bytes: &[u8]) -> bool {
     // The digest keeps every changed byte away from what lies behind it, so both are tried.
     let key = Digest::of(b"fuzz");
-    unpack(bytes, &key).is_some() || rmp_serde::from_slice::<LayerFacts>(bytes).is_ok()
+    unpack::<LayerFacts>(bytes, &key).is_some() || rmp_serde::from_slice::<LayerFacts>(bytes).is_ok()
 }

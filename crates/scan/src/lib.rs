@@ -79,16 +79,35 @@ pub fn take_inventory_with(
     limits: Limits,
     cache: Option<&LayerCache>,
 ) -> Result<Taken, ScanError> {
-    let layers = image.each_layer(jobs, |index| layer_facts(image, index, limits, cache))?;
+    let diff_ids: Vec<Option<Digest>> = match image.target.layers.as_slice() {
+        // A directory: no layer at all.
+        [] => vec![None; image.layer_count()],
+        layers => layers.iter().map(|layer| Some(layer.diff_id)).collect(),
+    };
+    // All else that decides what is gathered.
+    let reading = format!("sources={}", image.is_sources);
+    let key = |index| Some(cache::key(image.layer_identity(index)?, limits, &reading));
+    let keys: Vec<Option<Digest>> = (0..image.layer_count()).map(key).collect();
+    // Laying many layers over one another takes longer than reading what came of it.
+    let whole = keys.iter().copied().collect::<Option<Vec<Digest>>>().map(|keys| cache::image_key(&keys, &diff_ids));
+    let whole = cache.zip(whole);
+    let known = whole.and_then(|(cache, key)| cache.load(&key));
+    let is_known = known.is_some();
+    let merged = match known {
+        Some(merged) => merged,
+        None => {
+            let entry = |index: usize| cache.zip(keys.get(index).copied().flatten());
+            let layers = image.each_layer(jobs, |index| layer_facts(image, index, limits, entry(index)))?;
+            merge::merge(layers, &diff_ids)
+        }
+    };
+    if let Some((cache, key)) = whole.filter(|_| !is_known && !is_late(limits)) {
+        cache.store(&key, &merged);
+    }
     if let Some(cache) = cache {
         cache.trim();
     }
-    let diff_ids: Vec<Option<Digest>> = match image.target.layers.as_slice() {
-        // A directory: no layer at all.
-        [] => vec![None; layers.len()],
-        layers => layers.iter().map(|layer| Some(layer.diff_id)).collect(),
-    };
-    let merge::Merged { packages, warnings, distribution, coverage } = merge::merge(layers, &diff_ids);
+    let merge::Merged { packages, warnings, distribution, coverage } = merged;
     Ok(Taken { target: image.target.clone(), distribution, inventory: Inventory { packages, warnings }, coverage })
 }
 
@@ -97,12 +116,8 @@ fn layer_facts(
     image: &Image,
     index: usize,
     limits: Limits,
-    cache: Option<&LayerCache>,
+    entry: Option<(&LayerCache, Digest)>,
 ) -> Result<LayerFacts, ImageError> {
-    // All else that decides what is gathered.
-    let reading = format!("sources={}", image.is_sources);
-    let entry =
-        cache.zip(image.layer_identity(index)).map(|(cache, layer)| (cache, cache::key(layer, limits, &reading)));
     if let Some((cache, key)) = &entry
         && let Some(facts) = cache.load(key)
     {
@@ -117,12 +132,15 @@ fn layer_facts(
         image.visit_layer(index, limits, &mut visitor)?;
         facts.add_links(visitor.finish().0);
     }
-    // What was cut short is not what the layer says.
-    let is_late = limits.deadline.is_some_and(|deadline| Instant::now() > deadline);
-    if let Some((cache, key)) = entry.filter(|_| !is_late) {
+    if let Some((cache, key)) = entry.filter(|_| !is_late(limits)) {
         cache.store(&key, &facts);
     }
     Ok(facts)
+}
+
+/// Whether reading may have been cut short: then what was read is not what there is.
+fn is_late(limits: Limits) -> bool {
+    limits.deadline.is_some_and(|deadline| Instant::now() > deadline)
 }
 
 /// Matches what was taken and judges it by `policy` at the moment `now`.

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use portcullis_model::{Coverage, Digest, Distribution, Location, Package, PackageType, PathHash, Reading, Warning};
 
+use serde::{Deserialize, Serialize};
+
 use crate::layer_facts::{Fact, LayerFacts, Paths, exact};
 
 /// Most unexplained executables listed.
 const MAX_UNKNOWN: usize = 1000;
 
-/// An image's inventory.
+/// An image's inventory. It is kept in the layer cache.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Merged {
     pub(crate) packages: Vec<Package>,
     pub(crate) warnings: Vec<Warning>,

@@ -78,13 +78,14 @@ fn a_layer_is_read_once_whichever_image_it_is_in() {
     let (one, other) = (image("one"), image("other"));
     let first = place.write("one", &one);
     let expected = place.take(&first);
-    assert_eq!(place.entries().len(), 3);
+    // One for each layer, and one for all of them together.
+    assert_eq!(place.entries().len(), 4);
     let second = place.write("other", &other);
     let own = &other.layers[2];
     remove_layers(&second, &other.layers[..2]);
     let taken = take(&second, Some(&place.cache));
     assert_eq!(taken.inventory.packages.len(), 3);
-    assert_eq!(place.entries().len(), 4);
+    assert_eq!(place.entries().len(), 6);
     assert!(own.digest != one.layers[2].digest);
     // Every layer is known: none is read.
     remove_layers(&first, &one.layers[..2]);
@@ -92,7 +93,7 @@ fn a_layer_is_read_once_whichever_image_it_is_in() {
     assert_eq!(take(&first, Some(&place.cache)), expected);
     assert_eq!(place.cache.take_notes(), [] as [String; 0]);
     let status = place.cache.status();
-    assert_eq!(status.entries, 4);
+    assert_eq!(status.entries, 6);
     assert_eq!(place.cache.clean().unwrap(), status);
     assert_eq!(place.entries(), [] as [PathBuf; 0]);
 }
@@ -104,33 +105,49 @@ fn what_is_damaged_or_of_another_is_read_anew() {
     let expected = place.take(&source);
     let entries = place.entries();
     let good: Vec<Vec<u8>> = entries.iter().map(|entry| fs::read(entry).unwrap()).collect();
-    let length = good[0].len();
+    let length = good.iter().map(Vec::len).max().unwrap();
+    // All at once: what is right about the whole image hides what is wrong with a layer.
+    let write = |change: &dyn Fn(usize, &mut Vec<u8>)| {
+        for (index, entry) in entries.iter().enumerate() {
+            let mut bytes = good[index].clone();
+            change(index, &mut bytes);
+            fs::write(entry, &bytes).unwrap();
+        }
+    };
+    let is_made_anew = |what: &str| {
+        assert_eq!(take(&source, Some(&place.cache)), expected, "{what}");
+        assert!(entries.iter().zip(&good).all(|(entry, good)| fs::read(entry).unwrap() == *good), "{what}");
+    };
     for position in (0..length).step_by(7) {
-        let mut bytes = good[0].clone();
-        bytes[position] ^= 0x20;
-        fs::write(&entries[0], &bytes).unwrap();
-        assert_eq!(take(&source, Some(&place.cache)), expected);
-        assert_eq!(fs::read(&entries[0]).unwrap(), good[0], "byte {position}: it was not made anew");
+        write(&|_, bytes| {
+            let position = position % bytes.len();
+            bytes[position] ^= 0x20;
+        });
+        is_made_anew(&format!("byte {position}"));
     }
-    assert_eq!(place.cache.take_notes().len(), 1);
+    assert_eq!(place.cache.take_notes().len(), 4);
     for cut in [0, 1, 8, 40, 71, 72, length - 1] {
-        fs::write(&entries[0], &good[0][..cut]).unwrap();
-        assert_eq!(take(&source, Some(&place.cache)), expected);
+        write(&|_, bytes| bytes.truncate(cut.min(bytes.len() - 1)));
+        is_made_anew(&format!("cut at {cut}"));
     }
-    // Another layer's facts under this layer's name.
-    fs::write(&entries[0], &good[1]).unwrap();
+    // Another's facts under this name.
+    write(&|index, bytes| *bytes = good[(index + 1) % good.len()].clone());
+    is_made_anew("exchanged");
+    // Links, and files that others may write.
+    let is_private = |entry: &PathBuf| {
+        let metadata = fs::symlink_metadata(entry).unwrap();
+        metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o600
+    };
+    for (index, entry) in entries.iter().enumerate() {
+        let elsewhere = place.folder.path().join(format!("{index}"));
+        fs::rename(entry, &elsewhere).unwrap();
+        symlink(elsewhere, entry).unwrap();
+    }
     assert_eq!(take(&source, Some(&place.cache)), expected);
-    assert_eq!(fs::read(&entries[0]).unwrap(), good[0]);
-    // A link, and a file that others may write.
-    fs::remove_file(&entries[0]).unwrap();
-    fs::write(place.folder.path().join("elsewhere"), &good[0]).unwrap();
-    symlink(place.folder.path().join("elsewhere"), &entries[0]).unwrap();
+    assert!(entries.iter().all(is_private));
+    entries.iter().for_each(|entry| fs::set_permissions(entry, fs::Permissions::from_mode(0o666)).unwrap());
     assert_eq!(take(&source, Some(&place.cache)), expected);
-    assert!(fs::symlink_metadata(&entries[0]).unwrap().is_file());
-    assert_eq!(fs::metadata(&entries[0]).unwrap().permissions().mode() & 0o777, 0o600);
-    fs::set_permissions(&entries[0], fs::Permissions::from_mode(0o666)).unwrap();
-    assert_eq!(take(&source, Some(&place.cache)), expected);
-    assert_eq!(fs::metadata(&entries[0]).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(entries.iter().all(is_private));
 }
 
 #[test]
@@ -145,14 +162,14 @@ fn a_planted_entry_is_not_believed() {
     assert_eq!(place.cache.take_notes().len(), 1);
     fs::set_permissions(place.cache.folder(), fs::Permissions::from_mode(0o700)).unwrap();
     let expected = place.take(&source);
-    // Root's own file is believed; another user's is not.
-    let entry = &place.entries()[0];
-    if std::os::unix::fs::chown(entry, Some(12345), Some(12345)).is_ok() {
+    // Root's own files are believed; another user's are not.
+    let chown = |user| place.entries().iter().try_for_each(|entry| std::os::unix::fs::chown(entry, Some(user), None));
+    if chown(12345).is_ok() {
         let image = image("one");
         remove_layers(&source, &image.layers);
         let opened = Image::open(&source, &OpenOptions::default()).unwrap();
         assert!(take_inventory_with(&opened, 1, Limits::default(), Some(&place.cache)).is_err());
-        std::os::unix::fs::chown(entry, Some(0), Some(0)).unwrap();
+        chown(0).unwrap();
         assert_eq!(take(&source, Some(&place.cache)), expected);
     } else {
         println!("skipped: a file of another user, for want of root");
@@ -209,7 +226,7 @@ fn the_cache_stays_within_its_limit_and_keeps_what_is_used() {
     let place = Place::new();
     let source = place.write("one", &image("one"));
     place.take(&source);
-    let total = place.cache.status().bytes;
+    let total = place.cache.status().bytes + 100;
     let old = SystemTime::now() - Duration::from_secs(10 * 86_400);
     for entry in place.entries() {
         fs::File::open(entry).unwrap().set_modified(old).unwrap();
@@ -220,17 +237,17 @@ fn the_cache_stays_within_its_limit_and_keeps_what_is_used() {
     fs::File::open(shard.join(".tmpABC")).unwrap().set_modified(old).unwrap();
     fs::write(place.cache.folder().join("notes.txt"), "mine").unwrap();
     let tight = LayerCache::new(place.cache.folder().to_owned(), total);
-    // Two of the three layers are used again, and one more is added: the third goes.
+    // Two of the three layers are used again, and one more is added: the third goes, and the image that had it.
     let other = place.write("other", &image("other"));
     take(&other, Some(&tight));
     assert!(tight.status().bytes <= total, "{:?} in {total}", tight.status());
-    assert_eq!(tight.status().entries, 3);
+    assert_eq!(tight.status().entries, 4);
     assert!(!shard.join(".tmpABC").exists());
     assert!(place.cache.folder().join("notes.txt").exists());
     let built = image("other");
     remove_layers(&other, &built.layers);
     assert_eq!(take(&other, Some(&tight)).inventory.packages.len(), 3);
-    assert_eq!(tight.clean().unwrap().entries, 3);
+    assert_eq!(tight.clean().unwrap().entries, 4);
     assert!(place.cache.folder().join("notes.txt").exists());
 }
 
