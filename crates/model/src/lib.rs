@@ -10,6 +10,7 @@ mod distribution;
 mod finding;
 mod package;
 pub mod path_hashes;
+mod purl;
 mod report;
 mod severity;
 mod time;
@@ -24,6 +25,7 @@ pub use finding::{Evidence, ExploitPrediction, Finding, FindingPackage, FixState
 pub use package::{
     Location, OwnedPaths, Package, PackageType, PathHash, Purl, Reading, SourcePackage, Warning, WarningKind,
 };
+pub use purl::{PackageUrl, PackageUrlError};
 pub use report::{
     Coverage, DatabaseInfo, DatabaseSource, Inventory, LayerInfo, Platform, Report, SCHEMA_VERSION, Target, Tool,
 };
