@@ -7,6 +7,9 @@ use std::borrow::Cow;
 
 use crate::{PackageType, Purl};
 
+/// A key and its value.
+type Qualifier<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// A package URL, taken apart. [`Purl`] is the way back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageUrl<'a> {
@@ -164,7 +167,7 @@ impl PackageType {
     }
 }
 
-fn parse_qualifiers(text: &str) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, PackageUrlError> {
+fn parse_qualifiers(text: &str) -> Result<Vec<Qualifier<'_>>, PackageUrlError> {
     let mut qualifiers = Vec::new();
     for (key, value) in text.split('&').filter_map(|pair| pair.split_once('=')).take(MAX_QUALIFIERS) {
         if !key.is_empty() && !value.is_empty() {

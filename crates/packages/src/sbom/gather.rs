@@ -1,0 +1,476 @@
+//! What every format's reader hands its components to: they become packages, one at a time.
+
+mod links;
+mod problems;
+mod types;
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use links::Links;
+use portcullis_model::{
+    Digest, Distribution, Location, Package, PackageType, PackageUrl, Purl, Reading, SourcePackage,
+};
+use problems::{Problem, Problems};
+
+use super::{Sbom, distribution};
+use crate::complete;
+pub(super) use types::{cpe_product, package_type};
+
+/// Most packages kept of one document.
+const MAX_PACKAGES: usize = 400_000;
+
+/// Most places kept of one package.
+const MAX_PLACES: usize = 1000;
+
+/// Most spellings of distributions looked at.
+const MAX_DISTROS: usize = 64;
+
+/// A component, as its format describes it; empty is unknown.
+#[derive(Debug, Default)]
+pub(super) struct Found<'a> {
+    /// What other parts of the document call it.
+    pub(super) reference: Cow<'a, str>,
+    pub(super) name: Cow<'a, str>,
+    pub(super) group: Cow<'a, str>,
+    pub(super) version: Cow<'a, str>,
+    pub(super) purl: Cow<'a, str>,
+    pub(super) cpe: Cow<'a, str>,
+    /// The kind that the document gives in words of its own.
+    pub(super) hint: Option<PackageType>,
+    pub(super) licenses: Vec<String>,
+    pub(super) source_name: Cow<'a, str>,
+    pub(super) source_version: Cow<'a, str>,
+    pub(super) source_rpm: Cow<'a, str>,
+    pub(super) architecture: Cow<'a, str>,
+    pub(super) vendor: Cow<'a, str>,
+    pub(super) module: Cow<'a, str>,
+    pub(super) epoch: Cow<'a, str>,
+    pub(super) owned_by: Cow<'a, str>,
+    pub(super) layer: Option<Digest>,
+    pub(super) places: Vec<(Cow<'a, str>, Option<Digest>)>,
+}
+
+/// The packages of one document, as they come.
+pub(super) struct Gathered {
+    format: String,
+    format_version: String,
+    document_name: String,
+    subject: String,
+    packages: Vec<Package>,
+    /// Packages that nothing but their name tells of: what the document describes is among them.
+    unidentified: Vec<usize>,
+    links: Links,
+    distribution: Option<Distribution>,
+    /// The qualifiers that were met, so that each is read once.
+    distros: Vec<(String, String, usize)>,
+    licenses: BTreeMap<String, String>,
+    problems: Problems,
+    images: usize,
+}
+
+impl Gathered {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            format: String::new(),
+            format_version: String::new(),
+            document_name: String::new(),
+            subject: String::new(),
+            packages: Vec::new(),
+            unidentified: Vec::new(),
+            links: Links::default(),
+            distribution: None,
+            distros: Vec::new(),
+            licenses: BTreeMap::new(),
+            problems: Problems::new(name),
+            images: 0,
+        }
+    }
+
+    /// The document is of this format.
+    pub(super) fn format(&mut self, format: &str) {
+        if self.format.is_empty() {
+            self.format = format.to_owned();
+        }
+    }
+
+    pub(super) fn format_version(&mut self, version: &str) {
+        if self.format_version.is_empty() {
+            self.format_version = short(version).to_owned();
+        }
+    }
+
+    pub(super) fn document_name(&mut self, name: &str) {
+        self.document_name = short(name).to_owned();
+    }
+
+    /// What the document describes.
+    pub(super) fn subject(&mut self, name: &str, version: &str) {
+        if self.subject.is_empty() {
+            let between = if version.is_empty() { "" } else { " " };
+            self.subject = format!("{}{between}{}", short(name), short(version));
+        }
+    }
+
+    /// A distribution; of several, the first counts.
+    pub(super) fn distribution(&mut self, found: Distribution) {
+        match &self.distribution {
+            None => self.distribution = Some(found),
+            Some(known) if known.id == found.id && is_within(&known.version_id, &found.version_id) => {}
+            Some(known) => {
+                let what = format!(
+                    "it names several distributions: advisories of {} {} are asked, not those of {} {}",
+                    known.id, known.version_id, found.id, found.version_id
+                );
+                self.problems.add(Problem::Distribution, what);
+            }
+        }
+    }
+
+    /// `from` needs `to` at run time.
+    pub(super) fn dependency(&mut self, from: &str, to: &str) {
+        self.links.dependency(from, to);
+    }
+
+    /// The files of `child` are those of `owner`.
+    pub(super) fn owner(&mut self, child: &str, owner: &str) {
+        self.links.owner(child, owner);
+    }
+
+    /// `binary` was built from `source`.
+    pub(super) fn source(&mut self, binary: &str, source: &str) {
+        self.links.source(binary, source);
+    }
+
+    /// A source package, which is not installed itself.
+    pub(super) fn source_package(&mut self, reference: &str, name: &str, version: &str) {
+        self.links.source_package(reference, name, version);
+    }
+
+    /// What the document describes, by its reference.
+    pub(super) fn described(&mut self, reference: &str) {
+        self.links.described(reference);
+    }
+
+    /// A component that the document itself says is not there at run time.
+    pub(super) fn left_out(&mut self, name: &str) {
+        self.problems.add(Problem::Excluded, format!("`{}` is not installed, as the document says", short(name)));
+    }
+
+    /// The name of a licence that the document calls by a reference of its own.
+    pub(super) fn extracted_license(&mut self, id: &str, name: &str) {
+        if !id.is_empty() && !name.is_empty() && self.licenses.len() < 10_000 {
+            self.licenses.insert(id.to_owned(), short(name).to_owned());
+        }
+    }
+
+    /// A component.
+    pub(super) fn add(&mut self, found: Found<'_>) {
+        if self.packages.len() >= MAX_PACKAGES {
+            self.problems.add(Problem::TooMany, format!("it lists more than {MAX_PACKAGES} packages"));
+            return;
+        }
+        let url = if found.purl.is_empty() { None } else { self.url(&found) };
+        let package = match &url {
+            Some(url) if matches!(&*url.kind, "oci" | "docker") => {
+                self.images += 1;
+                let what =
+                    format!("`{}` is an image: what is in it counts only where it is listed", short(&found.name));
+                self.problems.add(Problem::Image, what);
+                return;
+            }
+            Some(url) if url.qualifier("arch") == "src" => {
+                self.left_out(&found.name);
+                return;
+            }
+            Some(url) => {
+                self.note_distribution(url);
+                identified(&found, url)
+            }
+            None => self.guessed(&found),
+        };
+        let Some(mut package) = package else {
+            self.problems.add(Problem::Nameless, format!("a component has no name: `{}`", short(&found.reference)));
+            return;
+        };
+        fill(&mut package, &found, url.as_ref());
+        self.links.package(&found.reference, self.packages.len());
+        self.packages.push(package);
+    }
+
+    /// The package URL, if it is one.
+    fn url<'a>(&mut self, found: &'a Found<'_>) -> Option<PackageUrl<'a>> {
+        match PackageUrl::parse(&found.purl) {
+            Ok(url) => Some(url),
+            Err(error) => {
+                let what = format!("`{}` has the package URL `{}`: {error}", short(&found.name), short(&found.purl));
+                self.problems.add(Problem::Purl, what);
+                None
+            }
+        }
+    }
+
+    fn note_distribution(&mut self, url: &PackageUrl<'_>) {
+        let distro = url.qualifier("distro");
+        if distro.is_empty() || !url.package_type().is_some_and(PackageType::is_operating_system) {
+            return;
+        }
+        let has_room = self.distros.len() < MAX_DISTROS;
+        let known =
+            self.distros.iter_mut().find(|(namespace, known, _)| known == distro && *namespace == url.namespace);
+        match known {
+            Some((_, _, count)) => *count += 1,
+            None if has_room => {
+                self.distros.push((url.namespace.to_string(), distro.to_owned(), 1));
+            }
+            None => {}
+        }
+    }
+
+    /// A package without a package URL: by the kind that the document gives, by the form of its name, by its CPE.
+    fn guessed(&mut self, found: &Found<'_>) -> Option<Package> {
+        let (vendor, product, version) = cpe_product(&found.cpe).unwrap_or_default();
+        let name = if found.name.trim().is_empty() { product.as_str() } else { &found.name };
+        if name.trim().is_empty() {
+            return None;
+        }
+        let version = if found.version.is_empty() { version.as_str() } else { &found.version };
+        let is_module = || types::is_go_module(name, version);
+        let kind = found.hint.or_else(|| is_module().then_some(PackageType::Golang));
+        let separator = if kind == Some(PackageType::Maven) { ':' } else { '/' };
+        let name = match &*found.group {
+            "" => name.to_owned(),
+            group => format!("{group}{separator}{name}"),
+        };
+        let (namespace, last) = name.rsplit_once(separator).unwrap_or(("", &name));
+        let read_as = kind.unwrap_or(PackageType::Generic);
+        let purl = if read_as.is_operating_system() {
+            String::new()
+        } else {
+            Purl::new(read_as, namespace, last, version).build()
+        };
+        let mut package = package(read_as, name.clone(), version.to_owned(), purl);
+        if kind.is_none() {
+            self.unidentified.push(self.packages.len());
+            package.vendor = (!vendor.is_empty()).then_some(vendor);
+        } else if found.hint.is_none() {
+            let what =
+                format!("`{}` has no package URL: it is taken for a Go module by its form", short(&package.name));
+            self.problems.add(Problem::Guessed, what);
+        }
+        Some(package)
+    }
+
+    /// The document as a whole; none if it is of no format.
+    pub(super) fn finish(mut self) -> Option<Sbom> {
+        if self.format.is_empty() {
+            return None;
+        }
+        self.links.sources(&mut self.packages);
+        self.settle_distribution();
+        self.complete();
+        self.links.connect(&mut self.packages);
+        let gone = self.drop_described();
+        let mut index = 0;
+        self.packages.retain(|_| {
+            index += 1;
+            gone.binary_search(&(index - 1)).is_err()
+        });
+        for package in self.packages.iter().filter(|package| package.version.is_empty()) {
+            self.problems.add(Problem::Versionless, format!("`{}` has no version", short(&package.name)));
+        }
+        let packages = merge_equal(self.packages);
+        if packages.is_empty() && self.images > 0 {
+            self.problems.add(Problem::OnlyImages, "it names images, and no package of them".to_owned());
+        }
+        let subject = if self.subject.is_empty() { self.document_name } else { self.subject };
+        Some(Sbom {
+            format: format!("{} {}", self.format, self.format_version).trim_end().to_owned(),
+            subject,
+            reading: Reading {
+                packages,
+                distribution: self.distribution,
+                owned: Vec::new(),
+                warnings: self.problems.into_warnings(),
+            },
+        })
+    }
+
+    /// Without a component that names it, the distribution is that of most packages.
+    fn settle_distribution(&mut self) {
+        let mut counted = std::mem::take(&mut self.distros);
+        counted.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
+        for (namespace, distro, _) in counted {
+            if let Some(found) = distribution::from_qualifier(&namespace, &distro) {
+                self.distribution(found);
+            }
+        }
+    }
+
+    fn complete(&mut self) {
+        if let Some(distribution) = self.distribution.as_mut().filter(|distribution| distribution.name.is_empty()) {
+            distribution.name = format!("{} {}", distribution.id, distribution.version_id).trim_end().to_owned();
+        }
+        for package in &mut self.packages {
+            // Those that had one keep it: it is the identity that others know.
+            if package.purl.is_empty() {
+                complete::complete(package, self.distribution.as_ref());
+            }
+            for license in &mut package.licenses {
+                if let Some(name) = self.licenses.get(license) {
+                    license.clone_from(name);
+                }
+            }
+        }
+    }
+
+    /// What the document describes is no package in it; of the rest, none is known to any advisory.
+    fn drop_described(&mut self) -> Vec<usize> {
+        let mut gone = Vec::new();
+        for &index in &self.unidentified {
+            let Some(package) = self.packages.get(index) else { continue };
+            if package.owned_by.is_some() {
+                continue;
+            }
+            if self.links.is_described(index) || package.name == self.document_name {
+                gone.push(index);
+                continue;
+            }
+            let what = format!("`{}` has no package URL: no advisory can be found for it", short(&package.name));
+            self.problems.add(Problem::Unidentified, what);
+        }
+        gone
+    }
+}
+
+/// Whether one release is the other, told more closely: `22.04` and `22.04.2`.
+fn is_within(a: &str, b: &str) -> bool {
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    short.is_empty() || long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// A package by its package URL.
+fn identified(found: &Found<'_>, url: &PackageUrl<'_>) -> Option<Package> {
+    let kind = url.package_type().unwrap_or(PackageType::Generic);
+    let mut version = if url.version.is_empty() { found.version.to_string() } else { url.version.to_string() };
+    let epoch = match url.qualifier("epoch") {
+        "" => &*found.epoch,
+        epoch => epoch,
+    };
+    if matches!(kind, PackageType::Rpm | PackageType::Deb) && !matches!(epoch, "" | "0") && !version.contains(':') {
+        version = format!("{epoch}:{version}");
+    }
+    // Types of older tools are written as they are called today.
+    let is_old = kind.is_operating_system() && url.kind != kind.as_str();
+    let purl = if is_old { String::new() } else { found.purl.trim().to_owned() };
+    Some(package(kind, url.ecosystem_name().into_owned(), version, purl))
+}
+
+fn package(kind: PackageType, name: String, version: String, purl: String) -> Package {
+    Package {
+        kind,
+        name,
+        version,
+        purl,
+        source: None,
+        architecture: None,
+        module: None,
+        vendor: None,
+        licenses: Vec::new(),
+        depends_on: Vec::new(),
+        owned_by: None,
+        locations: Vec::new(),
+    }
+}
+
+/// All but the identity.
+fn fill(package: &mut Package, found: &Found<'_>, url: Option<&PackageUrl<'_>>) {
+    let qualifier = |key: &str| url.map_or("", |url| url.qualifier(key));
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let first = |a: &str, b: &str| text(if a.is_empty() { b } else { a });
+    package.architecture = first(&found.architecture, qualifier("arch"));
+    package.module = first(&found.module, qualifier("modularitylabel")).or_else(|| text(qualifier("rpmmod")));
+    package.module = package.module.take().map(|module| types::module_stream(&module));
+    if package.vendor.is_none() {
+        package.vendor = text(&found.vendor);
+    }
+    package.owned_by = text(&found.owned_by);
+    package.licenses =
+        found.licenses.iter().filter(|text| !matches!(text.as_str(), "NOASSERTION" | "NONE")).cloned().collect();
+    package.locations = found
+        .places
+        .iter()
+        .take(MAX_PLACES)
+        .map(|(path, layer)| Location { path: path.trim_start_matches('/').to_owned(), layer: layer.or(found.layer) })
+        .collect();
+    if package.kind.is_operating_system() && package.locations.iter().any(|place| types::is_database(&place.path)) {
+        // Licence texts and lists of files are no place of the package itself.
+        package.locations.retain(|place| types::is_database(&place.path));
+    }
+    package.locations.sort();
+    package.locations.dedup();
+    package.source = source(package, found, qualifier("upstream"));
+}
+
+/// What it was built from: advisories of Debian and Alpine speak of sources, so there is always one.
+fn source(package: &Package, found: &Found<'_>, upstream: &str) -> Option<SourcePackage> {
+    if !package.kind.is_operating_system() {
+        return None;
+    }
+    let own = |name: &str, version: &str| SourcePackage {
+        name: name.to_owned(),
+        version: if version.is_empty() { package.version.clone() } else { version.to_owned() },
+    };
+    if !found.source_name.is_empty() {
+        return Some(own(&found.source_name, &found.source_version));
+    }
+    let from_file = [&*found.source_rpm, upstream].into_iter().find_map(types::source_rpm);
+    match (package.kind, from_file, upstream) {
+        (PackageType::Rpm, Some((name, version)), _) => {
+            // The file's name has no epoch; the source's is the package's.
+            let epoch = package.version.split_once(':').map_or("", |(epoch, _)| epoch);
+            let version = if epoch.is_empty() { version.to_owned() } else { format!("{epoch}:{version}") };
+            Some(SourcePackage { name: name.to_owned(), version })
+        }
+        (PackageType::Rpm, None, "") => None,
+        (_, _, "") => Some(own(&package.name, "")),
+        (_, _, upstream) => {
+            let (name, version) = upstream.split_once('@').unwrap_or((upstream, ""));
+            Some(own(name, version))
+        }
+    }
+}
+
+/// The same package listed twice is one package, in all places of both.
+fn merge_equal(mut packages: Vec<Package>) -> Vec<Package> {
+    packages.sort();
+    packages.dedup_by(|next, kept| {
+        let same =
+            kept.kind == next.kind && kept.name == next.name && kept.version == next.version && kept.purl == next.purl;
+        if same {
+            kept.locations.append(&mut next.locations);
+            kept.depends_on.append(&mut next.depends_on);
+            if kept.source.is_none() {
+                kept.source = next.source.take();
+            }
+            for license in next.licenses.drain(..) {
+                if !kept.licenses.contains(&license) {
+                    kept.licenses.push(license);
+                }
+            }
+        }
+        same
+    });
+    for package in &mut packages {
+        package.locations.sort();
+        package.locations.dedup();
+        package.depends_on.sort();
+        package.depends_on.dedup();
+    }
+    packages
+}
+
+/// Text of bounded length, for messages.
+pub(super) fn short(text: &str) -> &str {
+    let end = text.char_indices().nth(200).map_or(text.len(), |(at, _)| at);
+    text.get(..end).unwrap_or_default()
+}
