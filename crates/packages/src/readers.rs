@@ -8,6 +8,7 @@ mod npm;
 mod npm_lock;
 mod os_release;
 mod python;
+mod python_lock;
 mod rpm;
 mod rust;
 mod unread;
@@ -26,6 +27,7 @@ pub const READERS: &[&dyn PackageReader] = &[
     &rust::Rust,
     &cargo_lock::CargoLock,
     &npm_lock::NpmLock,
+    &python_lock::PythonLock,
     &unread::Unread,
 ];
 

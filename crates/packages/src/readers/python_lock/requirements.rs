@@ -1,0 +1,82 @@
+//! `requirements.txt`: what is pinned in it.
+//!
+//! Format: <https://pip.pypa.io/en/stable/reference/requirements-file-format/>, and that of a requirement:
+//! <https://packaging.python.org/en/latest/specifications/dependency-specifiers/>.
+
+use super::add;
+use crate::lockfile::{Listing, Origin};
+
+pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
+    let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
+    if contents.contains(&0) {
+        return Err("it is not text".to_owned());
+    }
+    let text = String::from_utf8_lossy(contents);
+    let mut logical = String::new();
+    let mut unpinned = 0_usize;
+    for line in text.lines() {
+        if let Some(part) = line.strip_suffix('\\') {
+            logical.push_str(part);
+            logical.push(' ');
+            continue;
+        }
+        logical.push_str(line);
+        unpinned += usize::from(!requirement(listing, &logical));
+        logical.clear();
+    }
+    unpinned += usize::from(!requirement(listing, &logical));
+    if unpinned > 0 {
+        let lines = if unpinned == 1 { "1 requirement".to_owned() } else { format!("{unpinned} requirements") };
+        listing.note(format!("{lines} without an exact version (`==`): which one is meant is not known"));
+    }
+    Ok(())
+}
+
+/// Adds what one line pins; false if it asks for something without saying which version.
+fn requirement(listing: &mut Listing<'_>, line: &str) -> bool {
+    let line = line.trim_start();
+    // A comment begins the line, or follows a space.
+    let end = if line.starts_with('#') { 0 } else { line.find(" #").unwrap_or(line.len()) };
+    let line = line.get(..end).unwrap_or_default();
+    // Options of a line: `--hash=…`; those of the file, such as `-r other.txt`, begin one.
+    let line = line.split(" --").next().unwrap_or(line).trim();
+    if line.is_empty() || line.starts_with('-') && !is_editable(line) {
+        return true;
+    }
+    let Some((name, rest)) = split_name(line) else { return false };
+    let specifiers = rest.split(';').next().unwrap_or(rest).trim();
+    let specifiers = specifiers.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(specifiers);
+    let version = specifiers.split(',').find_map(|part| part.trim().strip_prefix("==")).map(|version| {
+        // `===` compares as text.
+        version.strip_prefix('=').unwrap_or(version).trim()
+    });
+    match version {
+        Some(version) if !version.is_empty() && !version.contains(['*', ' ', '@']) => {
+            add(listing, Origin::Registry, name, version, Vec::new());
+            true
+        }
+        _ => false,
+    }
+}
+
+/// `-e path`, `--editable=path`: something is installed, and nothing says what.
+fn is_editable(line: &str) -> bool {
+    line.starts_with("-e") || line.starts_with("--editable")
+}
+
+/// Splits `name[extras]rest`; none if there is no name.
+pub(super) fn split_name(requirement: &str) -> Option<(&str, &str)> {
+    let requirement = requirement.trim();
+    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+    let end = requirement.find(|character| !is_part(character)).unwrap_or(requirement.len());
+    let (name, rest) = requirement.split_at_checked(end)?;
+    if name.is_empty() || rest.starts_with([':', '/', '\\']) || name.starts_with(['.', '-']) {
+        return None;
+    }
+    let rest = rest.trim_start();
+    let rest = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((_, rest)) => rest.trim_start(),
+        None => rest,
+    };
+    Some((name, rest))
+}

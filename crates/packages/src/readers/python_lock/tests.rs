@@ -1,0 +1,300 @@
+//! Texts as the tools write them.
+
+use expect_test::expect;
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::{check, read};
+
+#[test]
+fn requirements_that_are_pinned_count() {
+    check(
+        &PythonLock,
+        "requirements-prod.txt",
+        r"# pip-compile
+--index-url https://pypi.example/simple
+-r base.txt
+ Flask == 2.0.0
+urllib3===1.26.20
+celery[redis, pytest]==4.4.7 ; python_version < '3.8' # why
+argh==0.26.2 \
+    --hash=sha256:a9b3aaa1904eeb78e32394cd46c6f37ac0fb4af6dc488daa58971bdc7d7fcaf3 \
+    --hash=sha256:e9535b8c84dc9571a48999094fda7f33e63c3f1b74f3e5f3ac0105a58405bb65
+zope.interface (==5.0)
+local-version==1.2.3+gcr.2
+a>=1.0,==1.5
+requests == 2.8.*
+sqlalchemy >= 1.0.0, != 3.0.0
+bare
+==2.3.4
+-e ./here
+https://pypi.example/b-1.0.zip
+name @ git+https://git.example/name@v1.0
+# nothing==1.0",
+        expect![[r#"
+            pypi flask 2.0.0, purl pkg:pypi/flask@2.0.0
+            pypi urllib3 1.26.20, purl pkg:pypi/urllib3@1.26.20
+            pypi celery 4.4.7, purl pkg:pypi/celery@4.4.7
+            pypi argh 0.26.2, purl pkg:pypi/argh@0.26.2
+            pypi zope-interface 5.0, purl pkg:pypi/zope-interface@5.0
+            pypi local-version 1.2.3+gcr.2, purl pkg:pypi/local-version@1.2.3%2Bgcr.2
+            pypi a 1.5, purl pkg:pypi/a@1.5
+            note in requirements-prod.txt: 7 requirements without an exact version (`==`): which one is meant is not known
+        "#]],
+    );
+    assert!(read(&PythonLock, "site-packages/a/requirements.txt", b"a==1").is_none());
+    assert!(read(&PythonLock, "requirements/base.txt", b"a==1").is_some());
+    check(
+        &PythonLock,
+        "requirements.txt",
+        "a\0=\0=\x001\0",
+        expect![[r#"
+        gap in requirements.txt: its packages were not read: it is not text
+    "#]],
+    );
+}
+
+#[test]
+fn poetry_marks_groups_by_two_means() {
+    check(
+        &PythonLock,
+        "poetry.lock",
+        r#"
+[[package]]
+name = "Anyio"
+version = "4.3.0"
+optional = false
+category = "main"
+
+[package.dependencies]
+idna = ">=2.8"
+trio = {version = ">=0.23", optional = true}
+absent = "*"
+
+[[package]]
+name = "idna"
+version = "3.10"
+optional = false
+groups = ["dev", "main"]
+
+[[package]]
+name = "trio"
+version = "0.23.0"
+
+[package.source]
+type = "git"
+url = "https://git.example/trio.git"
+reference = "main"
+resolved_reference = "0123456"
+
+[[package]]
+name = "pytest"
+version = "8.0.0"
+groups = ["dev"]
+
+[[package]]
+name = "black"
+version = "8.0.0"
+category = "dev"
+
+[[package]]
+name = "broken"
+
+[metadata]
+lock-version = "2.0"
+"#,
+        expect![[r#"
+            pypi anyio 4.3.0, purl pkg:pypi/anyio@4.3.0, needs idna@3.10
+            pypi idna 3.10, purl pkg:pypi/idna@3.10
+            pypi trio 0.23.0, purl pkg:pypi/trio@0.23.0?vcs_url=https:%2F%2Fgit.example%2Ftrio.git
+            gap in poetry.lock: broken: a package without a name, or without a version
+            note in poetry.lock: 2 packages left out: needed for development alone
+        "#]],
+    );
+    check(
+        &PythonLock,
+        "poetry.lock",
+        "[tool.poetry]\nname = 'x'\n",
+        expect![[r#"
+        gap in poetry.lock: its packages were not read: it is no lockfile
+    "#]],
+    );
+}
+
+#[test]
+fn pdm_has_groups_and_an_entry_for_each_set_of_extras() {
+    check(
+        &PythonLock,
+        "pdm.lock",
+        r#"
+[metadata]
+groups = ["default", "dev"]
+lock_version = "4.4.1"
+
+[[package]]
+name = "coverage"
+version = "7.4.1"
+groups = ["default"]
+
+[[package]]
+name = "coverage"
+version = "7.4.1"
+extras = ["toml"]
+groups = ["default"]
+dependencies = [
+    "coverage==7.4.1",
+    "tomli; python_full_version <= \"3.11.0a6\"",
+]
+
+[[package]]
+name = "tomli"
+version = "2.0.1"
+groups = ["default"]
+
+[[package]]
+name = "pytest"
+version = "8.0.1"
+groups = ["dev"]
+"#,
+        expect![[r#"
+            pypi coverage 7.4.1, purl pkg:pypi/coverage@7.4.1, needs tomli@2.0.1
+            pypi tomli 2.0.1, purl pkg:pypi/tomli@2.0.1
+            note in pdm.lock: 1 package left out: needed for development, or for groups that are installed on demand
+        "#]],
+    );
+}
+
+#[test]
+fn uv_is_followed_from_the_project() {
+    check(
+        &PythonLock,
+        "uv.lock",
+        r#"
+version = 1
+requires-python = ">=3.11"
+
+[[package]]
+name = "app"
+version = "0.1.0"
+source = { virtual = "." }
+dependencies = [
+    { name = "httpx", extra = ["http2"] },
+    { name = "numpy", version = "2.0.0", source = { registry = "https://pypi.org/simple" }, marker = "python_full_version >= '3.13'" },
+]
+
+[package.optional-dependencies]
+web = [{ name = "fork" }]
+
+[package.dev-dependencies]
+dev = [{ name = "pytest" }]
+
+[[package]]
+name = "httpx"
+version = "0.27.0"
+source = { registry = "https://pypi.org/simple" }
+
+[package.optional-dependencies]
+http2 = [{ name = "h2" }]
+
+[[package]]
+name = "h2"
+version = "4.0.0"
+source = { registry = "https://pypi.org/simple" }
+
+[[package]]
+name = "numpy"
+version = "1.26.0"
+source = { registry = "https://pypi.org/simple" }
+
+[[package]]
+name = "numpy"
+version = "2.0.0"
+source = { registry = "https://pypi.org/simple" }
+
+[[package]]
+name = "fork"
+version = "1.0.0"
+source = { git = "https://git.example/fork.git?rev=main#0123456" }
+
+[[package]]
+name = "pytest"
+version = "8.0.0"
+source = { registry = "https://pypi.org/simple" }
+"#,
+        expect![[r#"
+            pypi app 0.1.0, purl pkg:pypi/app@0.1.0?repository_url=file:., needs fork@1.0.0 httpx@0.27.0 numpy@2.0.0
+            pypi httpx 0.27.0, purl pkg:pypi/httpx@0.27.0, needs h2@4.0.0
+            pypi h2 4.0.0, purl pkg:pypi/h2@4.0.0
+            pypi numpy 2.0.0, purl pkg:pypi/numpy@2.0.0
+            pypi fork 1.0.0, purl pkg:pypi/fork@1.0.0?vcs_url=https:%2F%2Fgit.example%2Ffork.git%3Frev%3Dmain%230123456
+            note in uv.lock: 2 packages left out: needed for development alone
+        "#]],
+    );
+}
+
+#[test]
+fn pipenv_and_pylock() {
+    check(
+        &PythonLock,
+        "Pipfile.lock",
+        r#"{"_meta": {"hash": {"sha256": "x"}, "pipfile-spec": 6}, "default": {
+            "requests": {"hashes": ["sha256:x"], "index": "pypi", "version": "==2.31.0"},
+            "fork": {"git": "https://git.example/fork.git", "ref": "0123456"},
+            "here": {"editable": true, "path": "."}, "broken": {"version": "*"}},
+          "develop": {"pytest": {"version": "==8.0.0"}, "requests": {"version": "==2.31.0"}}}"#,
+        expect![[r#"
+            pypi requests 2.31.0, purl pkg:pypi/requests@2.31.0
+            pypi fork , purl pkg:pypi/fork?vcs_url=https:%2F%2Fgit.example%2Ffork.git
+            pypi here , purl pkg:pypi/here?repository_url=file:.
+            gap in Pipfile.lock: broken has no version
+            note in Pipfile.lock: 1 package left out: needed for development alone
+        "#]],
+    );
+    check(
+        &PythonLock,
+        "pylock.toml",
+        r#"
+lock-version = "1.0"
+created-by = "a tool"
+
+[[packages]]
+name = "attrs"
+version = "25.1.0"
+requires-python = ">=3.8"
+wheels = [{name = "attrs-25.1.0-py3-none-any.whl", hashes = {sha256 = "x"}}]
+
+[[packages]]
+name = "cattrs"
+version = "24.1.2"
+dependencies = [{name = "attrs"}]
+
+[[packages]]
+name = "fork"
+vcs = {type = "git", url = "https://git.example/fork.git", commit-id = "0123456"}
+
+[[packages]]
+name = "broken"
+"#,
+        expect![[r#"
+            pypi attrs 25.1.0, purl pkg:pypi/attrs@25.1.0
+            pypi cattrs 24.1.2, purl pkg:pypi/cattrs@24.1.2, needs attrs@25.1.0
+            pypi fork , purl pkg:pypi/fork?vcs_url=https:%2F%2Fgit.example%2Ffork.git
+            gap in pylock.toml: broken: a package without a version
+        "#]],
+    );
+}
+
+proptest! {
+    #[test]
+    fn never_panics(
+        contents: Vec<u8>,
+        line in r"( |a|\[b\]|==|1\.0|\*|;|#|-e|@|--hash=|\\\n|\n|é|\(|\)|,){0,20}",
+        toml in r#"(\[\[packages?\]\]\n|name = "[ab]"\n|version = "1"\n|dependencies = \["a", \{ name = "b" \}\]\n|source = \{ virtual = "" \}\n|groups = \[\]\n){0,12}"#,
+    ) {
+        for path in ["requirements.txt", "poetry.lock", "pdm.lock", "uv.lock", "pylock.toml", "Pipfile.lock"] {
+            read(&PythonLock, path, &contents);
+            read(&PythonLock, path, line.as_bytes());
+            read(&PythonLock, path, toml.as_bytes());
+        }
+    }
+}
