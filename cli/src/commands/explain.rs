@@ -71,7 +71,7 @@ fn write_package(text: &mut String, package: &Package, explanations: &[Explanati
         match affected {
             None => _ = writeln!(text, "    record    does not name this package"),
             Some(affected) => {
-                for interval in &affected.intervals {
+                for interval in affected.intervals.iter() {
                     _ = writeln!(text, "    record    affected: {interval}");
                 }
                 if !affected.versions.is_empty() {

@@ -10,6 +10,7 @@ mod names;
 mod output;
 mod plan;
 mod record;
+mod records;
 mod spool;
 mod texts;
 mod write;

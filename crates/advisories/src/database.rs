@@ -1,16 +1,15 @@
 //! Reading the file: lookups that touch a page or two, and unpack one frame of text.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
 };
 
 use portcullis_errors::Hint;
 use portcullis_model::{
-    Advisory, AdvisoryKey, AdvisoryLookup, Affected, DatabaseInfo, DatabaseSource, Digest, Exploited, FixState,
-    Interval, LookupError, Reference, Severity, SeverityLevel, Timestamp,
+    Advisory, AdvisoryKey, AdvisoryLookup, Affected, DatabaseInfo, DatabaseSource, Digest, Exploited, LookupError,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +17,10 @@ use crate::{
     decode::Cursor,
     format::{CVE_EPSS, CVE_KEV, CVE_RECORD, Section, parse_cve, slot_hash, write_cve},
     map::Bytes,
-    pages::{Pages, u32_at, u64_at},
+    pages::{Pages, u32_at},
+    records,
+    texts::{TextPlace, Texts, first_long_block},
 };
-
-/// Largest text frame taken, in bytes: one record's text may be larger than a block.
-const MAX_TEXT: usize = 64 * 1024 * 1024;
-
-/// Unpacked text frames kept.
-const CACHED_BLOCKS: usize = 64;
 
 /// What the file says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,7 +87,7 @@ impl From<LookupError> for OpenError {
 pub struct Database {
     pages: Pages,
     meta: Meta,
-    texts: Mutex<HashMap<u64, Arc<Vec<u8>>>>,
+    texts: Texts,
 }
 
 /// A record found by its id.
@@ -126,7 +121,7 @@ impl Database {
         let pages = Pages::open(bytes)?;
         let meta = pages.get(Section::Meta, 0, pages.length(Section::Meta))?;
         let meta = serde_json::from_slice(meta).map_err(|error| OpenError::Damaged(error.to_string()))?;
-        Ok(Self { pages, meta, texts: Mutex::default() })
+        Ok(Self { pages, meta, texts: Texts::default() })
     }
 
     /// What reports say of the database.
@@ -184,7 +179,7 @@ impl Database {
         let mut cursor = Cursor::new(entry);
         cursor.text()?;
         let count = cursor.count()?;
-        let keys = (0..count).map(|_| key(&mut cursor)).collect::<Result<Vec<_>, _>>()?;
+        let keys = (0..count).map(|_| records::key(&mut cursor)).collect::<Result<Vec<_>, _>>()?;
         keys.into_iter().map(|key| Ok(SearchHit { key, advisory: self.advisory(key, false)? })).collect()
     }
 
@@ -218,48 +213,6 @@ impl Database {
         let number = u32_at(record, 4).unwrap_or_default();
         Ok((u16::from_le_bytes([record[0], record[1]]), number, record))
     }
-
-    /// Runs `read` over the text at `start` of block `block`.
-    fn text<T>(
-        &self,
-        block: u64,
-        start: u64,
-        length: u64,
-        read: impl FnOnce(&[u8]) -> Result<T, LookupError>,
-    ) -> Result<T, LookupError> {
-        let text = self.text_block(block)?;
-        let range = |start: u64, length: u64| {
-            let start = usize::try_from(start).ok()?;
-            text.get(start..start.checked_add(usize::try_from(length).ok()?)?)
-        };
-        read(range(start, length).ok_or_else(|| LookupError("a text lies outside of its block".into()))?)
-    }
-
-    fn text_block(&self, block: u64) -> Result<Arc<Vec<u8>>, LookupError> {
-        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(text) = texts.get(&block) {
-            return Ok(Arc::clone(text));
-        }
-        let at = usize::try_from(block).ok().and_then(|block| block.checked_mul(8)?.checked_add(8));
-        let offsets = self.pages.get(Section::TextOffsets, at.unwrap_or(usize::MAX), 16)?;
-        let number = |at| u64_at(offsets, at).and_then(|value| usize::try_from(value).ok()).unwrap_or(usize::MAX);
-        let length =
-            number(8).checked_sub(number(0)).ok_or_else(|| LookupError("text blocks are not in order".into()))?;
-        let frame = self.pages.get(Section::TextBlocks, number(0), length)?;
-        let capacity = zstd::bulk::Decompressor::upper_bound(frame).unwrap_or(MAX_TEXT).min(MAX_TEXT);
-        let text = zstd::bulk::decompress(frame, capacity);
-        let text = Arc::new(text.map_err(|error| LookupError(format!("a text block cannot be unpacked: {error}")))?);
-        if texts.len() >= CACHED_BLOCKS {
-            texts.clear();
-        }
-        texts.insert(block, Arc::clone(&text));
-        Ok(text)
-    }
-
-    /// The number of the first block of long texts.
-    fn long_blocks(&self) -> Result<u64, LookupError> {
-        Ok(u64_at(self.pages.get(Section::TextOffsets, 0, 8)?, 0).unwrap_or_default())
-    }
 }
 
 impl AdvisoryLookup for Database {
@@ -267,12 +220,7 @@ impl AdvisoryLookup for Database {
         let hash = slot_hash(&[ecosystem.as_bytes(), b"\0", name.as_bytes()]);
         let matches = |mut cursor: Cursor<'_>| Ok(cursor.text()? == ecosystem && cursor.text()? == name);
         let entry = self.probe(hash, Section::PackageSlots, Section::PackageOffsets, Section::Packages, matches)?;
-        let Some(entry) = entry else { return Ok(Vec::new()) };
-        let mut cursor = Cursor::new(entry);
-        cursor.text()?;
-        cursor.text()?;
-        let count = cursor.count()?;
-        (0..count).map(|_| affected(&mut cursor)).collect()
+        entry.map_or_else(|| Ok(Vec::new()), records::affected)
     }
 
     fn covers(&self, ecosystem: &str) -> bool {
@@ -301,13 +249,15 @@ impl AdvisoryLookup for Database {
         }
         let [short_block, short_start, long_block, long_start, short_length, long_length] = numbers;
         let mut advisory = Advisory { id, cves, published, modified, ..Advisory::default() };
-        self.text(short_block, short_start, short_length, |text| read_short_text(text, &mut advisory))?;
-        advisory.severity.level = level_of(level);
+        let place = TextPlace { block: short_block, start: short_start, length: short_length };
+        self.texts.read(&self.pages, place, |text| records::short_text(text, &mut advisory))?;
+        advisory.severity.level = records::level(level);
         advisory.severity.score = score.checked_sub(1).map(|tenths| tenths as f64 / 10.0);
         if with_details && long_length > 0 {
-            let block = self.long_blocks()?.saturating_add(long_block);
-            advisory.details =
-                self.text(block, long_start, long_length, |text| Ok(String::from_utf8_lossy(text).into_owned()))?;
+            let block = first_long_block(&self.pages)?.saturating_add(long_block);
+            let place = TextPlace { block, start: long_start, length: long_length };
+            let read = |text: &[u8]| Ok(String::from_utf8_lossy(text).into_owned());
+            advisory.details = self.texts.read(&self.pages, place, read)?;
         }
         Ok(advisory)
     }
@@ -330,61 +280,4 @@ impl AdvisoryLookup for Database {
         }
         Ok(Exploited::default())
     }
-}
-
-fn key(cursor: &mut Cursor<'_>) -> Result<AdvisoryKey, LookupError> {
-    let number = u32::try_from(cursor.number()?).map_err(|_error| LookupError("a key is too large".into()))?;
-    Ok(AdvisoryKey(number))
-}
-
-fn affected(cursor: &mut Cursor<'_>) -> Result<Affected, LookupError> {
-    let advisory = key(cursor)?;
-    let flags = cursor.byte()?;
-    let count = cursor.count()?;
-    let mut intervals = Vec::with_capacity(count);
-    for _ in 0..count {
-        let introduced = cursor.optional_text()?.map(str::to_owned);
-        let fixed = cursor.optional_text()?.map(str::to_owned);
-        let last_affected = if fixed.is_none() { cursor.optional_text()?.map(str::to_owned) } else { None };
-        intervals.push(Interval { introduced, fixed, last_affected });
-    }
-    let unfixed = match flags >> 3 & 3 {
-        1 => Some(FixState::WillNotFix),
-        2 => Some(FixState::Deferred),
-        3 => Some(FixState::EndOfLife),
-        _ => None,
-    };
-    let severity = (flags & 7).checked_sub(1).map(level_of);
-    let versions = if flags & 1 << 5 != 0 { cursor.texts()? } else { Vec::new() };
-    let binaries = if flags & 1 << 6 != 0 { cursor.texts()? } else { Vec::new() };
-    Ok(Affected { advisory, intervals, versions, severity, unfixed, binaries })
-}
-
-/// The inverse of `SeverityLevel as u8`.
-const fn level_of(number: u8) -> SeverityLevel {
-    match number {
-        1 => SeverityLevel::None,
-        2 => SeverityLevel::Low,
-        3 => SeverityLevel::Medium,
-        4 => SeverityLevel::High,
-        5 => SeverityLevel::Critical,
-        _ => SeverityLevel::Unknown,
-    }
-}
-
-fn read_short_text(text: &[u8], advisory: &mut Advisory) -> Result<(), LookupError> {
-    let mut cursor = Cursor::new(text);
-    advisory.summary = cursor.text()?.to_owned();
-    let vector = cursor.optional_text()?.map(str::to_owned);
-    let source = cursor.optional_text()?.map(str::to_owned);
-    advisory.severity = Severity { vector, source, ..Severity::default() };
-    advisory.aliases = cursor.texts()?;
-    advisory.cwes = cursor.texts()?;
-    let count = cursor.count()?;
-    for _ in 0..count {
-        let kind = cursor.text()?.to_owned();
-        let url = cursor.text()?.to_owned();
-        advisory.references.push(Reference { kind, url });
-    }
-    Ok(())
 }

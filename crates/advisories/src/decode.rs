@@ -42,7 +42,7 @@ impl<'a> Cursor<'a> {
         if count > self.bytes.len() { Err(short()) } else { Ok(count) }
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], LookupError> {
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], LookupError> {
         let (taken, rest) = self.bytes.split_at_checked(length).ok_or_else(short)?;
         self.bytes = rest;
         Ok(taken)

@@ -1,14 +1,14 @@
-//! The layout of the file, version 1. All numbers are little-endian.
+//! The layout of the file, version 2. All numbers are little-endian.
 //!
 //! ```text
-//! header            one page of 4,096 bytes
+//! header            one page of 2,048 bytes
 //!   0    magic             "PORTCLDB"
 //!   8    format version    u32
-//!   12   page size         u32 = 4096
+//!   12   page size         u32 = 2048
 //!   16   file length       u64
 //!   24   page digests      u64 offset of the table
 //!   32   sections          SECTIONS × (u64 offset, u64 length)
-//!   224  digest            32 bytes
+//!   240  digest            32 bytes
 //!   …    zeros
 //! sections          one after another
 //! page digests      for every page between the header and this table: the first 16 bytes of its SHA-256
@@ -21,10 +21,10 @@
 pub(crate) const MAGIC: &[u8; 8] = b"PORTCLDB";
 
 /// The version of the layout. A reader takes its own only.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// The unit of checking, in bytes.
-pub(crate) const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 2048;
 
 /// Bytes kept of a page's SHA-256.
 pub(crate) const PAGE_DIGEST: usize = 16;
@@ -65,10 +65,12 @@ pub(crate) enum Section {
     TextOffsets,
     /// zstd frames of texts.
     TextBlocks,
+    /// What the frames refer to: a zstd dictionary, or nothing.
+    Dictionary,
 }
 
 /// How many sections there are.
-pub(crate) const SECTIONS: usize = 12;
+pub(crate) const SECTIONS: usize = 13;
 
 /// Bytes of a CVE: year u16, flags u8, zero u8, number u32, EPSS score and percentile as u32 in units of 1e-9.
 pub(crate) const CVE_RECORD: usize = 16;

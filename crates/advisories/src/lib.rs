@@ -16,9 +16,11 @@ mod map;
 mod normalise;
 mod osv;
 mod pages;
+mod records;
 mod severity;
 mod sources;
 mod starter;
+mod texts;
 
 pub use builder::{BuildError, BuildSummary, Builder};
 pub use database::{Database, OpenError, SearchHit};

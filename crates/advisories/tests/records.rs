@@ -27,7 +27,7 @@ fn said(entry: Value) -> (String, usize) {
     let affected = database.affected("npm", "x").unwrap();
     let text = affected.iter().flat_map(|Affected { intervals, versions, .. }| {
         let intervals = intervals.iter().map(ToString::to_string);
-        intervals.chain(versions.iter().map(|version| format!("= {version}")))
+        intervals.chain(versions.iter().map(|version| format!("= {version}"))).collect::<Vec<_>>()
     });
     (text.collect::<Vec<_>>().join(" | "), summary.warnings.len())
 }
@@ -229,7 +229,7 @@ proptest! {
         let (database, _) = build(&[record]);
         for affected in database.affected(ecosystem, "x").unwrap() {
             database.advisory(affected.advisory, true).unwrap();
-            for interval in affected.intervals {
+            for interval in affected.intervals.iter() {
                 prop_assert!(interval.fixed.is_none() || interval.last_affected.is_none());
             }
         }

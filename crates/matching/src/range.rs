@@ -24,7 +24,7 @@ pub(crate) fn evaluate(entry: &Affected, version: &str, scheme: Scheme) -> Optio
         return Some(Match::Listed);
     }
     let mut undecided = None;
-    for interval in &entry.intervals {
+    for interval in entry.intervals.iter() {
         match contains(interval, version, scheme) {
             Ok(true) => return Some(Match::Interval(interval.clone())),
             Ok(false) => {}

@@ -2,7 +2,7 @@
 //!
 //! Source format: OSV, <https://ossf.github.io/osv-schema/>. Here its events are already sorted into intervals.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,8 @@ pub struct AdvisoryKey(pub u32);
 pub struct Affected {
     /// The advisory.
     pub advisory: AdvisoryKey,
-    /// Affected intervals; a version inside any of them is affected.
-    pub intervals: Vec<Interval>,
+    /// Affected intervals; a version inside any of them is affected. Advisories of one package share what is equal.
+    pub intervals: Arc<[Interval]>,
     /// Affected versions that no interval covers: compared by equality.
     pub versions: Vec<String>,
     /// The distribution's or ecosystem's own word for this package, before any other severity.

@@ -131,6 +131,20 @@ pub(super) struct ShortText<'a> {
     pub(super) rest: &'a [u8],
 }
 
+/// An entry as it was put aside.
+pub(super) struct StoredEntry<'a> {
+    pub(super) intervals: &'a [u8],
+    pub(super) rest: &'a [u8],
+}
+
+impl<'a> StoredEntry<'a> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, LookupError> {
+        let mut cursor = Cursor::new(bytes);
+        let length = cursor.count()?;
+        Ok(Self { intervals: cursor.take(length)?, rest: cursor.rest() })
+    }
+}
+
 impl<'a> ShortText<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, LookupError> {
         let mut cursor = Cursor::new(bytes);
@@ -138,7 +152,8 @@ impl<'a> ShortText<'a> {
     }
 }
 
-/// The flags of a package entry, then what they announce.
+/// A package entry as it is put aside: the length of its intervals and they themselves, which entries of one package
+/// will share; then its flags, and what those announce.
 fn write_package(package: &NormalisedPackage, out: &mut Writer) {
     let level = package.severity.map_or(0, |level| level as u8 + 1);
     let unfixed = match package.unfixed {
@@ -150,15 +165,18 @@ fn write_package(package: &NormalisedPackage, out: &mut Writer) {
         Some(_) => 0,
     };
     let lists = u8::from(!package.versions.is_empty()) | u8::from(!package.binaries.is_empty()) << 1;
-    out.bytes.push(level | unfixed << 3 | lists << 5);
-    out.number(package.intervals.len() as u64);
+    let mut intervals = Writer::default();
+    intervals.number(package.intervals.len() as u64);
     for interval in &package.intervals {
-        out.optional_text(interval.introduced.as_deref());
-        out.optional_text(interval.fixed.as_deref());
+        intervals.optional_text(interval.introduced.as_deref());
+        intervals.optional_text(interval.fixed.as_deref());
         if interval.fixed.is_none() {
-            out.optional_text(interval.last_affected.as_deref());
+            intervals.optional_text(interval.last_affected.as_deref());
         }
     }
+    out.number(intervals.bytes.len() as u64);
+    out.bytes.extend_from_slice(&intervals.bytes);
+    out.bytes.push(level | unfixed << 3 | lists << 5);
     for list in [&package.versions, &package.binaries] {
         if !list.is_empty() {
             out.texts(list.iter().map(String::as_str));

@@ -9,6 +9,12 @@ use std::{
 /// Blocks on their way through one worker.
 const IN_FLIGHT: u64 = 2;
 
+/// Bytes of a dictionary: it is what makes small blocks as small as large ones would be.
+const DICTIONARY: usize = 64 * 1024;
+
+/// A dictionary of fewer texts would hold little that others have.
+const FEWEST_SAMPLES: usize = 1000;
+
 /// Says where texts of known lengths go: to the current block, or to a new one where that would be too large.
 pub(super) struct Places {
     size: usize,
@@ -52,13 +58,13 @@ pub(super) struct Compressors {
 }
 
 impl Compressors {
-    pub(super) fn start<'scope>(scope: &'scope Scope<'scope, '_>, level: i32) -> Self {
+    pub(super) fn start<'scope>(scope: &'scope Scope<'scope, '_>, level: i32, dictionary: &'scope [u8]) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let worker = |_| {
             let (sender, blocks) = sync_channel::<Vec<u8>>(IN_FLIGHT as usize);
             let (results, receiver) = sync_channel(IN_FLIGHT as usize);
             scope.spawn(move || {
-                let mut compressor = zstd::bulk::Compressor::new(level);
+                let mut compressor = zstd::bulk::Compressor::with_dictionary(level, dictionary);
                 for block in blocks {
                     let frame = match &mut compressor {
                         Ok(compressor) => compressor.compress(&block),
@@ -93,6 +99,14 @@ impl Compressors {
         self.received += 1;
         self.workers[worker].1.recv().map_err(|_error| stopped())?.map(Some)
     }
+}
+
+/// What most texts of a kind have in common; empty if there are too few texts to tell.
+pub(super) fn dictionary(samples: &[u8], sizes: &[usize]) -> io::Result<Vec<u8>> {
+    if sizes.len() < FEWEST_SAMPLES || samples.len() < DICTIONARY * 8 {
+        return Ok(Vec::new());
+    }
+    zstd::dict::from_continuous(samples, sizes, DICTIONARY)
 }
 
 fn stopped() -> io::Error {

@@ -10,19 +10,24 @@ use super::{
     names::Names,
     output::Output,
     plan::Plan,
-    record::{Head, ShortText},
+    record::{Head, ShortText, StoredEntry},
+    records::Records,
     spool::Spool,
+    texts,
     texts::{Compressors, Places},
 };
 use crate::{
     encode::Writer,
-    format::{CVE_EPSS, CVE_KEV, CVE_RECORD, Section, parse_cve, slot_count, slot_hash},
+    format::{CVE_EPSS, CVE_KEV, CVE_RECORD, Section, parse_cve, slot_hash},
 };
 
 /// Bytes of text that share a compressed frame: a lookup unpacks one frame for the advisories of a package.
-const TEXT_BLOCK: usize = 32 * 1024;
+const TEXT_BLOCK: usize = 4 * 1024;
 /// The same for the long texts, which only `explain` and the reports with help texts read.
 const LONG_TEXT_BLOCK: usize = 128 * 1024;
+
+/// Advisories whose short texts the dictionary is made of.
+const SAMPLES: usize = 10_000;
 
 /// What was gathered.
 pub(super) struct Gathered<'a> {
@@ -86,12 +91,15 @@ impl Gathered<'_> {
             let record = section.next(slot_hash(&[ecosystem.as_bytes(), b"\0", name.as_bytes()]))?;
             record.text(ecosystem);
             record.text(name);
-            record.number(entries.len() as u64);
+            let mut said = SaidOfPackage::default();
             for entry in entries {
-                record.number(u64::from(entry.advisory));
                 let bytes = self.entries.read(entry.start, entry.length as usize, &mut buffer);
-                record.bytes.extend_from_slice(bytes.map_err(BuildError::Spool)?);
+                said.add(entry.advisory, StoredEntry::read(bytes.map_err(BuildError::Spool)?).map_err(spoiled)?);
             }
+            record.number(said.known.len() as u64);
+            record.bytes.extend_from_slice(&said.intervals);
+            record.number(entries.len() as u64);
+            record.bytes.extend_from_slice(&said.entries.bytes);
             section.write(out)?;
         }
         let count = section.end(Section::Packages, Section::PackageOffsets, Some(Section::PackageSlots), out)?;
@@ -147,8 +155,10 @@ impl Gathered<'_> {
         level: i32,
         out: &mut Output<W>,
     ) -> Result<(), BuildError> {
+        let dictionary = self.dictionary(plan)?;
+        out.section(Section::Dictionary, &dictionary).map_err(BuildError::Output)?;
         let facts = std::thread::scope(|scope| {
-            let mut blocks = Blocks::begin(Compressors::start(scope, level), out)?;
+            let mut blocks = Blocks::begin(Compressors::start(scope, level, &dictionary), out)?;
             let facts = self.short_texts(plan, &mut blocks, out)?;
             blocks.end_block(out)?;
             let short_blocks = blocks.count;
@@ -185,6 +195,19 @@ impl Gathered<'_> {
         }
         section.end(Section::Advisories, Section::AdvisoryOffsets, None, out)?;
         Ok(())
+    }
+
+    fn dictionary(&self, plan: &Plan<'_>) -> Result<Vec<u8>, BuildError> {
+        let mut samples = Writer::default();
+        let mut sizes = Vec::new();
+        let step = plan.order.len().div_ceil(SAMPLES).max(1);
+        for head in self.advisories(plan).step_by(step) {
+            let start = samples.bytes.len();
+            self.short_text(plan, head, &mut samples)?;
+            samples.bytes.truncate(start + TEXT_BLOCK);
+            sizes.push(samples.bytes.len() - start);
+        }
+        texts::dictionary(&samples.bytes, &sizes).map_err(BuildError::Compress)
     }
 
     /// Puts the short texts into blocks; says where each advisory's texts are.
@@ -240,6 +263,35 @@ impl Gathered<'_> {
     }
 }
 
+/// What a package's record holds beside its key.
+#[derive(Default)]
+struct SaidOfPackage {
+    /// Different lists of intervals, and the number of each.
+    known: HashMap<Vec<u8>, u64>,
+    intervals: Vec<u8>,
+    entries: Writer,
+    last: u32,
+}
+
+impl SaidOfPackage {
+    fn add(&mut self, advisory: u32, entry: StoredEntry<'_>) {
+        // Sorted, most numbers are near the one before.
+        self.entries.number(u64::from(advisory - self.last));
+        self.last = advisory;
+        let number = match self.known.get(entry.intervals) {
+            Some(&number) => number,
+            None => {
+                let number = self.known.len() as u64;
+                self.known.insert(entry.intervals.to_owned(), number);
+                self.intervals.extend_from_slice(entry.intervals);
+                number
+            }
+        };
+        self.entries.number(number);
+        self.entries.bytes.extend_from_slice(entry.rest);
+    }
+}
+
 /// Where each advisory's texts are, as its record holds it.
 struct TextFacts {
     bytes: Vec<u8>,
@@ -253,70 +305,6 @@ fn spoiled(error: portcullis_model::LookupError) -> BuildError {
 
 fn split_key(key: &str) -> (&str, &str) {
     key.split_once('\0').unwrap_or((key, ""))
-}
-
-/// A section of records, with their offsets and, if they are looked up by a key, its slots.
-struct Records {
-    record: Writer,
-    offsets: Vec<u32>,
-    hashes: Vec<u64>,
-    length: u64,
-}
-
-impl Records {
-    fn begin<W: Write + Seek>(section: Section, out: &mut Output<W>) -> Result<Self, BuildError> {
-        out.begin(section).map_err(BuildError::Output)?;
-        Ok(Self { record: Writer::default(), offsets: Vec::new(), hashes: Vec::new(), length: 0 })
-    }
-
-    /// The next record, still empty.
-    fn next(&mut self, hash: u64) -> Result<&mut Writer, BuildError> {
-        self.offsets.push(offset(self.length)?);
-        self.hashes.push(hash);
-        self.record.bytes.clear();
-        Ok(&mut self.record)
-    }
-
-    fn write<W: Write + Seek>(&mut self, out: &mut Output<W>) -> Result<(), BuildError> {
-        self.length += self.record.bytes.len() as u64;
-        out.write(&self.record.bytes).map_err(BuildError::Output)
-    }
-
-    /// Writes what finds the records; says how many there are.
-    fn end<W: Write + Seek>(
-        mut self,
-        section: Section,
-        offsets: Section,
-        slots: Option<Section>,
-        out: &mut Output<W>,
-    ) -> Result<u64, BuildError> {
-        out.end(section);
-        self.offsets.push(offset(self.length)?);
-        out.numbers(offsets, self.offsets.iter().map(|offset| offset.to_le_bytes())).map_err(BuildError::Output)?;
-        if let Some(slots) = slots {
-            let table = slot_table(&self.hashes);
-            out.numbers(slots, table.iter().map(|slot| slot.to_le_bytes())).map_err(BuildError::Output)?;
-        }
-        Ok(self.hashes.len() as u64)
-    }
-}
-
-/// The slots of a hash table with linear probing.
-fn slot_table(hashes: &[u64]) -> Vec<u32> {
-    let count = slot_count(hashes.len());
-    let mut slots = vec![0_u32; count];
-    for (number, hash) in hashes.iter().enumerate() {
-        let mut at = (*hash % count as u64) as usize;
-        while slots[at] != 0 {
-            at = (at + 1) % count;
-        }
-        slots[at] = u32::try_from(number + 1).unwrap_or(u32::MAX);
-    }
-    slots
-}
-
-fn offset(length: u64) -> Result<u32, BuildError> {
-    u32::try_from(length).map_err(|_error| BuildError::TooLarge(u64::from(u32::MAX)))
 }
 
 /// The section of text blocks.

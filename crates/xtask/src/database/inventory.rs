@@ -1,11 +1,12 @@
 //! An inventory of packages of which the records speak: a Debian with applications in many languages on it. One in
-//! four has a version that is affected, the others one that a record calls fixed.
+//! twenty has a version that is affected, the others the latest that a record calls fixed.
 
-use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path};
+use std::{cmp::Ordering, collections::BTreeMap, fs::File, io::BufReader, path::Path};
 
 use anyhow::Context as _;
-use portcullis_model::{Distribution, Package, PackageType, SourcePackage};
-use serde_json::Value;
+use portcullis_model::{Distribution, Package, PackageType};
+use portcullis_versions::Scheme;
+use serde_json::{Value, json};
 
 use super::Inventory;
 
@@ -55,8 +56,8 @@ pub(super) fn run(from: &Path, output: &Path, count: usize) -> anyhow::Result<()
     let packages = picked.enumerate().filter_map(|(number, ((kind, name), versions))| {
         let (_, kind) = KINDS.get(*kind)?;
         let fixed = versions.fixed.as_ref();
-        let version = if number.is_multiple_of(4) { versions.affected.as_ref().or(fixed) } else { fixed };
-        Some(package(*kind, name, version?))
+        let version = if number.is_multiple_of(20) { versions.affected.as_ref().or(fixed) } else { fixed };
+        package(*kind, name, version?)
     });
     let distribution = Distribution {
         id: "debian".into(),
@@ -80,25 +81,31 @@ fn gather(record: &Value, names: &mut Names) {
             match (event["introduced"].as_str(), event["fixed"].as_str()) {
                 (Some("0"), _) => versions.affected = Some("0.0.1".into()),
                 (Some(introduced), _) => versions.affected = Some(introduced.into()),
-                (_, Some(fixed)) => versions.fixed = Some(fixed.into()),
+                (_, Some(fixed)) if versions.fixed.as_deref().is_none_or(|known| is_later(ecosystem, fixed, known)) => {
+                    versions.fixed = Some(fixed.into());
+                }
                 _ => {}
             }
         }
     }
 }
 
-fn package(kind: PackageType, name: &str, version: &str) -> Package {
-    let source = SourcePackage { name: name.into(), version: version.into() };
-    Package {
-        kind,
-        name: name.into(),
-        version: version.into(),
-        purl: format!("pkg:{kind}/{name}@{version}"),
-        source: (kind == PackageType::Deb).then_some(source),
-        architecture: None,
-        vendor: None,
-        licenses: Vec::new(),
-        owned_by: None,
-        locations: Vec::new(),
+fn is_later(ecosystem: &str, version: &str, known: &str) -> bool {
+    let scheme = Scheme::of_ecosystem(ecosystem);
+    scheme.is_some_and(|scheme| scheme.compare(version, known).is_ok_and(Ordering::is_gt))
+}
+
+/// A package with these fields; those that it lacks are what their types say.
+fn package(kind: PackageType, name: &str, version: &str) -> Option<Package> {
+    let mut fields = json!({
+        "type": kind,
+        "name": name,
+        "version": version,
+        "purl": format!("pkg:{kind}/{name}@{version}"),
+        "locations": [],
+    });
+    if kind == PackageType::Deb {
+        fields["source"] = json!({"name": name, "version": version});
     }
+    serde_json::from_value(fields).ok()
 }

@@ -92,10 +92,10 @@ fn other_id(id: &str, copy: usize) -> String {
     }
 }
 
-/// Every third name is kept.
+/// One name in ten is kept.
 fn other_name(name: &str, copy: usize) -> String {
     let sum: usize = name.bytes().map(usize::from).sum();
-    if (sum + copy).is_multiple_of(3) { name.to_owned() } else { format!("{name}{copy}") }
+    if (sum + copy).is_multiple_of(10) { name.to_owned() } else { format!("{name}{copy}") }
 }
 
 /// The last number of a version is another one; `0`, and what has none, stay.

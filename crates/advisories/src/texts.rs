@@ -1,0 +1,97 @@
+//! Unpacking the compressed texts: a block holds those of neighbours, so that the last ones are kept.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use portcullis_model::LookupError;
+use zstd::bulk::Decompressor;
+
+use crate::{
+    format::Section,
+    pages::{Pages, u64_at},
+};
+
+/// Largest text frame taken, in bytes: one record's text may be larger than a block.
+const MAX_TEXT: usize = 64 * 1024 * 1024;
+
+/// Bytes of unpacked text kept.
+const CACHED: usize = 4 * 1024 * 1024;
+
+/// Where a text is.
+#[derive(Clone, Copy)]
+pub(crate) struct TextPlace {
+    pub(crate) block: u64,
+    pub(crate) start: u64,
+    pub(crate) length: u64,
+}
+
+/// What was unpacked of a database.
+#[derive(Default)]
+pub(crate) struct Texts(Mutex<Unpacked>);
+
+#[derive(Default)]
+struct Unpacked {
+    /// Made when it is first needed: it holds the dictionary.
+    decompressor: Option<Decompressor<'static>>,
+    blocks: HashMap<u64, Arc<Vec<u8>>>,
+    bytes: usize,
+}
+
+impl Texts {
+    /// Runs `read` over a text.
+    pub(crate) fn read<T>(
+        &self,
+        pages: &Pages,
+        place: TextPlace,
+        read: impl FnOnce(&[u8]) -> Result<T, LookupError>,
+    ) -> Result<T, LookupError> {
+        let text = self.block(pages, place.block)?;
+        let range = |start: u64, length: u64| {
+            let start = usize::try_from(start).ok()?;
+            text.get(start..start.checked_add(usize::try_from(length).ok()?)?)
+        };
+        let text = range(place.start, place.length);
+        read(text.ok_or_else(|| LookupError("a text lies outside of its block".into()))?)
+    }
+
+    fn block(&self, pages: &Pages, block: u64) -> Result<Arc<Vec<u8>>, LookupError> {
+        let mut unpacked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Unpacked { decompressor, blocks, bytes } = &mut *unpacked;
+        if let Some(text) = blocks.get(&block) {
+            return Ok(Arc::clone(text));
+        }
+        let frame = frame(pages, block)?;
+        let failed = |error: std::io::Error| LookupError(format!("a text block cannot be unpacked: {error}"));
+        let decompressor = match decompressor {
+            Some(decompressor) => decompressor,
+            None => {
+                let dictionary = pages.get(Section::Dictionary, 0, pages.length(Section::Dictionary))?;
+                decompressor.insert(Decompressor::with_dictionary(dictionary).map_err(failed)?)
+            }
+        };
+        let capacity = Decompressor::upper_bound(frame).unwrap_or(MAX_TEXT).min(MAX_TEXT);
+        let text = Arc::new(decompressor.decompress(frame, capacity).map_err(failed)?);
+        if *bytes + text.len() > CACHED {
+            blocks.clear();
+            *bytes = 0;
+        }
+        *bytes += text.len();
+        blocks.insert(block, Arc::clone(&text));
+        Ok(text)
+    }
+}
+
+/// The number of the first block of long texts.
+pub(crate) fn first_long_block(pages: &Pages) -> Result<u64, LookupError> {
+    Ok(u64_at(pages.get(Section::TextOffsets, 0, 8)?, 0).unwrap_or_default())
+}
+
+fn frame(pages: &Pages, block: u64) -> Result<&[u8], LookupError> {
+    let at = usize::try_from(block).ok().and_then(|block| block.checked_mul(8)?.checked_add(8));
+    let offsets = pages.get(Section::TextOffsets, at.unwrap_or(usize::MAX), 16)?;
+    let number = |at| u64_at(offsets, at).and_then(|value| usize::try_from(value).ok()).unwrap_or(usize::MAX);
+    let length = number(8).checked_sub(number(0)).ok_or_else(|| LookupError("text blocks are not in order".into()))?;
+    pages.get(Section::TextBlocks, number(0), length)
+}
