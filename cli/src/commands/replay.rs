@@ -49,6 +49,6 @@ fn taken(recorded: &Report) -> Taken {
         target: recorded.target.clone(),
         distribution: recorded.distribution.clone(),
         inventory,
-        coverage: recorded.coverage.clone().unwrap_or_default(),
+        coverage: recorded.coverage.clone(),
     }
 }

@@ -14,6 +14,7 @@ mod layer;
 mod layout;
 mod manifest;
 mod registry;
+mod sbom;
 mod source;
 mod store;
 mod tar;
@@ -55,6 +56,8 @@ pub struct Image {
     pub target: Target,
     /// Whether it is a directory of sources: what its lockfiles declare counts as well as what is installed.
     pub is_sources: bool,
+    /// A bill of materials, as it is stored: what is in the image is then what it says, and there are no layers.
+    pub sbom: Option<Vec<u8>>,
     layers: Vec<StoredLayer>,
 }
 
@@ -118,6 +121,7 @@ impl Image {
             Source::DockerArchive { path, name } => docker_archive::open(Store::open(path)?, name.as_deref()),
             Source::RootFs(path) => Ok(Self::directory(path.clone(), false)),
             Source::Directory(path) => Ok(Self::directory(path.clone(), true)),
+            Source::Sbom(path) => sbom::open(path),
         }
     }
 
@@ -133,7 +137,7 @@ impl Image {
             labels: std::collections::BTreeMap::new(),
         };
         let layer = StoredLayer { digest: Digest::of(&[]), size: None, unpacked: true, blob: Blob::Directory(path) };
-        Self { target, is_sources, layers: vec![layer] }
+        Self { target, is_sources, sbom: None, layers: vec![layer] }
     }
 
     /// An image from its checked config and its stored layers.
@@ -162,7 +166,7 @@ impl Image {
             layers: config.layers(&stored),
             labels: config.labels(),
         };
-        Ok(Self { target, is_sources: false, layers })
+        Ok(Self { target, is_sources: false, sbom: None, layers })
     }
 
     /// How many layers there are.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use portcullis_registry::Reference;
 
-use crate::{ImageError, store::Store};
+use crate::{ImageError, sbom, store::Store};
 
 /// What an unpacked file system has, and a directory of sources has not.
 const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
@@ -42,6 +42,8 @@ pub enum Source {
     RootFs(PathBuf),
     /// A directory of sources, whose lockfiles count too.
     Directory(PathBuf),
+    /// A bill of materials that another tool wrote; `-` is standard input.
+    Sbom(PathBuf),
 }
 
 impl Source {
@@ -54,6 +56,9 @@ impl Source {
         if target.is_empty() {
             return Err(refused("it is empty"));
         }
+        if target == "-" {
+            return Ok(Self::Sbom(PathBuf::from(target)));
+        }
         if let Some((scheme, rest)) = target.split_once(':') {
             let (path, name) = split_name(rest);
             match scheme {
@@ -63,7 +68,8 @@ impl Source {
                 "docker-archive" => return Ok(Self::DockerArchive { path, name }),
                 "rootfs" => return Ok(Self::RootFs(PathBuf::from(rest))),
                 "dir" => return Ok(Self::Directory(PathBuf::from(rest))),
-                "docker" | "podman" | "containerd" | "sbom" => {
+                "sbom" => return Ok(Self::Sbom(PathBuf::from(rest))),
+                "docker" | "podman" | "containerd" => {
                     return Err(refused("this version does not read that source yet; save the image to an archive"));
                 }
                 _ => {}
@@ -90,6 +96,9 @@ impl Source {
 
     /// Tells by its content what a path holds.
     fn recognise(path: &Path) -> Result<Self, ImageError> {
+        if path.is_file() && sbom::is_sbom(path) {
+            return Ok(Self::Sbom(path.to_owned()));
+        }
         let store = Store::open(path)?;
         let path = path.to_owned();
         Ok(match store {

@@ -19,7 +19,7 @@ use portcullis_model::Reading;
 
 pub use complete::complete;
 pub use readers::READERS;
-pub use sbom::{MAX_SBOM_BYTES, Sbom, SbomError, looks_like_sbom, read_sbom};
+pub use sbom::{MAX_SBOM_BYTES, Sbom, SbomError, read_sbom};
 
 /// Reads the packages that one ecosystem's files name.
 pub trait PackageReader: Sync {

@@ -97,17 +97,6 @@ pub fn read_sbom(name: &str, bytes: &[u8]) -> Result<Sbom, SbomError> {
     gathered.finish().ok_or(SbomError::Unknown)
 }
 
-/// Whether a file that starts with `head` may be a bill of materials.
-#[must_use]
-pub fn looks_like_sbom(head: &[u8]) -> bool {
-    let head = utf8(head);
-    let text = head.trim_ascii_start();
-    match text.first() {
-        Some(b'{' | b'<') => true,
-        _ => text.starts_with(b"SPDXVersion:") || text.starts_with(b"##"),
-    }
-}
-
 fn inflate(bytes: &[u8]) -> Result<Vec<u8>, SbomError> {
     let mut inflated = Vec::new();
     let limit = MAX_SBOM_BYTES as u64 + 1;

@@ -8,6 +8,7 @@ mod layer_facts;
 mod links;
 mod merge;
 mod replay;
+mod sbom;
 
 use std::time::Instant;
 
@@ -22,6 +23,7 @@ use portcullis_model::{
     AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, Inputs, Inventory, LookupError, Report,
     SCHEMA_VERSION, Target, Timestamp, Tool,
 };
+use portcullis_packages::SbomError;
 use portcullis_policy::{DistributionState, Facts, Policy};
 pub use replay::{Change, compare_verdicts};
 
@@ -34,6 +36,15 @@ pub enum ScanError {
     /// The image.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A bill of materials.
+    #[error("{name} cannot be read as a bill of materials")]
+    Sbom {
+        /// The file.
+        name: String,
+        /// Why.
+        #[source]
+        cause: SbomError,
+    },
     /// The database.
     #[error(transparent)]
     Database(#[from] LookupError),
@@ -43,6 +54,11 @@ impl Hint for ScanError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Image(error) => error.hint(),
+            Self::Sbom { .. } => Some(
+                "what is read: CycloneDX 1.2 to 1.7 (JSON, XML), SPDX 2.2, 2.3 (JSON, tag-value) and 3 (JSON-LD), \
+                 Syft's JSON, and attestations of them"
+                    .into(),
+            ),
             Self::Database(_) => Some("build the database again with `portcullis db build --from DIR`".into()),
         }
     }
@@ -57,8 +73,8 @@ pub struct Taken {
     pub distribution: Option<Distribution>,
     /// Its packages.
     pub inventory: Inventory,
-    /// How much of its executable content they explain.
-    pub coverage: Coverage,
+    /// How much of its executable content they explain; none where no content was looked at.
+    pub coverage: Option<Coverage>,
 }
 
 /// Reads every layer of `image` once, `jobs` at a time.
@@ -79,6 +95,9 @@ pub fn take_inventory_with(
     limits: Limits,
     cache: Option<&LayerCache>,
 ) -> Result<Taken, ScanError> {
+    if let Some(document) = &image.sbom {
+        return sbom::take(&image.target, document);
+    }
     let diff_ids: Vec<Option<Digest>> = match image.target.layers.as_slice() {
         // A directory: no layer at all.
         [] => vec![None; image.layer_count()],
@@ -108,7 +127,8 @@ pub fn take_inventory_with(
         cache.trim();
     }
     let merge::Merged { packages, warnings, distribution, coverage } = merged;
-    Ok(Taken { target: image.target.clone(), distribution, inventory: Inventory { packages, warnings }, coverage })
+    let inventory = Inventory { packages, warnings };
+    Ok(Taken { target: image.target.clone(), distribution, inventory, coverage: Some(coverage) })
 }
 
 /// What one layer says.
@@ -195,7 +215,7 @@ pub fn judge(
         inventory,
         findings,
         verdict,
-        coverage: Some(coverage),
+        coverage,
         database,
     })
 }

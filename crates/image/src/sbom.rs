@@ -1,0 +1,60 @@
+//! Bills of materials as targets: a file, or standard input. What they say is read elsewhere.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use portcullis_model::{Digest, Target};
+
+use crate::{Image, ImageError};
+
+/// Largest document taken, in bytes, as it is stored.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Standard input.
+const STDIN: &str = "-";
+
+/// Opens a document; `-` is standard input.
+pub(crate) fn open(path: &Path) -> Result<Image, ImageError> {
+    let unreadable = |cause| ImageError::File { path: path.to_owned(), cause };
+    let is_stdin = path == Path::new(STDIN);
+    let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let mut bytes = Vec::new();
+    let mut read = |source: &mut dyn Read| source.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable);
+    if is_stdin {
+        read(&mut io::stdin().lock())?;
+    } else {
+        read(&mut File::open(path).map_err(unreadable)?)?;
+    }
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(ImageError::TooLarge { what: name, limit: MAX_BYTES });
+    }
+    let target = Target {
+        reference: name,
+        digest: Some(Digest::of(&bytes)),
+        index_digest: None,
+        config_digest: None,
+        platform: None,
+        created: None,
+        layers: Vec::new(),
+        labels: std::collections::BTreeMap::new(),
+    };
+    Ok(Image { target, is_sources: false, sbom: Some(bytes), layers: Vec::new() })
+}
+
+/// Whether a file is one, by its first bytes; what is compressed, by its name.
+pub(crate) fn is_sbom(path: &Path) -> bool {
+    let mut head = [0; 256];
+    let Ok(length) = File::open(path).and_then(|mut file| file.read(&mut head)) else { return false };
+    let head = head.get(..length).unwrap_or_default();
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_named = [".json.gz", ".jsonl.gz", ".xml.gz", ".spdx.gz"].iter().any(|ending| name.ends_with(ending));
+    match text.first() {
+        Some(b'{' | b'<') => true,
+        Some(0x1f) => is_named,
+        _ => text.starts_with(b"SPDXVersion:"),
+    }
+}
