@@ -6,7 +6,7 @@ mod support;
 
 use portcullis_attest::SigningKey;
 use portcullis_embedded_registry::{EmbeddedRegistry, Options};
-use portcullis_model::{Outcome, SeverityLevel};
+use portcullis_model::{AdvisoryCoverage, DistributionCoverage, Outcome, SeverityLevel, Uncovered};
 use serde_json::json;
 use support::{Attested, Webhook, ago, attested, finding, is_allowed, pod, policy, push_image, refusal, setting};
 
@@ -91,16 +91,27 @@ async fn rules_that_cannot_be_asked_again_need_the_verdict_of_this_very_policy()
 async fn what_the_pipeline_did_not_know_is_not_known_at_the_gate() {
     let setting = setting();
     let webhook = setting.webhook("  vulnerabilities: {failOn: high}\n", &[]);
-    // A pipeline with `unknown: audit` passes, and its reasons say what it does not know.
-    for (name, rule, message, expected) in [
-        ("uncovered:v1", "distribution", "the database holds no advisories for X 1", "nothing says which distribution"),
-        ("ended:v1", "vulnerabilities.endOfLife", "X 1 gets no fixes any more", "gets no fixes any more"),
-        ("ecosystem:v1", "database", "the database holds no advisories for PyPI", "no advisories for PyPI"),
+    // A pipeline with `unknown: audit` passes, and its report says what it does not know.
+    let of = |distribution| AdvisoryCoverage { distribution, ..AdvisoryCoverage::default() };
+    let npm = Uncovered { what: "npm".into(), packages: 3 };
+    for (name, coverage, expected) in [
+        ("uncovered:v1", of(DistributionCoverage::Uncovered), "the database holds no advisories for its distribution"),
+        ("unknown:v1", of(DistributionCoverage::Unknown), "nothing says which distribution"),
+        ("ecosystem:v1", AdvisoryCoverage { uncovered: vec![npm], ..Default::default() }, "no advisories for npm"),
     ] {
-        let (image, _) = setting.image(name, Attested { notes: vec![(rule, message)], ..Attested::default() }).await;
+        let (image, _) = setting.image(name, Attested { coverage, ..Attested::default() }).await;
         let response = webhook.mutate(&pod(&[&image])).await;
         assert!(refusal(&response).contains(expected), "{response}");
         assert!(response["auditAnnotations"]["images"].as_str().unwrap().contains("baseline: unknown"), "{response}");
+    }
+    // The end of support is counted as of now, not as of the scan.
+    let strict = setting.webhook("  vulnerabilities: {failOn: high, endOfLife: deny}\n", &[]);
+    for (name, end, is_over) in [("ended:v1", ago(3 * 86_400), true), ("supported:v1", ago(-86_400), false)] {
+        let coverage = AdvisoryCoverage { end_of_life: Some(end), ..of(DistributionCoverage::Covered) };
+        let (image, _) = setting.image(name, Attested { coverage, ..Attested::default() }).await;
+        let response = strict.mutate(&pod(&[&image])).await;
+        assert_eq!(is_allowed(&response), !is_over, "{response}");
+        assert!(!is_over || refusal(&response).contains("gets no fixes any more"), "{response}");
     }
     let notes = vec![("database", "judged by the starter database, which knows little: run `portcullis db build`")];
     let (image, _) = setting.image("starter:v1", Attested { notes, ..Attested::default() }).await;

@@ -44,7 +44,10 @@ pub(crate) fn run(args: &ReplayArgs) -> Outcome {
 fn taken(recorded: &Report) -> Taken {
     let mut inventory = recorded.inventory.clone();
     let purls: BTreeSet<&str> = recorded.inventory.packages.iter().map(|package| package.purl.as_str()).collect();
-    inventory.warnings.retain(|warning| !purls.contains(warning.path.as_str()));
+    inventory.warnings.retain(|warning| {
+        let place = warning.path.as_str();
+        !purls.contains(place) && place != portcullis_scan::ADVISORIES
+    });
     Taken {
         target: recorded.target.clone(),
         distribution: recorded.distribution.clone(),

@@ -23,6 +23,8 @@ pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
     let mut report = scan_image(&image, &access, &database, &policy, now)?;
     access.tell_notes(global);
     report.findings.clear();
+    report.advisory_coverage = None;
+    report.inventory.warnings.retain(|warning| warning.path != portcullis_scan::ADVISORIES);
     let gaps = report.inventory.warnings.iter().filter(|warning| warning.kind == portcullis_model::WarningKind::Gap);
     let gaps = gaps.count();
     output::write(&report, &outputs, output, global)?;

@@ -182,7 +182,7 @@ fn judged_again(policy: &Policy, report: &Report, now: Timestamp) -> Judgement {
         findings: &findings,
         packages: &[],
         warnings: &report.inventory.warnings,
-        distribution: distribution(report),
+        distribution: DistributionState::of(report.distribution.as_ref(), report.advisory_coverage.as_ref(), now),
         uncovered: &uncovered,
         database: &report.database,
         secrets: None,
@@ -190,29 +190,11 @@ fn judged_again(policy: &Policy, report: &Report, now: Timestamp) -> Judgement {
     judge(&narrowed, &facts, now)
 }
 
-/// Whether advisories spoke of the distribution, as the reasons of the scan tell. A scan that was not asked about
-/// vulnerabilities does not tell, and then it is not known.
-fn distribution(report: &Report) -> DistributionState<'_> {
-    let name = report.distribution.as_ref().map_or("the distribution", |distribution| distribution.name.as_str());
-    let reasons = &report.verdict.reasons;
-    let says = |rule: &str| reasons.iter().any(|reason| reason.rule == rule);
-    if says("vulnerabilities.endOfLife") {
-        return DistributionState::EndOfLife(name);
-    }
-    let was_judged = reasons.iter().any(|reason| reason.rule.starts_with("vulnerabilities"));
-    match (says("distribution") || !was_judged, &report.distribution) {
-        (true, Some(_)) => DistributionState::Uncovered(name),
-        (true, None) => DistributionState::Unknown,
-        (false, Some(_)) => DistributionState::Covered(name),
-        (false, None) => DistributionState::Absent,
-    }
-}
-
-/// Ecosystems without advisories, as the reasons of the scan tell.
+/// What no advisory of the scan's database spoke of. The starter is a taste of the whole: what it lacks is said by
+/// naming it.
 fn uncovered(report: &Report) -> Vec<String> {
-    const WORDS: &str = "the database holds no advisories for ";
-    let reasons = report.verdict.reasons.iter().filter(|reason| reason.rule == "database");
-    reasons.filter_map(|reason| reason.message.strip_prefix(WORDS)).map(ToOwned::to_owned).collect()
+    let uncovered = report.advisory_coverage.iter().flat_map(|coverage| &coverage.uncovered);
+    uncovered.filter(|_| !report.database.starter).map(|uncovered| uncovered.what.clone()).collect()
 }
 
 /// Rules that need the image's packages, or a scan that is not at hand, rest on the attested verdict: so that one must

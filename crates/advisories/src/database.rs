@@ -227,6 +227,12 @@ impl AdvisoryLookup for Database {
         self.meta.ecosystems.contains_key(ecosystem)
     }
 
+    fn family(&self, base: &str) -> Vec<String> {
+        let belongs =
+            |name: &&String| name.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+        self.meta.ecosystems.keys().filter(belongs).cloned().collect()
+    }
+
     fn advisory(&self, AdvisoryKey(number): AdvisoryKey, with_details: bool) -> Result<Advisory, LookupError> {
         let record = self.pages.entry(Section::AdvisoryOffsets, Section::Advisories, number as usize)?;
         let mut cursor = Cursor::new(record);

@@ -3,13 +3,21 @@
 use std::collections::BTreeMap;
 
 use portcullis_model::{
-    Advisory, Affected, Evidence, Finding, FindingPackage, FixState, Package, Severity, SeverityLevel, Suppression,
+    Advisory, Affected, Evidence, Finding, FindingPackage, FixState, Package, Severity, SeverityLevel,
 };
 use portcullis_versions::Scheme;
 
-use crate::{ecosystem::Place, range::Match};
+use crate::{range::Match, route::Place};
 
-type Hit<'a> = (&'a Affected, Advisory, Match);
+/// A record that affects a package.
+pub(crate) struct Hit<'a> {
+    pub(crate) entry: Affected,
+    pub(crate) advisory: Advisory,
+    pub(crate) decision: Match,
+    /// Where it was found.
+    pub(crate) place: Place<'a>,
+    pub(crate) scheme: Scheme,
+}
 
 /// Most links of a finding.
 const MAX_REFERENCES: usize = 10;
@@ -18,17 +26,10 @@ const MAX_REFERENCES: usize = 10;
 ///
 /// Records meet by CVE; those without one meet by their alias group. A record of several CVEs, as distributions'
 /// updates are, gives one finding for each.
-pub(crate) fn findings(
-    package: &Package,
-    ecosystem: &str,
-    place: &Place<'_>,
-    scheme: Scheme,
-    hits: &[Hit<'_>],
-    is_distribution_covered: bool,
-) -> Vec<Finding> {
+pub(crate) fn findings(package: &Package, hits: &[Hit<'_>]) -> Vec<Finding> {
     let mut groups: BTreeMap<String, Vec<&Hit<'_>>> = BTreeMap::new();
     for hit in hits {
-        let advisory = &hit.1;
+        let advisory = &hit.advisory;
         if advisory.cves.is_empty() {
             let first = advisory.aliases.iter().chain([&advisory.id]).min().cloned().unwrap_or_default();
             groups.entry(first).or_default().push(hit);
@@ -38,19 +39,12 @@ pub(crate) fn findings(
         }
     }
     let merged = groups.into_iter().map(|(key, mut hits)| {
-        hits.sort_by_key(|(_, advisory, decision)| {
+        hits.sort_by_key(|hit| {
+            let Hit { advisory, decision, .. } = hit;
             (matches!(decision, Match::Undecided(_)), rank(&advisory.id), advisory.cves.len(), advisory.id.clone())
         });
         let cve = key.starts_with("CVE-").then_some(key);
-        let mut finding = finding(package, ecosystem, place, scheme, &hits, cve);
-        if let (Some(owner), true) = (&package.owned_by, is_distribution_covered) {
-            finding.suppressed = Some(Suppression {
-                by: "distribution".into(),
-                reason: format!("its files belong to {owner}, of which the distribution's own advisories speak"),
-                expires: None,
-            });
-        }
-        finding
+        finding(package, &hits, cve)
     });
     merged.collect()
 }
@@ -66,14 +60,10 @@ fn rank(id: &str) -> u8 {
     }
 }
 
-fn finding(
-    package: &Package,
-    ecosystem: &str,
-    place: &Place<'_>,
-    scheme: Scheme,
-    hits: &[&Hit<'_>],
-    cve: Option<String>,
-) -> Finding {
+fn finding(package: &Package, hits: &[&Hit<'_>], cve: Option<String>) -> Finding {
+    // A group has a hit, or there is no group.
+    let first = hits.first().copied();
+    let place = first.map(|hit| &hit.place);
     let mut aliases: Vec<String> = Vec::new();
     let mut sources: Vec<String> = Vec::new();
     let mut fixed_versions: Vec<String> = Vec::new();
@@ -83,7 +73,7 @@ fn finding(
     let mut id = String::new();
     let mut title = String::new();
     let mut unfixed = None;
-    for (entry, advisory, decision) in hits {
+    for Hit { entry, advisory, decision, place, .. } in hits.iter().copied() {
         if id.is_empty() {
             id.clone_from(&advisory.id);
             range = describe(decision, place.version);
@@ -113,8 +103,10 @@ fn finding(
     let mut seen = std::collections::BTreeSet::new();
     references.retain(|url| seen.insert(url.clone()));
     references.truncate(MAX_REFERENCES);
-    sort_versions(&mut fixed_versions, scheme);
-    let undecided = hits.iter().all(|(_, _, decision)| matches!(decision, Match::Undecided(_)));
+    if let Some(hit) = first {
+        sort_versions(&mut fixed_versions, hit.scheme);
+    }
+    let undecided = hits.iter().all(|hit| matches!(hit.decision, Match::Undecided(_)));
     let state = match unfixed {
         _ if undecided => FixState::Unknown,
         _ if !fixed_versions.is_empty() => FixState::Fixed,
@@ -123,7 +115,7 @@ fn finding(
     };
     Finding {
         severity: severity(hits),
-        published: hits.iter().filter_map(|(_, advisory, _)| advisory.published).min(),
+        published: hits.iter().filter_map(|hit| hit.advisory.published).min(),
         id,
         aliases,
         cve,
@@ -143,9 +135,9 @@ fn finding(
         references,
         suppressed: None,
         evidence: Evidence {
-            ecosystem: ecosystem.to_owned(),
-            name: place.name.to_owned(),
-            version: place.version.to_owned(),
+            ecosystem: place.map(|place| place.ecosystem.to_owned()).unwrap_or_default(),
+            name: place.map(|place| place.name.to_owned()).unwrap_or_default(),
+            version: place.map(|place| place.version.to_owned()).unwrap_or_default(),
             range,
             sources,
         },
@@ -172,14 +164,14 @@ fn sort_versions(versions: &mut Vec<String>, scheme: Scheme) {
 
 /// The distribution's or ecosystem's own word first, then the first record that knows a severity.
 fn severity(hits: &[&Hit<'_>]) -> Severity {
-    let rated = hits.iter().map(|(_, advisory, _)| &advisory.severity);
+    let rated = hits.iter().map(|hit| &hit.advisory.severity);
     let mut severity = rated
         .clone()
         .find(|severity| severity.score.is_some())
         .or_else(|| rated.clone().find(|severity| severity.level != SeverityLevel::Unknown))
         .cloned()
         .unwrap_or_default();
-    if let Some(level) = hits.iter().find_map(|(entry, _, _)| entry.severity)
+    if let Some(level) = hits.iter().find_map(|hit| hit.entry.severity)
         && level != SeverityLevel::Unknown
         && level != severity.level
     {

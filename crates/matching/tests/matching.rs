@@ -3,7 +3,7 @@
 
 use portcullis_advisories::{Builder, Database};
 use portcullis_matching::{DistributionCoverage, Matches, match_all};
-use portcullis_model::{Distribution, FixState, Package, PackageType, SourcePackage};
+use portcullis_model::{Distribution, FixState, Package, PackageType, SourcePackage, Uncovered};
 use portcullis_testkit::AdvisoryRecord;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -135,7 +135,7 @@ fn distributions_speak_of_source_packages() {
     assert_eq!(findings(&[ssl.clone()], &record("3.0.11-1")), [""; 0]);
     let other = [AdvisoryRecord::new("DEBIAN-CVE-2024-1000").affects("Debian:11", "openssl", "0", None)];
     let matches = matched(&[ssl], &other);
-    assert_eq!((matches.findings.len(), matches.distribution), (0, DistributionCoverage::Uncovered));
+    assert_eq!((matches.findings.len(), matches.coverage.distribution), (0, DistributionCoverage::Uncovered));
 }
 
 #[test]
@@ -155,11 +155,14 @@ fn what_nothing_is_known_of_is_said() {
     let record = [AdvisoryRecord::new("GHSA-1").affects("npm", "x", "0", None)];
     let packages = [package(PackageType::Cargo, "serde", "1.0.0"), package(PackageType::Deb, "curl", "1")];
     let matches = matched(&packages, &record);
-    assert_eq!(matches.uncovered, ["crates.io"]);
-    assert_eq!(matches.distribution, DistributionCoverage::Uncovered);
+    assert_eq!(matches.coverage.uncovered, [Uncovered { what: "crates.io".into(), packages: 1 }]);
+    assert_eq!(matches.coverage.distribution, DistributionCoverage::Uncovered);
     let nameless = match_all(&packages, None, &database(&record)).unwrap();
-    assert_eq!(nameless.distribution, DistributionCoverage::Unknown);
-    assert_eq!(match_all(&packages[..1], None, &database(&record)).unwrap().distribution, DistributionCoverage::Absent);
+    assert_eq!(nameless.coverage.distribution, DistributionCoverage::Unknown);
+    assert_eq!(
+        match_all(&packages[..1], None, &database(&record)).unwrap().coverage.distribution,
+        DistributionCoverage::Absent
+    );
 }
 
 type Number = (u8, u8);

@@ -109,6 +109,9 @@ pub trait AdvisoryLookup: Sync {
     /// Whether there are advisories for `ecosystem` at all: without any, nothing found means nothing known.
     fn covers(&self, ecosystem: &str) -> bool;
 
+    /// The ecosystems of a family that there are advisories for, sorted: of `SUSE`, each `SUSE:…`, and `SUSE` itself.
+    fn family(&self, base: &str) -> Vec<String>;
+
     /// An advisory's facts, without [`Advisory::details`] unless `with_details`.
     ///
     /// # Errors
@@ -125,17 +128,25 @@ pub trait AdvisoryLookup: Sync {
 /// A package's name as advisories of `ecosystem` are looked up by: builder and matching both go through here.
 ///
 /// PyPI: PEP 503 (<https://peps.python.org/pep-0503/#normalized-names>); crates.io counts `_` and `-` as the same;
-/// NuGet, Packagist and Hex ignore case. All else is as written.
+/// NuGet, Packagist, Hex and GitHub ignore case; Swift's packages are named by their repository, without scheme and
+/// `.git`. All else is as written.
 #[must_use]
 pub fn lookup_name<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
     match ecosystem.split(':').next().unwrap_or_default() {
         "PyPI" => pep503(name),
         "crates.io" if name.contains('_') => name.replace('_', "-").into(),
-        "NuGet" | "Packagist" | "Hex" if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+        "SwiftURL" => swift(name),
+        "NuGet" | "Packagist" | "Hex" | "GitHub Actions" if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
             name.to_ascii_lowercase().into()
         }
         _ => name.into(),
     }
+}
+
+fn swift(name: &str) -> Cow<'_, str> {
+    let bare = name.split_once("://").map_or(name, |(_, rest)| rest).trim_end_matches('/');
+    let bare = bare.strip_suffix(".git").unwrap_or(bare);
+    if bare.bytes().any(|byte| byte.is_ascii_uppercase()) { bare.to_ascii_lowercase().into() } else { bare.into() }
 }
 
 fn pep503(name: &str) -> Cow<'_, str> {

@@ -21,4 +21,10 @@ pub struct Distribution {
     /// `ID_LIKE`, nearest relative first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub id_like: Vec<String>,
+    /// `UBUNTU_CODENAME` or `DEBIAN_CODENAME`: the release of Ubuntu or Debian that a derivative is built on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_codename: Option<String>,
+    /// `CPE_NAME`, such as `cpe:/o:redhat:enterprise_linux:9::baseos`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpe: Option<String>,
 }

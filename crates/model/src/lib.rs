@@ -27,7 +27,8 @@ pub use package::{
 };
 pub use purl::{PackageUrl, PackageUrlError};
 pub use report::{
-    Coverage, DatabaseInfo, DatabaseSource, Inventory, LayerInfo, Platform, Report, SCHEMA_VERSION, Target, Tool,
+    AdvisoryCoverage, Coverage, DatabaseInfo, DatabaseSource, DistributionCoverage, Inventory, LayerInfo, Platform,
+    Report, SCHEMA_VERSION, Target, Tool, Uncovered,
 };
 pub use severity::{Severity, SeverityLevel};
 pub use time::{Timestamp, TimestampError};

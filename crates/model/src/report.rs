@@ -22,6 +22,9 @@ pub struct Report {
     pub target: Target,
     /// The distribution; null where there is none, as in images built from scratch.
     pub distribution: Option<Distribution>,
+    /// What advisories could say of it, and what they could not. Absent in inventories, where none were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advisory_coverage: Option<AdvisoryCoverage>,
     /// What is in it.
     pub inventory: Inventory,
     /// What is wrong with it, sorted: the worst first, then by package and id.
@@ -129,6 +132,48 @@ pub struct Coverage {
     pub known_bytes: u64,
     /// The paths of those that none owns, sorted.
     pub unknown: Vec<String>,
+}
+
+/// Of which packages the database's advisories speak. No data is not "no vulnerabilities".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AdvisoryCoverage {
+    /// Whether advisories speak of the distribution.
+    pub distribution: DistributionCoverage,
+    /// The ecosystems that were asked about its packages, sorted: `Debian:12`.
+    pub ecosystems: Vec<String>,
+    /// The first day on which its release gets no more fixes, past or future; null where that is not known.
+    pub end_of_life: Option<Timestamp>,
+    /// What no advisory in the database speaks of, sorted.
+    pub uncovered: Vec<Uncovered>,
+}
+
+/// Whether advisories speak of an image's distribution.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum DistributionCoverage {
+    /// There is none, nor a package of one.
+    #[default]
+    Absent,
+    /// They do.
+    Covered,
+    /// The distribution is named, and they do not.
+    Uncovered,
+    /// There are packages of a distribution, and nothing says which.
+    Unknown,
+}
+
+/// Packages that no advisory in the database speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Uncovered {
+    /// Which: an ecosystem (`PyPI`), a kind that has none (`conda packages`), or a third party's
+    /// (`deb packages by Docker`).
+    pub what: String,
+    /// How many there are.
+    pub packages: u64,
 }
 
 /// The advisory database that a scan used.

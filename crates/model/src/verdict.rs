@@ -96,6 +96,9 @@ pub struct Inputs {
     pub database: Digest,
     /// The policy's canonical JSON.
     pub policy: Digest,
+    /// The VEX documents, sorted; left out where there were none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vex: Vec<Digest>,
     /// The version of the engine.
     pub engine: String,
 }

@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use portcullis_model::{
-    DatabaseInfo, Finding, Inputs, Outcome, Package, Reason, Timestamp, Verdict, Warning, WarningKind,
+    AdvisoryCoverage, DatabaseInfo, Distribution, DistributionCoverage, Finding, Inputs, Outcome, Package, Reason,
+    Timestamp, Verdict, Warning, WarningKind,
 };
 
 use crate::{Action, Policy, PolicySpec, UnknownAction, licenses, rules, vulnerabilities};
@@ -19,7 +20,7 @@ pub struct Facts<'a> {
     pub warnings: &'a [Warning],
     /// Whether advisories speak of its distribution.
     pub distribution: DistributionState<'a>,
-    /// Ecosystems of packages in it, such as `PyPI`, of which the database knows nothing.
+    /// What the database knows nothing of: ecosystems such as `PyPI`, kinds such as `conda packages`, third parties'.
     pub uncovered: &'a [String],
     /// The advisories that were asked.
     pub database: &'a DatabaseInfo,
@@ -34,13 +35,42 @@ pub enum DistributionState<'a> {
     Absent,
     /// Advisories speak of it.
     Covered(&'a str),
-    /// Advisories spoke of it, and have ended.
-    EndOfLife(&'a str),
+    /// Advisories speak of it, and its release gets no fixes any more.
+    EndOfLife {
+        /// Its name.
+        name: &'a str,
+        /// The day on which support ended.
+        since: Timestamp,
+    },
     /// It is known, and no advisory in the database speaks of it.
     Uncovered(&'a str),
     /// There are packages of a distribution, and nothing says which.
     Unknown,
 }
+
+impl<'a> DistributionState<'a> {
+    /// The state at `now` of what a scan found. An older report that does not say what advisories covered proves
+    /// nothing.
+    #[must_use]
+    pub fn of(distribution: Option<&'a Distribution>, coverage: Option<&AdvisoryCoverage>, now: Timestamp) -> Self {
+        let name = distribution.map_or("its distribution", |distribution| match distribution.name.as_str() {
+            "" => distribution.id.as_str(),
+            name => name,
+        });
+        let Some(coverage) = coverage else { return Self::Unknown };
+        let is_over = |end: &Timestamp| now.seconds_since(*end) >= DAY;
+        match (coverage.distribution, coverage.end_of_life.filter(is_over)) {
+            (DistributionCoverage::Absent, _) => Self::Absent,
+            (DistributionCoverage::Unknown, _) => Self::Unknown,
+            (DistributionCoverage::Uncovered, _) => Self::Uncovered(name),
+            (DistributionCoverage::Covered, Some(since)) => Self::EndOfLife { name, since },
+            (DistributionCoverage::Covered, None) => Self::Covered(name),
+        }
+    }
+}
+
+/// Seconds. The last day of support is one with support.
+const DAY: i64 = 86_400;
 
 /// An answer with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]

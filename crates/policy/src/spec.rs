@@ -106,10 +106,14 @@ pub struct VulnerabilityRules {
     /// The age from which the advisory database no longer answers for what is safe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_database_age: Option<Age>,
-    /// What a distribution that gets no fixes any more leads to. Left out: the verdict is *unknown*, since its
-    /// advisories have ended.
+    /// What a distribution that gets no fixes any more leads to. Left out: it is remarked on. One that the database has
+    /// no advisories for is *unknown* in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_of_life: Option<Action>,
+    /// What packages lead to that no advisory in the database speaks of: those of ecosystems without data, of kinds
+    /// that have no advisories, of third parties. Left out: the verdict is *unknown*.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncovered: Option<Action>,
 }
 
 /// The severity from which a vulnerability fails the policy.

@@ -49,12 +49,11 @@ fn judge_distribution(rules: &VulnerabilityRules, facts: &Facts<'_>, is_judged: 
         DistributionState::Uncovered(name) => {
             missing("distribution", format!("the database holds no advisories for {name}"));
         }
-        DistributionState::EndOfLife(name) => {
-            let message = format!("{name} gets no fixes any more, and its advisories have ended");
-            match rules.end_of_life {
-                Some(action) => reasons.act(action, "vulnerabilities.endOfLife", message),
-                None => missing("vulnerabilities.endOfLife", message),
-            }
+        DistributionState::EndOfLife { name, since } => {
+            let date = since.date();
+            let message = format!("{name} gets no fixes any more: end of life since {date}");
+            let action = rules.end_of_life.unwrap_or(Action::Audit);
+            reasons.act(action, "vulnerabilities.endOfLife", message);
         }
     }
     if !facts.uncovered.is_empty() {
@@ -62,7 +61,11 @@ fn judge_distribution(rules: &VulnerabilityRules, facts: &Facts<'_>, is_judged: 
         names.sort();
         names.dedup();
         let message = format!("the database holds no advisories for {}", some_of(names.into_iter()));
-        if is_judged { reasons.unknown("database", message) } else { reasons.note("database", message) }
+        match rules.uncovered {
+            Some(action) => reasons.act(action, "vulnerabilities.uncovered", message),
+            None if is_judged => reasons.unknown("database", message),
+            None => reasons.note("database", message),
+        }
     }
 }
 

@@ -396,10 +396,11 @@ fn distribution_without_data() {
         "#]],
         ),
         (
-            DistributionState::EndOfLife("Debian 8"),
+            DistributionState::EndOfLife { name: "Debian 8", since: "2020-06-30".parse().unwrap() },
             expect![[r#"
-            unknown
-            - unknown vulnerabilities.endOfLife: Debian 8 gets no fixes any more, and its advisories have ended
+            pass
+            - pass vulnerabilities: no vulnerability was found
+            - pass vulnerabilities.endOfLife: Debian 8 gets no fixes any more: end of life since 2020-06-30
         "#]],
         ),
     ] {
@@ -410,7 +411,7 @@ fn distribution_without_data() {
         "vulnerabilities: {failOn: high, endOfLife: deny}",
         expect![[r#"
         fail
-        - fail vulnerabilities.endOfLife: Debian 8 gets no fixes any more, and its advisories have ended
+        - fail vulnerabilities.endOfLife: Debian 8 gets no fixes any more: end of life since 2020-06-30
     "#]],
     );
     image.check(
@@ -418,7 +419,7 @@ fn distribution_without_data() {
         expect![[r#"
         pass
         - pass vulnerabilities: no vulnerability was found
-        - pass vulnerabilities.endOfLife: Debian 8 gets no fixes any more, and its advisories have ended
+        - pass vulnerabilities.endOfLife: Debian 8 gets no fixes any more: end of life since 2020-06-30
     "#]],
     );
     image.check(
@@ -426,7 +427,7 @@ fn distribution_without_data() {
         expect![[r#"
             pass
             - pass vulnerabilities: the policy lets every vulnerability pass
-            - pass vulnerabilities.endOfLife: Debian 8 gets no fixes any more, and its advisories have ended
+            - pass vulnerabilities.endOfLife: Debian 8 gets no fixes any more: end of life since 2020-06-30
         "#]],
     );
     let mut image = Image::with(&[]);
@@ -436,6 +437,21 @@ fn distribution_without_data() {
         expect![[r#"
         unknown
         - unknown database: the database holds no advisories for PyPI, npm
+    "#]],
+    );
+    image.check(
+        "vulnerabilities: {failOn: high, uncovered: audit}",
+        expect![[r#"
+        pass
+        - pass vulnerabilities: no vulnerability was found
+        - pass vulnerabilities.uncovered: the database holds no advisories for PyPI, npm
+    "#]],
+    );
+    image.check(
+        "vulnerabilities: {failOn: high, uncovered: deny}",
+        expect![[r#"
+        fail
+        - fail vulnerabilities.uncovered: the database holds no advisories for PyPI, npm
     "#]],
     );
 }
@@ -675,6 +691,7 @@ fn exit_codes_follow_the_verdict() {
             inventory: digest,
             database: digest,
             policy: policy.digest(),
+            vex: Vec::new(),
             engine: "1".to_owned(),
         };
         let verdict = image.judge(&policy).into_verdict(&policy, inputs, now());

@@ -1,16 +1,23 @@
 //! What formats for people have in common: totals, findings by package, gaps, the verdict in words.
 
 use std::{
+    borrow::Cow,
     cmp::{Ordering, Reverse},
     collections::BTreeMap,
 };
 
-use portcullis_model::{Finding, FindingPackage, FixState, Outcome, Report, SeverityLevel, Warning, WarningKind};
+use portcullis_model::{
+    DistributionCoverage, Finding, FindingPackage, FixState, Outcome, Report, SeverityLevel, Uncovered, Warning,
+    WarningKind,
+};
 
 use crate::{
     advice::{Advice, advise},
     text::count_of,
 };
+
+/// The place of gaps that are about the advisories, not about the image.
+const ADVISORIES: &str = "advisories";
 
 /// A report, arranged for people.
 pub(crate) struct View<'a> {
@@ -18,8 +25,8 @@ pub(crate) struct View<'a> {
     pub(crate) groups: Vec<Group<'a>>,
     /// Findings that do not count: accepted, or said not to be affected.
     pub(crate) suppressed: Vec<&'a Finding>,
-    /// What could not be read.
-    pub(crate) gaps: Vec<&'a Warning>,
+    /// What could not be read, and what no advisory speaks of: of neither is anything known.
+    pub(crate) gaps: Vec<Cow<'a, Warning>>,
     /// What is odd, and was read.
     pub(crate) notes: Vec<&'a Warning>,
     /// Upgrades, the one that helps most first.
@@ -39,8 +46,9 @@ impl<'a> View<'a> {
         suppressed.sort_by(|left, right| order(left, right));
         let groups = group(counting);
         let advice = advise(&groups);
-        let warnings = |kind| report.inventory.warnings.iter().filter(move |warning| warning.kind == kind).collect();
-        Self { groups, suppressed, gaps: warnings(WarningKind::Gap), notes: warnings(WarningKind::Note), advice }
+        let warnings = |kind| report.inventory.warnings.iter().filter(move |warning| warning.kind == kind);
+        let gaps = warnings(WarningKind::Gap).map(Cow::Borrowed).chain(uncovered(report).map(Cow::Owned)).collect();
+        Self { groups, suppressed, gaps, notes: warnings(WarningKind::Note).collect(), advice }
     }
 
     /// Every finding that counts, the worst first.
@@ -74,6 +82,25 @@ impl<'a> View<'a> {
         }
         text
     }
+}
+
+/// What no advisory of the database speaks of, as gaps: no data is not "no vulnerabilities". Of the starter it is known
+/// that it lacks nearly everything.
+fn uncovered(report: &Report) -> impl Iterator<Item = Warning> + '_ {
+    let coverage = report.advisory_coverage.as_ref();
+    let distribution = coverage.and_then(|coverage| match coverage.distribution {
+        DistributionCoverage::Uncovered => {
+            Some(format!("the database holds no advisories for {}", distribution_words(report)))
+        }
+        DistributionCoverage::Unknown => Some("nothing says which distribution its packages are from".to_owned()),
+        DistributionCoverage::Absent | DistributionCoverage::Covered => None,
+    });
+    let rest = coverage.into_iter().filter(|_| !report.database.starter).flat_map(|coverage| &coverage.uncovered);
+    let rest = rest.map(|Uncovered { what, packages }| {
+        let count = count_of(usize::try_from(*packages).unwrap_or(usize::MAX), "package", "packages");
+        format!("the database holds no advisories for {what}: {count}")
+    });
+    distribution.into_iter().chain(rest).map(|message| Warning::gap(ADVISORIES, message))
 }
 
 /// Whether a finding counts: it was not accepted, and its source does not say that the package is not affected.
@@ -173,7 +200,10 @@ pub(crate) fn target_words(report: &Report) -> String {
 
 /// `could not read: path: what happened`
 pub(crate) fn gap_words(gap: &Warning) -> String {
-    format!("could not read: {}: {}", gap.path, gap.message)
+    match gap.path.as_str() {
+        ADVISORIES => format!("not covered: {}", gap.message),
+        path => format!("could not read: {path}: {}", gap.message),
+    }
 }
 
 /// Where a package was found, for people: none for packages of the distribution, whose place is its database.

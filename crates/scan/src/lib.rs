@@ -18,10 +18,11 @@ pub use cache::{CacheStatus, LayerCache};
 use layer_facts::{FactGatherer, LayerFacts};
 use portcullis_errors::Hint;
 use portcullis_image::{Image, ImageError, Limits};
-use portcullis_matching::{DistributionCoverage, Matches};
+pub use portcullis_matching::ADVISORIES;
+use portcullis_matching::Matches;
 use portcullis_model::{
-    AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, Inputs, Inventory, LookupError, Report,
-    SCHEMA_VERSION, Target, Timestamp, Tool,
+    AdvisoryCoverage, AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, Inputs, Inventory, LookupError,
+    Report, SCHEMA_VERSION, Target, Timestamp, Tool,
 };
 use portcullis_packages::SbomError;
 use portcullis_policy::{DistributionState, Facts, Policy};
@@ -177,24 +178,19 @@ pub fn judge(
     let Taken { target, distribution, mut inventory, coverage } = taken;
     let inventory_digest = canonical_digest(&inventory);
     let matches = portcullis_matching::match_all(&inventory.packages, distribution.as_ref(), lookup)?;
-    let Matches { mut findings, warnings, uncovered, distribution: state } = matches;
+    let Matches { mut findings, warnings, coverage: advisory_coverage } = matches;
     inventory.warnings.extend(warnings);
     inventory.warnings.sort();
     inventory.warnings.dedup();
     portcullis_policy::apply_exceptions(policy, &mut findings, now);
-    let name = distribution.as_ref().map_or("", |distribution| distribution.name.as_str());
+    // The starter is a taste of the whole: what it lacks is said by naming it, not ecosystem by ecosystem.
+    let uncovered = if database.starter { Vec::new() } else { uncovered(&advisory_coverage) };
     let facts = Facts {
         findings: &findings,
         packages: &inventory.packages,
         warnings: &inventory.warnings,
-        distribution: match state {
-            DistributionCoverage::Absent => DistributionState::Absent,
-            DistributionCoverage::Covered => DistributionState::Covered(name),
-            DistributionCoverage::Uncovered => DistributionState::Uncovered(name),
-            DistributionCoverage::Unknown => DistributionState::Unknown,
-        },
-        // The starter is a taste of the whole: what it lacks is said by naming it, not ecosystem by ecosystem.
-        uncovered: if database.starter { &[] } else { &uncovered },
+        distribution: DistributionState::of(distribution.as_ref(), Some(&advisory_coverage), now),
+        uncovered: &uncovered,
         database: &database,
         secrets: None,
     };
@@ -203,6 +199,7 @@ pub fn judge(
         inventory: inventory_digest,
         database: database.digest,
         policy: policy.digest(),
+        vex: Vec::new(),
         engine: ENGINE.to_owned(),
     };
     let verdict = portcullis_policy::judge(policy, &facts, now).into_verdict(policy, inputs, now);
@@ -212,12 +209,18 @@ pub fn judge(
         tool: Tool { name: "portcullis".into(), version: env!("CARGO_PKG_VERSION").into() },
         target,
         distribution,
+        advisory_coverage: Some(advisory_coverage),
         inventory,
         findings,
         verdict,
         coverage,
         database,
     })
+}
+
+/// What no advisory speaks of, as policies name it.
+fn uncovered(coverage: &AdvisoryCoverage) -> Vec<String> {
+    coverage.uncovered.iter().map(|uncovered| uncovered.what.clone()).collect()
 }
 
 /// SHA-256 of the inventory's JSON: field order is that of the types, lists are sorted.

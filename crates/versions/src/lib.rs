@@ -111,4 +111,4 @@ impl std::fmt::Display for Scheme {
 }
 
 /// Vendors whose ecosystems name, after the colon, the ecosystem that they rebuild.
-const REBUILDERS: &[&str] = &["Echo", "Root", "Seal", "TuxCare"];
+const REBUILDERS: &[&str] = &["Docker Hardened Images", "Echo", "Root", "Seal", "TuxCare"];

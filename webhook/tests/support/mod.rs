@@ -21,8 +21,8 @@ use bytes::Bytes;
 use portcullis_attest::{Bundle, SigningKey, VerificationSummary, store, vulnerability_statement};
 use portcullis_embedded_registry::{EmbeddedRegistry, Handle};
 use portcullis_model::{
-    DatabaseInfo, Digest, Evidence, Finding, FindingPackage, FixState, Inputs, Inventory, Outcome, PackageType,
-    PolicyRef, Reason, Report, SCHEMA_VERSION, Severity, SeverityLevel, Target, Timestamp, Tool, Verdict,
+    AdvisoryCoverage, DatabaseInfo, Digest, Evidence, Finding, FindingPackage, FixState, Inputs, Inventory, Outcome,
+    PackageType, PolicyRef, Reason, Report, SCHEMA_VERSION, Severity, SeverityLevel, Target, Timestamp, Tool, Verdict,
 };
 use portcullis_registry::{Client, Credentials, Descriptor, Options, PlainHttp, Reference, media_type};
 use serde_json::{Value, json};
@@ -70,6 +70,8 @@ pub(crate) struct Attested {
     pub(crate) policy: Option<Digest>,
     /// What the scan says beside its result: rule and message.
     pub(crate) notes: Vec<(&'static str, &'static str)>,
+    /// Of which packages advisories spoke.
+    pub(crate) coverage: AdvisoryCoverage,
 }
 
 impl Default for Attested {
@@ -82,14 +84,16 @@ impl Default for Attested {
             with_scan: true,
             policy: None,
             notes: Vec::new(),
+            coverage: AdvisoryCoverage::default(),
         }
     }
 }
 
 impl Attested {
     pub(crate) async fn store(self, at: &Reference, subject: &Descriptor, key: &SigningKey) {
-        let Self { result, time, resource, findings, with_scan, policy, notes } = self;
+        let Self { result, time, resource, findings, with_scan, policy, notes, coverage } = self;
         let mut report = report(subject.digest, result, time, findings);
+        report.advisory_coverage = Some(coverage);
         report.verdict.reasons.extend(notes.into_iter().map(|(rule, message)| Reason {
             result: Outcome::Pass,
             rule: rule.to_owned(),
@@ -161,6 +165,7 @@ pub(crate) fn report(image: Digest, result: Outcome, time: Timestamp, findings: 
         inventory: digest("inventory"),
         database: digest("database"),
         policy: digest("policy"),
+        vex: Vec::new(),
         engine: "0.1.0".into(),
     };
     let reason = Reason { result, rule: "vulnerabilities.failOn".into(), message: "as the test says".into() };
@@ -179,6 +184,7 @@ pub(crate) fn report(image: Digest, result: Outcome, time: Timestamp, findings: 
             labels: BTreeMap::new(),
         },
         distribution: None,
+        advisory_coverage: Some(AdvisoryCoverage::default()),
         inventory: Inventory::default(),
         findings,
         verdict: Verdict {

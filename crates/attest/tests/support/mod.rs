@@ -81,6 +81,7 @@ pub(crate) fn report(image: Digest) -> Report {
         inventory: digest("inventory"),
         database: digest("database"),
         policy: digest("policy"),
+        vex: Vec::new(),
         engine: "0.1.0".into(),
     };
     let reason = Reason { result: Outcome::Fail, rule: "vulnerabilities.failOn".into(), message: "one high".into() };
@@ -99,6 +100,7 @@ pub(crate) fn report(image: Digest) -> Report {
             labels: std::collections::BTreeMap::new(),
         },
         distribution: None,
+        advisory_coverage: Some(portcullis_model::AdvisoryCoverage::default()),
         inventory: Inventory::default(),
         findings: vec![finding],
         verdict: Verdict {

@@ -39,6 +39,10 @@ impl PackageReader for OsRelease {
                 "PRETTY_NAME" => distribution.name = value,
                 "VERSION_CODENAME" if !value.is_empty() => distribution.codename = Some(value),
                 "ID_LIKE" => distribution.id_like = value.split_ascii_whitespace().map(str::to_owned).collect(),
+                "UBUNTU_CODENAME" | "DEBIAN_CODENAME" if !value.is_empty() => {
+                    distribution.parent_codename = Some(value.to_ascii_lowercase());
+                }
+                "CPE_NAME" if !value.is_empty() => distribution.cpe = Some(value),
                 "NAME" => short_name = value,
                 _ => {}
             }

@@ -3,10 +3,10 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by tests that each use a part of it")]
 
 use portcullis_model::{
-    Coverage, DatabaseInfo, DatabaseSource, Digest, Distribution, Evidence, ExploitPrediction, Finding, FindingPackage,
-    FixState, Inputs, Inventory, LayerInfo, Location, Outcome, Package, PackageType, Platform, PolicyRef, Purl, Reason,
-    Report, SCHEMA_VERSION, Severity, SeverityLevel, SourcePackage, Suppression, Target, Timestamp, Tool, Verdict,
-    Warning,
+    AdvisoryCoverage, Coverage, DatabaseInfo, DatabaseSource, Digest, Distribution, DistributionCoverage, Evidence,
+    ExploitPrediction, Finding, FindingPackage, FixState, Inputs, Inventory, LayerInfo, Location, Outcome, Package,
+    PackageType, Platform, PolicyRef, Purl, Reason, Report, SCHEMA_VERSION, Severity, SeverityLevel, SourcePackage,
+    Suppression, Target, Timestamp, Tool, Uncovered, Verdict, Warning,
 };
 
 fn time(text: &str) -> Timestamp {
@@ -35,7 +35,13 @@ pub(crate) fn report() -> Report {
             version_id: "12".to_owned(),
             name: "Debian GNU/Linux 12 (bookworm)".to_owned(),
             codename: Some("bookworm".to_owned()),
-            id_like: Vec::new(),
+            ..Distribution::default()
+        }),
+        advisory_coverage: Some(AdvisoryCoverage {
+            distribution: DistributionCoverage::Covered,
+            ecosystems: vec!["Debian:12".to_owned()],
+            end_of_life: Some(time("2028-06-30T00:00:00Z")),
+            uncovered: vec![Uncovered { what: "deb packages by Docker".to_owned(), packages: 1 }],
         }),
         inventory: Inventory {
             packages,
@@ -63,6 +69,9 @@ pub(crate) fn clean_report() -> Report {
     report.findings.clear();
     report.inventory.warnings.clear();
     report.coverage = None;
+    if let Some(coverage) = &mut report.advisory_coverage {
+        coverage.uncovered.clear();
+    }
     report.database.starter = false;
     report.verdict.result = Outcome::Pass;
     report.verdict.reasons = vec![reason(Outcome::Pass, "vulnerabilities", "no vulnerability was found")];
@@ -256,6 +265,7 @@ fn verdict() -> Verdict {
             inventory: Digest::of(b"inventory"),
             database: Digest::of(b"database"),
             policy,
+            vex: Vec::new(),
             engine: "0.1.0".to_owned(),
         },
         time: time("2026-11-25T12:00:00Z"),

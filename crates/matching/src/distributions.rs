@@ -1,0 +1,494 @@
+//! From `os-release` to OSV's ecosystems: one row for each distribution.
+//!
+//! Ecosystems: <https://ossf.github.io/osv-schema/#defined-ecosystems>; where a source writes other strings than the
+//! schema says, both are tried. OSV has none for Amazon Linux, Oracle Linux and Fedora: the strings here are for
+//! databases that are built from other sources, and without such data these distributions are uncovered, which is said.
+
+use portcullis_model::{Distribution, PackageType};
+
+use crate::end_of_life as ends;
+
+/// How the releases of a distribution become ecosystems, and how its advisories name packages.
+#[derive(Debug)]
+pub struct Rule {
+    /// `ID` of `os-release`; several for one distribution under several names.
+    pub ids: &'static [&'static str],
+    /// Its package manager.
+    pub kind: PackageType,
+    /// What its advisories name.
+    pub names: Names,
+    /// Under which ecosystems its advisories are filed.
+    pub filed: Filed,
+    /// Words of the vendors whose packages are its own, in lower case; empty where nothing can be told from the vendor.
+    pub vendors: &'static [&'static str],
+    /// Releases, each with the first day on which it gets no more fixes.
+    pub ends: &'static [(&'static str, &'static str)],
+    /// A `VERSION_ID`, and an ecosystem that it leads to: for the documentation, and checked.
+    pub example: (&'static str, &'static str),
+}
+
+/// What the advisories of a distribution name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Source packages, with their versions.
+    Source,
+    /// Source packages, or binary ones: sources do as they like.
+    Either,
+}
+
+/// Under which ecosystems advisories are filed.
+#[derive(Debug)]
+pub enum Filed {
+    /// The first of these that the database covers.
+    First(fn(&Distribution) -> Vec<String>),
+    /// All of these that the database covers.
+    All(fn(&Distribution) -> Vec<String>),
+    /// Those of a family whose part behind the first colon belongs to the release: a product has many.
+    Family(&'static str, fn(&Distribution, &str) -> bool),
+}
+
+/// Every distribution that is known.
+pub const DISTRIBUTIONS: &[Rule] = &[
+    deb(&["debian"], Filed::First(debian), ends::DEBIAN, ("12", "Debian:12")),
+    deb(&["ubuntu"], Filed::First(ubuntu), ends::UBUNTU, ("24.04", "Ubuntu:24.04:LTS")),
+    deb(&["echo"], Filed::First(|_| one("Echo")), &[], ("", "Echo")),
+    apk(&["alpine"], Filed::First(alpine), ends::ALPINE, ("3.22.1", "Alpine:v3.22")),
+    apk(&["wolfi"], Filed::First(|_| one("Wolfi")), &[], ("20230201", "Wolfi")),
+    apk(&["chainguard"], Filed::First(|_| one("Chainguard")), &[], ("20230214", "Chainguard")),
+    apk(&["minimos"], Filed::First(|_| one("MinimOS")), &[], ("20241031", "MinimOS")),
+    apk(&["cleanstart"], Filed::First(|_| one("CleanStart")), &[], ("", "CleanStart")),
+    apk(&["alpaquita"], Filed::First(|d| named("Alpaquita:", &d.version_id)), &[], ("23", "Alpaquita:23")),
+    apk(
+        &["bellsoft-hardened-containers"],
+        Filed::First(|d| named("BellSoft Hardened Containers:", &d.version_id)),
+        &[],
+        ("stream", "BellSoft Hardened Containers:stream"),
+    ),
+    rpm(
+        &["rhel"],
+        Filed::Family("Red Hat", red_hat),
+        &["red hat"],
+        ends::RHEL,
+        ("9.4", "Red Hat:enterprise_linux:9::baseos"),
+    ),
+    rpm(
+        &["almalinux"],
+        Filed::First(|d| named("AlmaLinux:", major(d))),
+        &["almalinux", "cloudlinux"],
+        ends::ALMA_AND_ROCKY,
+        ("9.4", "AlmaLinux:9"),
+    ),
+    rpm(
+        &["rocky"],
+        Filed::First(|d| named("Rocky Linux:", major(d))),
+        &["rocky"],
+        ends::ALMA_AND_ROCKY,
+        ("9.3", "Rocky Linux:9"),
+    ),
+    rpm(
+        &["ol"],
+        Filed::First(|d| named("Oracle Linux:", major(d))),
+        &["oracle america"],
+        ends::ORACLE,
+        ("9.4", "Oracle Linux:9"),
+    ),
+    rpm(&["amzn"], Filed::First(amazon), &["amazon"], ends::AMAZON, ("2023", "Amazon Linux:2023")),
+    rpm(&["fedora"], Filed::First(|d| named("Fedora:", major(d))), &["fedora"], ends::FEDORA, ("43", "Fedora:43")),
+    suse(
+        &["sles", "sled", "sles_sap", "sle_hpc", "sle_rt", "suse-manager-server", "sle-bci"],
+        Filed::Family("SUSE", enterprise),
+        ends::SLES,
+        ("15.5", "SUSE:Linux Enterprise Module for Basesystem 15 SP5"),
+    ),
+    suse(
+        &["sle-micro", "sle-micro-rancher", "sl-micro", "suse-microos"],
+        Filed::Family("SUSE", micro),
+        ends::SUSE_MICRO,
+        ("6.1", "SUSE:Linux Micro 6.1"),
+    ),
+    suse(
+        &["opensuse-leap"],
+        Filed::First(|d| named("openSUSE:Leap ", minor(d))),
+        ends::LEAP,
+        ("15.6", "openSUSE:Leap 15.6"),
+    ),
+    suse(
+        &["opensuse-leap-micro"],
+        Filed::First(|d| named("openSUSE:Leap Micro ", minor(d))),
+        &[],
+        ("6.0", "openSUSE:Leap Micro 6.0"),
+    ),
+    // MicroOS is made of Tumbleweed's packages: <https://en.opensuse.org/Portal:MicroOS>
+    suse(
+        &["opensuse-tumbleweed", "opensuse-microos"],
+        Filed::First(|_| one("openSUSE:Tumbleweed")),
+        &[],
+        ("20250801", "openSUSE:Tumbleweed"),
+    ),
+    rpm(
+        &["azurelinux", "mariner"],
+        Filed::First(|d| named("Azure Linux:", major(d))),
+        &["microsoft"],
+        &[],
+        ("3.0", "Azure Linux:3"),
+    ),
+    rpm(&["photon"], Filed::First(photon), &["vmware", "broadcom"], ends::PHOTON, ("5.0", "Photon OS:5.0")),
+    rpm(&["mageia"], Filed::First(|d| named("Mageia:", major(d))), &["mageia"], ends::MAGEIA, ("9", "Mageia:9")),
+    rpm(&["openeuler"], Filed::First(open_euler), &["openeuler"], &[], ("24.03", "openEuler:24.03-LTS")),
+];
+
+const fn deb(
+    ids: &'static [&'static str],
+    filed: Filed,
+    ends: &'static [(&'static str, &'static str)],
+    example: (&'static str, &'static str),
+) -> Rule {
+    Rule { ids, kind: PackageType::Deb, names: Names::Source, filed, vendors: &[], ends, example }
+}
+
+const fn apk(
+    ids: &'static [&'static str],
+    filed: Filed,
+    ends: &'static [(&'static str, &'static str)],
+    example: (&'static str, &'static str),
+) -> Rule {
+    Rule { ids, kind: PackageType::Apk, names: Names::Either, filed, vendors: &[], ends, example }
+}
+
+const fn rpm(
+    ids: &'static [&'static str],
+    filed: Filed,
+    vendors: &'static [&'static str],
+    ends: &'static [(&'static str, &'static str)],
+    example: (&'static str, &'static str),
+) -> Rule {
+    Rule { ids, kind: PackageType::Rpm, names: Names::Either, filed, vendors, ends, example }
+}
+
+/// SUSE's records name source packages, and list the binary ones beside.
+const fn suse(
+    ids: &'static [&'static str],
+    filed: Filed,
+    ends: &'static [(&'static str, &'static str)],
+    example: (&'static str, &'static str),
+) -> Rule {
+    Rule { ids, kind: PackageType::Rpm, names: Names::Source, filed, vendors: &["suse"], ends, example }
+}
+
+/// The rule of an `ID`.
+pub(crate) fn rule(id: &str) -> Option<&'static Rule> {
+    DISTRIBUTIONS.iter().find(|rule| rule.ids.contains(&id))
+}
+
+fn one(ecosystem: &str) -> Vec<String> {
+    vec![ecosystem.to_owned()]
+}
+
+fn named(prefix: &str, release: &str) -> Vec<String> {
+    if release.is_empty() { Vec::new() } else { vec![format!("{prefix}{release}")] }
+}
+
+/// `9` of `9.4`.
+pub(crate) fn major(distribution: &Distribution) -> &str {
+    distribution.version_id.split(['.', '_', ' ']).next().unwrap_or_default()
+}
+
+/// `3.18` of `3.18.4`.
+pub(crate) fn minor(distribution: &Distribution) -> &str {
+    let version = distribution.version_id.as_str();
+    version.match_indices(['.', '_']).nth(1).and_then(|(at, _)| version.get(..at)).unwrap_or(version)
+}
+
+/// Docker's hardened images call themselves what they are made of: `Docker Hardened Images/Debian GNU/Linux 13`.
+fn is_docker_hardened(distribution: &Distribution) -> bool {
+    distribution.name.starts_with("Docker Hardened Images")
+}
+
+fn debian(distribution: &Distribution) -> Vec<String> {
+    // Testing and unstable have a name and no number: <https://wiki.debian.org/DebianReleases>.
+    let release = match (major(distribution), distribution.codename.as_deref().and_then(debian_number)) {
+        ("", Some(number)) => number,
+        (number, _) => number,
+    };
+    let mut ecosystems = Vec::new();
+    if is_docker_hardened(distribution) {
+        let codename = distribution.codename.as_deref().unwrap_or_default();
+        ecosystems.extend(named("Docker Hardened Images:Debian:", codename));
+        ecosystems.extend(named("Docker Hardened Images:Debian:", release));
+    }
+    ecosystems.extend(named("Debian:", release));
+    ecosystems
+}
+
+fn ubuntu(distribution: &Distribution) -> Vec<String> {
+    let release = minor(distribution);
+    let mut ecosystems = named("Ubuntu:", release);
+    if is_long_term(release) {
+        ecosystems.insert(0, format!("Ubuntu:{release}:LTS"));
+    }
+    ecosystems
+}
+
+/// The ecosystem of Ubuntu Pro for the release of `ecosystem`.
+pub(crate) fn ubuntu_pro(ecosystem: &str) -> Option<String> {
+    ecosystem.strip_prefix("Ubuntu:").map(|release| format!("Ubuntu:Pro:{release}"))
+}
+
+/// Ubuntu's April releases of even years.
+fn is_long_term(release: &str) -> bool {
+    let year = release.strip_suffix(".04").and_then(|year| year.parse::<u32>().ok());
+    year.is_some_and(|year| year % 2 == 0)
+}
+
+fn alpine(distribution: &Distribution) -> Vec<String> {
+    let release = minor(distribution);
+    let mut ecosystems = Vec::new();
+    // A development snapshot calls itself `3.22.0_alpha…`: the release that it becomes, if edge has no data.
+    if distribution.version_id.contains("_alpha") || release.is_empty() {
+        ecosystems.extend(one("Alpine:edge"));
+    }
+    if is_docker_hardened(distribution) {
+        ecosystems.extend(named("Docker Hardened Images:Alpine:", release));
+    }
+    ecosystems.extend(named("Alpine:v", release));
+    ecosystems
+}
+
+/// Amazon Linux 1 numbered its releases by year and month: `2018.03`.
+fn amazon(distribution: &Distribution) -> Vec<String> {
+    let release = major(distribution);
+    let is_first = distribution.version_id.contains('.') && release.starts_with("201");
+    named("Amazon Linux:", if is_first { "1" } else { release })
+}
+
+fn photon(distribution: &Distribution) -> Vec<String> {
+    let mut ecosystems = named("Photon OS:", minor(distribution));
+    ecosystems.extend(named("Photon OS:", major(distribution)));
+    ecosystems
+}
+
+/// `openEuler 22.03 (LTS-SP3)` is `openEuler:22.03-LTS-SP3`.
+fn open_euler(distribution: &Distribution) -> Vec<String> {
+    let release = minor(distribution);
+    let inner = distribution.name.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let mut ecosystems = Vec::new();
+    if let Some((suffix, _)) = inner.filter(|(suffix, _)| suffix.starts_with("LTS")) {
+        ecosystems.extend(named("openEuler:", &format!("{release}-{suffix}")));
+    } else if !release.is_empty() && distribution.name.is_empty() {
+        ecosystems.push(format!("openEuler:{release}-LTS"));
+    }
+    ecosystems.extend(named("openEuler:", release));
+    ecosystems
+}
+
+/// Whether a stream of Red Hat's is one that a system of this release gets its packages from: the main streams of
+/// its major release (`enterprise_linux:9::baseos`, `enterprise_linux:10.1`), its extended life, and the stream that
+/// the image itself names (`rhel_eus:9.4::baseos`). Streams of other minor releases fix in other versions.
+fn red_hat(distribution: &Distribution, tail: &str) -> bool {
+    let mut parts = tail.split(':');
+    let (product, version) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let release = version.split('.').next().unwrap_or_default();
+    let is_main = matches!(product, "enterprise_linux" | "rhel_els") && release == major(distribution);
+    let named = distribution.cpe.as_deref().and_then(|cpe| {
+        let mut parts = cpe.strip_prefix("cpe:/")?.split(':').skip(1);
+        (parts.next()? == "redhat").then(|| (parts.next().unwrap_or_default(), parts.next().unwrap_or_default()))
+    });
+    !release.is_empty() && (is_main || named == Some((product, version)))
+}
+
+/// `15 SP5` of 15.5, `15` of 15.0, `16.0` of 16.0: how SUSE's product names write a release.
+fn suse_release(distribution: &Distribution) -> String {
+    let (major, pack) = distribution.version_id.split_once('.').unwrap_or((&distribution.version_id, ""));
+    match (major.parse::<u32>(), pack) {
+        (Ok(16..), _) => minor(distribution).to_owned(),
+        (_, "" | "0") => major.to_owned(),
+        (_, pack) => format!("{major} SP{pack}"),
+    }
+}
+
+/// Whether a product of SUSE's is part of an Enterprise system of this release. Packages are filed under the module
+/// that ships them (`Linux Enterprise Module for Basesystem 15 SP5`), and later under the phase of support
+/// (`Linux Enterprise Server 15 SP4-LTSS`): `os-release` names neither.
+fn enterprise(distribution: &Distribution, tail: &str) -> bool {
+    let is_product = ["Linux Enterprise ", "Package Hub "].iter().any(|prefix| tail.starts_with(prefix))
+        && !["Linux Enterprise Micro", "Linux Enterprise Live Patching"].iter().any(|other| tail.starts_with(other));
+    let release = suse_release(distribution);
+    let ends_with = |release: &str| {
+        let rest = tail.rfind(&format!(" {release}")).and_then(|at| tail.get(at + 1 + release.len()..));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    // The modules of 12 have no service packs.
+    let is_module_of_12 = major(distribution) == "12" && tail.starts_with("Linux Enterprise Module") && ends_with("12");
+    !release.is_empty() && is_product && (ends_with(&release) || is_module_of_12)
+}
+
+fn micro(distribution: &Distribution, tail: &str) -> bool {
+    let product = ["Linux Micro ", "Linux Enterprise Micro "].iter().find_map(|prefix| tail.strip_prefix(prefix));
+    let rest = product.and_then(|rest| rest.trim_start_matches("for Rancher ").strip_prefix(minor(distribution)));
+    !distribution.version_id.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+/// The number of a release of Debian. Names: <https://wiki.debian.org/DebianReleases>.
+pub(crate) fn debian_number(codename: &str) -> Option<&'static str> {
+    Some(match codename {
+        "wheezy" => "7",
+        "jessie" => "8",
+        "stretch" => "9",
+        "buster" => "10",
+        "bullseye" => "11",
+        "bookworm" => "12",
+        "trixie" => "13",
+        "forky" => "14",
+        "duke" => "15",
+        "sid" => "sid",
+        _ => return None,
+    })
+}
+
+/// The number of a release of Ubuntu. Names: <https://wiki.ubuntu.com/Releases>.
+pub(crate) fn ubuntu_number(codename: &str) -> Option<&'static str> {
+    Some(match codename {
+        "trusty" => "14.04",
+        "xenial" => "16.04",
+        "bionic" => "18.04",
+        "focal" => "20.04",
+        "jammy" => "22.04",
+        "lunar" => "23.04",
+        "mantic" => "23.10",
+        "noble" => "24.04",
+        "oracular" => "24.10",
+        "plucky" => "25.04",
+        "questing" => "25.10",
+        "resolute" => "26.04",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a distribution's advisories may be filed under.
+    fn ecosystems(distribution: &Distribution) -> Vec<String> {
+        match rule(&distribution.id).map(|rule| &rule.filed) {
+            Some(Filed::First(list) | Filed::All(list)) => list(distribution),
+            _ => Vec::new(),
+        }
+    }
+
+    fn distribution(id: &str, version: &str) -> Distribution {
+        Distribution { id: id.into(), version_id: version.into(), ..Distribution::default() }
+    }
+
+    #[test]
+    fn every_example_is_true_and_every_scheme_known() {
+        for rule in DISTRIBUTIONS {
+            let (version, expected) = rule.example;
+            for id in rule.ids {
+                let distribution = distribution(id, version);
+                let leads = match &rule.filed {
+                    Filed::Family(base, accepts) => expected
+                        .strip_prefix(base)
+                        .and_then(|rest| rest.strip_prefix(':'))
+                        .is_some_and(|tail| accepts(&distribution, tail)),
+                    Filed::First(list) | Filed::All(list) => list(&distribution).iter().any(|name| name == expected),
+                };
+                assert!(leads, "{id} {version} does not lead to {expected}");
+            }
+            assert!(portcullis_versions::Scheme::of_ecosystem(expected).is_some(), "{expected}");
+            for (release, date) in rule.ends {
+                assert!(date.parse::<portcullis_model::Timestamp>().is_ok(), "{release} {date}");
+            }
+        }
+        let mut ids: Vec<_> = DISTRIBUTIONS.iter().flat_map(|rule| rule.ids).collect();
+        ids.sort();
+        let count = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "an id has two rules");
+    }
+
+    #[test]
+    fn os_release_leads_to_the_ecosystems_of_osv() {
+        for (id, version, expected) in [
+            ("debian", "12", &["Debian:12"][..]),
+            ("debian", "", &[]),
+            ("ubuntu", "22.04", &["Ubuntu:22.04:LTS", "Ubuntu:22.04"]),
+            ("ubuntu", "19.10", &["Ubuntu:19.10"]),
+            ("ubuntu", "23.04", &["Ubuntu:23.04"]),
+            ("alpine", "3.18.4", &["Alpine:v3.18"]),
+            ("alpine", "3.22.0_alpha20250108", &["Alpine:edge", "Alpine:v3.22"]),
+            ("mariner", "2.0.20240101", &["Azure Linux:2"]),
+            ("photon", "3.0", &["Photon OS:3.0", "Photon OS:3"]),
+            ("amzn", "2018.03", &["Amazon Linux:1"]),
+            ("amzn", "2", &["Amazon Linux:2"]),
+            ("opensuse-leap", "16.0", &["openSUSE:Leap 16.0"]),
+            ("somelinux", "1", &[]),
+        ] {
+            assert_eq!(ecosystems(&distribution(id, version)), expected, "{id} {version}");
+        }
+    }
+
+    #[test]
+    fn names_say_what_numbers_do_not() {
+        let mut sid = distribution("debian", "");
+        sid.codename = Some("forky".into());
+        assert_eq!(ecosystems(&sid), ["Debian:14"]);
+        let mut hardened = distribution("debian", "13");
+        hardened.codename = Some("trixie".into());
+        hardened.name = "Docker Hardened Images/Debian GNU/Linux 13 (trixie)".into();
+        assert_eq!(
+            ecosystems(&hardened),
+            ["Docker Hardened Images:Debian:trixie", "Docker Hardened Images:Debian:13", "Debian:13"]
+        );
+        let mut euler = distribution("openeuler", "22.03");
+        euler.name = "openEuler 22.03 (LTS-SP3)".into();
+        assert_eq!(ecosystems(&euler), ["openEuler:22.03-LTS-SP3", "openEuler:22.03"]);
+    }
+
+    #[test]
+    fn products_of_suse_belong_to_their_release() {
+        let sp7 = distribution("sles", "15.7");
+        for (tail, expected) in [
+            ("Linux Enterprise Module for Basesystem 15 SP7", true),
+            ("Linux Enterprise Server 15 SP7", true),
+            ("Linux Enterprise Server 15 SP7-LTSS", true),
+            ("Linux Enterprise High Performance Computing 15 SP7-ESPOS", true),
+            ("Package Hub 15 SP7", true),
+            ("Linux Enterprise Server 16.0", false),
+            ("Linux Enterprise Server 15 SP4-LTSS", false),
+            ("Linux Enterprise Server 5 SP7", false),
+            ("Linux Enterprise Live Patching 15 SP7", false),
+            ("Linux Micro 6.2", false),
+        ] {
+            assert_eq!(enterprise(&sp7, tail), expected, "{tail}");
+        }
+        let first = distribution("sles", "15");
+        assert!(enterprise(&first, "Linux Enterprise Module for Basesystem 15"));
+        assert!(!enterprise(&first, "Linux Enterprise Module for Basesystem 15 SP7"));
+        let twelve = distribution("sles", "12.5");
+        assert!(enterprise(&twelve, "Linux Enterprise Server LTSS Extended Security 12 SP5"));
+        assert!(enterprise(&twelve, "Linux Enterprise Module for Web and Scripting 12"));
+        assert!(enterprise(&distribution("sles", "16.0"), "Linux Enterprise Server 16.0"));
+        assert!(micro(&distribution("sle-micro", "5.5"), "Linux Enterprise Micro 5.5"));
+        assert!(!micro(&distribution("sle-micro", "5.5"), "Linux Enterprise Micro 5.4"));
+    }
+
+    #[test]
+    fn streams_of_red_hat_belong_to_their_release() {
+        let mut rhel = distribution("rhel", "9.4");
+        for (tail, expected) in [
+            ("enterprise_linux:9::baseos", true),
+            ("enterprise_linux:9::appstream", true),
+            ("enterprise_linux:8::baseos", false),
+            ("rhel_eus:9.4::baseos", false),
+            ("openshift:4.14::el9", false),
+            ("", false),
+        ] {
+            assert_eq!(red_hat(&rhel, tail), expected, "{tail}");
+        }
+        rhel.cpe = Some("cpe:/o:redhat:rhel_eus:9.4::baseos".into());
+        assert!(red_hat(&rhel, "rhel_eus:9.4::appstream"));
+        assert!(!red_hat(&rhel, "rhel_eus:9.2::appstream"));
+        assert!(red_hat(&distribution("rhel", "10.0"), "enterprise_linux:10.1"));
+    }
+}
