@@ -276,11 +276,14 @@ pub(crate) struct ReplayArgs {
 pub(crate) struct ExplainArgs {
     /// An advisory or CVE.
     pub(crate) id: String,
-    /// A package by name, purl, or NAME@VERSION.
+    /// A package URL; or, with --report or --ecosystem, a name or NAME@VERSION.
     pub(crate) package: String,
     /// The report that holds the package, as `scan -o json` wrote it.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    /// The ecosystem of NAME@VERSION as OSV writes it, such as npm or Debian:12.
+    #[arg(long, value_name = "ECOSYSTEM", conflicts_with = "report")]
+    pub(crate) ecosystem: Option<String>,
     /// The advisory database.
     #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,

@@ -1,11 +1,14 @@
 //! `portcullis explain`: why an advisory does, or does not, apply to a package.
 
+mod named;
+
 use std::fmt::Write as _;
 
 use portcullis_errors::printable;
-use portcullis_matching::{Explanation, Match, explain};
-use portcullis_model::{AdvisoryKey, Distribution, Package, Report};
+use portcullis_matching::{Explained, Explanation, Judged, Match, explain, explain_in, match_all};
+use portcullis_model::{AdvisoryKey, Affected, Distribution, Finding, Package, Report};
 use portcullis_policy::ExitStatus;
+use portcullis_scan::ScanError;
 
 use super::evidence::read_report;
 use crate::{
@@ -15,31 +18,64 @@ use crate::{
 };
 
 pub(crate) fn run(args: &ExplainArgs) -> Outcome {
-    let ExplainArgs { id, package, report, db } = args;
+    let ExplainArgs { id, package, report, ecosystem, db } = args;
     let database = settings::database(db.as_ref())?;
-    let Some(path) = report else {
-        return Err(Failure::usage("explain needs the report that holds the package")
-            .with_hint("write one with `portcullis scan … -o json=report.json`, then add --report report.json"));
-    };
-    let report = read_report(path)?;
-    let packages = find(&report, package);
-    if packages.is_empty() {
-        return Err(Failure::new(format!("the report has no package `{package}`")));
-    }
-    let keys: Vec<AdvisoryKey> =
-        database.search(id).map_err(portcullis_scan::ScanError::from)?.into_iter().map(|hit| hit.key).collect();
+    let hits = database.search(id).map_err(ScanError::from)?;
+    let keys: Vec<AdvisoryKey> = hits.into_iter().map(|hit| hit.key).collect();
     let mut text = String::new();
     if keys.is_empty() {
         _ = writeln!(text, "{id}: the database knows no such advisory, so nothing can be said of it.");
     }
-    for package in packages {
-        let distribution: Option<&Distribution> = report.distribution.as_ref();
-        let explanations =
-            explain(package, distribution, &keys, &database).map_err(portcullis_scan::ScanError::from)?;
-        write_package(&mut text, package, &explanations);
+    match (report, ecosystem) {
+        (Some(path), _) => {
+            let report = read_report(path)?;
+            let packages = find(&report, package);
+            if packages.is_empty() {
+                return Err(Failure::new(format!("the report has no package `{package}`")));
+            }
+            for package in packages {
+                let explained =
+                    explain(package, report.distribution.as_ref(), &keys, &database).map_err(ScanError::from)?;
+                write_package(&mut text, package, &explained, &report.findings);
+            }
+        }
+        (None, Some(ecosystem)) => {
+            let package = named::of_ecosystem(package, ecosystem)?;
+            let explained = explain_in(ecosystem, &package, &keys, &database).map_err(ScanError::from)?;
+            write_package(&mut text, &package, &explained, &[]);
+        }
+        (None, None) if package.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("pkg:")) => {
+            let (package, distribution) = named::of_purl(package)?;
+            explain_alone(&mut text, &package, distribution.as_ref(), &keys, &database)?;
+        }
+        (None, None) => {
+            return Err(Failure::usage(format!("`{package}` does not say which package it is")).with_hint(
+                "give a package URL (pkg:npm/lodash@4.17.20), or NAME@VERSION with --ecosystem, or a report that \
+                 holds it: `portcullis scan … -o json=report.json`, then --report report.json",
+            ));
+        }
     }
     output::print(&text)?;
     Ok(ExitStatus::Pass)
+}
+
+/// A package without an image around it.
+fn explain_alone(
+    text: &mut String,
+    package: &Package,
+    distribution: Option<&Distribution>,
+    keys: &[AdvisoryKey],
+    database: &portcullis_advisories::Database,
+) -> Result<(), Failure> {
+    if package.kind.is_operating_system() && distribution.is_none() {
+        return Err(Failure::usage("the package URL does not say of which distribution the package is")
+            .with_hint("add it as ?distro=debian-12"));
+    }
+    let explained = explain(package, distribution, keys, database).map_err(ScanError::from)?;
+    let alone = std::slice::from_ref(package);
+    let matches = match_all(alone, distribution, database).map_err(ScanError::from)?;
+    write_package(text, package, &explained, &matches.findings);
+    Ok(())
 }
 
 /// By name, purl, or `name@version`.
@@ -56,7 +92,7 @@ fn find<'a>(report: &'a Report, wanted: &str) -> Vec<&'a Package> {
     report.inventory.packages.iter().filter(is_wanted).collect()
 }
 
-fn write_package(text: &mut String, package: &Package, explanations: &[Explanation]) {
+fn write_package(text: &mut String, package: &Package, explained: &Explained, findings: &[Finding]) {
     // Writing to a String cannot fail.
     _ = writeln!(text, "{} {} ({})", printable(&package.name, 100), printable(&package.version, 60), package.kind);
     for location in &package.locations {
@@ -65,29 +101,89 @@ fn write_package(text: &mut String, package: &Package, explanations: &[Explanati
     if let Some(owner) = &package.owned_by {
         _ = writeln!(text, "  its files belong to {}: the distribution's advisories decide", printable(owner, 200));
     }
-    for Explanation { advisory, ecosystem, name, version, affected, decision } in explanations {
-        _ = writeln!(text, "\n  {}  {}", printable(&advisory.id, 60), printable(&advisory.summary, 120));
-        _ = writeln!(text, "    asked     {ecosystem} for {name}, version {}", printable(version, 60));
-        match affected {
-            None => _ = writeln!(text, "    record    does not name this package"),
-            Some(affected) => {
-                for interval in affected.intervals.iter() {
-                    _ = writeln!(text, "    record    affected: {interval}");
-                }
-                if !affected.versions.is_empty() {
-                    _ = writeln!(text, "    record    affected: {} listed versions", affected.versions.len());
-                }
-            }
-        }
-        let decision = match decision {
-            None => "not affected".to_owned(),
-            Some(Match::Interval(interval)) => format!("affected: {version} lies in {interval}"),
-            Some(Match::Listed) => format!("affected: {version} is listed"),
-            Some(Match::Undecided(interval)) => format!("unknown: {version} cannot be compared with {interval}"),
-        };
-        _ = writeln!(text, "    decision  {}", printable(&decision, 200));
+    for note in &explained.notes {
+        _ = writeln!(text, "  note: {}", printable(note, 300));
     }
-    if explanations.is_empty() {
-        _ = writeln!(text, "  no advisory in the database speaks of packages of this kind here");
+    for explanation in &explained.explanations {
+        write_explanation(text, explanation);
+        let id = &explanation.advisory.id;
+        let of_this = |finding: &&Finding| {
+            finding.package.purl == package.purl
+                && finding.package.version == package.version
+                && finding.evidence.sources.contains(id)
+        };
+        for finding in findings.iter().filter(of_this) {
+            write_finding(text, finding);
+        }
+    }
+    match &explained.uncovered {
+        Some(why) => _ = writeln!(text, "  unknown: {}", printable(why, 300)),
+        None if explained.explanations.is_empty() => {
+            _ = writeln!(text, "  no advisory of that id is about this package");
+        }
+        None => {}
+    }
+}
+
+fn write_explanation(text: &mut String, explanation: &Explanation) {
+    let Explanation { advisory, ecosystem, name, version, order, affected, comparisons, judged } = explanation;
+    let version = printable(version, 60);
+    _ = writeln!(text, "\n  {}  {}", printable(&advisory.id, 60), printable(&advisory.summary, 120));
+    _ = writeln!(text, "    asked     {ecosystem} for {}, version {version}", printable(name, 100));
+    if let Some(affected) = affected {
+        write_record(text, affected);
+        for comparison in comparisons {
+            _ = writeln!(text, "    compared  {} ({order})", printable(comparison, 200));
+        }
+    }
+    let decision = match judged {
+        Judged::NotNamed => "not affected: the record does not name this package".to_owned(),
+        Judged::OtherBinaries => "not affected: the record names other packages of the same source".to_owned(),
+        Judged::NotAffected => format!("not affected: {version} lies in no affected range"),
+        Judged::OtherStream => "not affected: the record is about another module stream".to_owned(),
+        Judged::MereUpdate => "no vulnerability: the record names none that it mends".to_owned(),
+        Judged::Applies(Match::Interval(interval)) => format!("affected: {version} lies in {interval}"),
+        Judged::Applies(Match::Listed) => format!("affected: {version} is listed"),
+        Judged::Applies(Match::Undecided(interval)) => {
+            format!("unknown: {version} cannot be compared with {interval}")
+        }
+    };
+    _ = writeln!(text, "    decision  {}", printable(&decision, 200));
+}
+
+fn write_record(text: &mut String, affected: &Affected) {
+    for interval in affected.intervals.iter() {
+        _ = writeln!(text, "    record    affected: {}", printable(&interval.to_string(), 200));
+    }
+    if !affected.versions.is_empty() {
+        _ = writeln!(text, "    record    affected: {} listed versions", affected.versions.len());
+    }
+    if !affected.binaries.is_empty() {
+        let names: Vec<&str> = affected.binaries.iter().take(20).map(String::as_str).collect();
+        _ = writeln!(text, "    record    of its packages: {}", printable(&names.join(", "), 300));
+    }
+    if let Some(state) = affected.unfixed {
+        _ = writeln!(text, "    record    {}", state.as_str());
+    }
+}
+
+fn write_finding(text: &mut String, finding: &Finding) {
+    let name = finding.cve.as_ref().unwrap_or(&finding.id);
+    let level = finding.severity.level;
+    _ = write!(text, "    finding   {} {level}, {}", printable(name, 60), finding.state.as_str());
+    if !finding.fixed_versions.is_empty() {
+        _ = write!(text, ": {}", printable(&finding.fixed_versions.join(", "), 200));
+    }
+    match &finding.suppressed {
+        None => _ = writeln!(text, "; it counts"),
+        Some(suppression) => {
+            let until = suppression.expires.map(|end| format!(", until {end}")).unwrap_or_default();
+            let reason = printable(&suppression.reason, 300);
+            _ = writeln!(
+                text,
+                "; it does not count\n    suppressed by {}: {reason}{until}",
+                printable(&suppression.by, 200)
+            );
+        }
     }
 }

@@ -39,10 +39,8 @@ pub enum Names {
 /// Under which ecosystems advisories are filed.
 #[derive(Debug)]
 pub enum Filed {
-    /// The first of these that the database covers.
+    /// The first of these that the database covers; a vendor's own, who hardens another distribution, and the next.
     First(fn(&Distribution) -> Vec<String>),
-    /// All of these that the database covers.
-    All(fn(&Distribution) -> Vec<String>),
     /// Those of a family whose part behind the first colon belongs to the release: a product has many.
     Family(&'static str, fn(&Distribution, &str) -> bool),
 }
@@ -221,7 +219,10 @@ fn debian(distribution: &Distribution) -> Vec<String> {
 }
 
 fn ubuntu(distribution: &Distribution) -> Vec<String> {
-    let release = minor(distribution);
+    let release = match (minor(distribution), distribution.codename.as_deref().and_then(ubuntu_number)) {
+        ("", Some(number)) => number,
+        (number, _) => number,
+    };
     let mut ecosystems = named("Ubuntu:", release);
     if is_long_term(release) {
         ecosystems.insert(0, format!("Ubuntu:{release}:LTS"));
@@ -371,7 +372,7 @@ mod tests {
     /// What a distribution's advisories may be filed under.
     fn ecosystems(distribution: &Distribution) -> Vec<String> {
         match rule(&distribution.id).map(|rule| &rule.filed) {
-            Some(Filed::First(list) | Filed::All(list)) => list(distribution),
+            Some(Filed::First(list)) => list(distribution),
             _ => Vec::new(),
         }
     }
@@ -391,7 +392,7 @@ mod tests {
                         .strip_prefix(base)
                         .and_then(|rest| rest.strip_prefix(':'))
                         .is_some_and(|tail| accepts(&distribution, tail)),
-                    Filed::First(list) | Filed::All(list) => list(&distribution).iter().any(|name| name == expected),
+                    Filed::First(list) => list(&distribution).iter().any(|name| name == expected),
                 };
                 assert!(leads, "{id} {version} does not lead to {expected}");
             }

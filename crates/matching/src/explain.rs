@@ -93,7 +93,39 @@ pub fn explain(
             return Ok(explained);
         }
     };
-    for place in &places {
+    at_places(package, &places, advisories, lookup, &mut explained)?;
+    Ok(explained)
+}
+
+/// Explains what each of `advisories` means for a package of `ecosystem`, as OSV writes that: by the package's own name
+/// and version, wherever it comes from.
+///
+/// # Errors
+/// When the database is damaged.
+pub fn explain_in(
+    ecosystem: &str,
+    package: &Package,
+    advisories: &[AdvisoryKey],
+    lookup: &dyn AdvisoryLookup,
+) -> Result<Explained, LookupError> {
+    let mut explained = Explained::default();
+    if !lookup.covers(ecosystem) {
+        explained.uncovered = Some(format!("the database holds no advisories for {ecosystem}"));
+        return Ok(explained);
+    }
+    let place = Place { ecosystem, name: &package.name, version: &package.version };
+    at_places(package, &[place], advisories, lookup, &mut explained)?;
+    Ok(explained)
+}
+
+fn at_places(
+    package: &Package,
+    places: &[Place<'_>],
+    advisories: &[AdvisoryKey],
+    lookup: &dyn AdvisoryLookup,
+    explained: &mut Explained,
+) -> Result<(), LookupError> {
+    for place in places {
         let entries = lookup.affected(place.ecosystem, &lookup_name(place.ecosystem, place.name))?;
         for &key in advisories {
             let named: Vec<&Affected> = entries.iter().filter(|entry| entry.advisory == key).collect();
@@ -117,7 +149,7 @@ pub fn explain(
         seen.push(id.clone());
         is_first
     });
-    Ok(explained)
+    Ok(())
 }
 
 fn explanation(
@@ -140,7 +172,7 @@ fn explanation(
         (Some(_), Some(decision)) => Judged::Applies(decision),
     };
     let affected = entry.or_else(|| named.first().copied()).cloned();
-    let comparisons = affected.iter().flat_map(|entry| &entry.intervals).take(50);
+    let comparisons = affected.iter().flat_map(|entry| entry.intervals.iter()).take(50);
     let comparisons = comparisons.flat_map(|interval| compared(interval, place.version, scheme)).collect();
     Ok(Explanation {
         advisory,

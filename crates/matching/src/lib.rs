@@ -20,7 +20,7 @@ mod third_parties;
 use std::collections::{BTreeMap, HashSet};
 
 pub use distributions::{DISTRIBUTIONS, Filed, Names, Rule};
-pub use explain::{Explained, Explanation, Judged, explain};
+pub use explain::{Explained, Explanation, Judged, explain, explain_in};
 pub use portcullis_model::DistributionCoverage;
 use portcullis_model::{
     AdvisoryCoverage, AdvisoryKey, AdvisoryLookup, Affected, Distribution, Finding, LookupError, Package, Uncovered,

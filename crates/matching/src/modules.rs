@@ -89,7 +89,7 @@ mod tests {
             let interval = Interval { fixed: Some(fixed.into()), ..Interval::default() };
             let entry = Affected {
                 advisory: AdvisoryKey(0),
-                intervals: vec![interval],
+                intervals: [interval].into(),
                 versions: Vec::new(),
                 severity: None,
                 unfixed: None,

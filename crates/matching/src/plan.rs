@@ -32,8 +32,12 @@ impl Plan {
         let Some(rule) = rule(&resolved.id) else { return Self { notes, ..Self::default() } };
         let covered = |names: Vec<String>| names.into_iter().filter(|name| lookup.covers(name));
         let ecosystems: Vec<String> = match &rule.filed {
-            Filed::First(names) => covered(names(&resolved)).take(1).collect(),
-            Filed::All(names) => covered(names(&resolved)).collect(),
+            Filed::First(names) => {
+                let mut names = covered(names(&resolved)).peekable();
+                let hardened = std::iter::from_fn(|| names.next_if(|name| name.starts_with("Docker Hardened Images:")));
+                let hardened: Vec<String> = hardened.collect();
+                hardened.into_iter().chain(names.next()).collect()
+            }
             Filed::Family(base, accepts) => {
                 let is_wanted = |name: &String| {
                     let tail = name.strip_prefix(base).and_then(|rest| rest.strip_prefix(':'));

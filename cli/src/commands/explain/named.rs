@@ -1,0 +1,150 @@
+//! A package that is named on the command line: by a package URL, or by name and version.
+
+use portcullis_matching::DISTRIBUTIONS;
+use portcullis_model::{Distribution, Package, PackageType, PackageUrl, SourcePackage};
+
+use crate::diagnostics::Failure;
+
+/// The package of a purl, and the distribution that it names.
+pub(super) fn of_purl(text: &str) -> Result<(Package, Option<Distribution>), Failure> {
+    let wrong = |why: String| {
+        Failure::usage(format!("`{text}` is not a package URL: {why}"))
+            .with_hint("write it as pkg:deb/debian/openssl@3.0.11-1?distro=debian-12 or pkg:npm/lodash@4.17.20")
+    };
+    let purl = PackageUrl::parse(text).map_err(|error| wrong(error.to_string()))?;
+    let kind = purl.package_type().ok_or_else(|| wrong(format!("packages of type {} are not known", purl.kind)))?;
+    if purl.version.is_empty() {
+        return Err(wrong("without a version there is nothing to compare".into()));
+    }
+    let version = match purl.qualifier("epoch") {
+        "" | "0" => purl.version.to_string(),
+        epoch => format!("{epoch}:{}", purl.version),
+    };
+    let mut package = package(kind, &purl.ecosystem_name(), &version);
+    package.purl = text.to_owned();
+    package.source = source(kind, purl.qualifier("upstream"), &version);
+    let module = ["rpmmod", "modularitylabel"].map(|key| purl.qualifier(key)).into_iter().find(|text| !text.is_empty());
+    package.module = module.map(str::to_owned);
+    let is_of_system = kind.is_operating_system();
+    let distribution = is_of_system.then(|| distribution(&purl.namespace, purl.qualifier("distro"))).flatten();
+    Ok((package, distribution))
+}
+
+/// `NAME@VERSION` of an ecosystem.
+pub(super) fn of_ecosystem(text: &str, ecosystem: &str) -> Result<Package, Failure> {
+    let at = text.rfind('@').filter(|at| *at > 0);
+    let Some((name, version)) = at.and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?))) else {
+        return Err(Failure::usage(format!("`{text}` has no version")).with_hint("write it as NAME@VERSION"));
+    };
+    let base = |ecosystem: &str| ecosystem.split(':').next().unwrap_or_default().to_owned();
+    let rule = DISTRIBUTIONS.iter().find(|rule| base(rule.example.1) == base(ecosystem));
+    Ok(package(rule.map_or(PackageType::Generic, |rule| rule.kind), name, version))
+}
+
+fn package(kind: PackageType, name: &str, version: &str) -> Package {
+    Package {
+        kind,
+        name: name.to_owned(),
+        version: version.to_owned(),
+        purl: String::new(),
+        source: None,
+        architecture: None,
+        module: None,
+        vendor: None,
+        licenses: Vec::new(),
+        depends_on: Vec::new(),
+        owned_by: None,
+        locations: Vec::new(),
+    }
+}
+
+/// The qualifier `upstream`: `openssl`, `dash@0.5.12-2`, `bind-9.11-1.el8.src.rpm`.
+fn source(kind: PackageType, upstream: &str, version: &str) -> Option<SourcePackage> {
+    let of = |name: &str, version: &str| Some(SourcePackage { name: name.into(), version: version.into() });
+    if upstream.is_empty() {
+        return None;
+    }
+    if kind == PackageType::Rpm {
+        // name-version-release.src.rpm; a source's version is its binary's as a rule, with the epoch that it lacks.
+        let mut parts = upstream.strip_suffix(".src.rpm")?.rsplitn(3, '-');
+        let (release, number, name) = (parts.next()?, parts.next()?, parts.next()?);
+        let epoch = version.split_once(':').map_or(String::new(), |(epoch, _)| format!("{epoch}:"));
+        return of(name, &format!("{epoch}{number}-{release}"));
+    }
+    match upstream.split_once('@') {
+        Some((name, version)) => of(name, version),
+        None => of(upstream, version),
+    }
+}
+
+/// The qualifier `distro`, such as `debian-12` or `bookworm`, with the namespace for what it leaves out.
+fn distribution(namespace: &str, distro: &str) -> Option<Distribution> {
+    let id_of = |namespace: &str| match namespace {
+        "redhat" => "rhel".to_owned(),
+        "amazon" => "amzn".to_owned(),
+        "oracle" => "ol".to_owned(),
+        "suse" => "sles".to_owned(),
+        other => other.to_ascii_lowercase(),
+    };
+    let mut found = Distribution { name: distro.to_owned(), ..Distribution::default() };
+    let begins_a_version = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
+    let at = distro.rmatch_indices('-').map(|(at, _)| at).find(|at| distro.get(at + 1..).is_some_and(begins_a_version));
+    match at {
+        Some(at) => {
+            found.id = distro.get(..at)?.to_ascii_lowercase();
+            found.version_id = distro.get(at + 1..)?.to_owned();
+        }
+        None if begins_a_version(distro) => {
+            found.id = id_of(namespace);
+            found.version_id = distro.to_owned();
+        }
+        None if distro.eq_ignore_ascii_case(namespace) || distro.is_empty() => found.id = id_of(namespace),
+        None => {
+            found.id = id_of(namespace);
+            found.codename = Some(distro.to_ascii_lowercase());
+        }
+    }
+    (!found.id.is_empty()).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn purls_name_package_source_and_distribution() {
+        for (text, name, version, upstream, distro) in [
+            (
+                "pkg:deb/debian/libssl3@3.0.11-1?distro=debian-12&upstream=openssl",
+                "libssl3",
+                "3.0.11-1",
+                "openssl 3.0.11-1",
+                "debian 12",
+            ),
+            ("pkg:deb/ubuntu/dash@1?distro=jammy&upstream=dash%400.5", "dash", "1", "dash 0.5", "ubuntu jammy"),
+            (
+                "pkg:rpm/redhat/bind-libs@9.11-1.el8?epoch=32&distro=rhel-8.9&upstream=bind-9.11-1.el8.src.rpm",
+                "bind-libs",
+                "32:9.11-1.el8",
+                "bind 32:9.11-1.el8",
+                "rhel 8.9",
+            ),
+            ("pkg:rpm/opensuse/curl@8?distro=opensuse-leap-15.6", "curl", "8", "", "opensuse-leap 15.6"),
+            ("pkg:apk/wolfi/curl@8-r1?distro=wolfi", "curl", "8-r1", "", "wolfi "),
+            ("pkg:npm/%40a/b@1", "@a/b", "1", "", ""),
+            ("pkg:maven/org.a/b@1", "org.a:b", "1", "", ""),
+        ] {
+            let (package, distribution) = of_purl(text).unwrap();
+            let source = package.source.map(|source| format!("{} {}", source.name, source.version)).unwrap_or_default();
+            let distro_found =
+                distribution.map(|d| format!("{} {}", d.id, d.codename.unwrap_or(d.version_id))).unwrap_or_default();
+            assert_eq!(
+                (&*package.name, &*package.version, &*source, &*distro_found),
+                (name, version, upstream, distro),
+                "{text}"
+            );
+        }
+        assert!(of_purl("pkg:npm/a").is_err());
+        assert!(of_purl("lodash").is_err());
+    }
+}
