@@ -13,6 +13,7 @@ mod sbom;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod xml;
 
 use portcullis_filetree::FileHeader;
 use portcullis_model::Reading;

@@ -2,8 +2,10 @@
 
 mod apk;
 mod cargo_lock;
+mod dotnet;
 mod dpkg;
 mod go;
+mod java;
 mod npm;
 mod npm_lock;
 mod os_release;
@@ -28,6 +30,8 @@ pub const READERS: &[&dyn PackageReader] = &[
     &cargo_lock::CargoLock,
     &npm_lock::NpmLock,
     &python_lock::PythonLock,
+    &java::Java,
+    &dotnet::Dotnet,
     &unread::Unread,
 ];
 

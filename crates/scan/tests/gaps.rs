@@ -29,11 +29,11 @@ fn what_has_no_reader_is_a_gap_once_a_folder() {
     let layer = Layer::new()
         .file("etc/os-release", FEDORA)
         .file("usr/lib/sysimage/rpm/rpmdb.sqlite", "SQLite format 3")
-        .file("opt/app/a.jar", b"PK\x03\x04")
-        .file("opt/app/b.jar", b"PK\x03\x04");
+        .file("opt/specifications/a.gemspec", "")
+        .file("opt/specifications/b.gemspec", "");
     assert_eq!(
         gaps(&ImageBuilder::new().layer(layer)),
-        ["etc/os-release", "opt/app", "usr/lib/sysimage/rpm/rpmdb.sqlite"]
+        ["etc/os-release", "opt/specifications", "usr/lib/sysimage/rpm/rpmdb.sqlite"]
     );
 }
 
@@ -42,6 +42,6 @@ fn the_gap_of_a_removed_file_is_gone_with_it() {
     let broken = "app/node_modules/x/package.json";
     let lower = Layer::new().file(broken, "{").file("opt/app/a.jar", b"PK\x03\x04");
     let image = ImageBuilder::new().layer(lower);
-    assert_eq!(gaps(&image), [broken, "opt/app"]);
+    assert_eq!(gaps(&image), [broken, "opt/app/a.jar"]);
     assert_eq!(gaps(&image.layer(Layer::new().whiteout(broken).whiteout("opt"))), [""; 0]);
 }

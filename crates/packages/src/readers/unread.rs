@@ -1,4 +1,4 @@
-//! What this version knows of and does not read: package databases and archives of ecosystems without a reader.
+//! What this version knows of and does not read: package databases of ecosystems without a reader.
 //!
 //! Passing them by in silence would make an image of such packages look empty. Each is a gap, named by its folder, so
 //! that a thousand archives of one folder are one line.
@@ -17,7 +17,7 @@ impl PackageReader for Unread {
     }
 
     fn reads(&self) -> &'static str {
-        "nothing: names Java archives, gems, Composer's and .NET's lists as gaps"
+        "nothing: names gems and Composer's lists as gaps"
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
@@ -33,12 +33,10 @@ impl PackageReader for Unread {
 /// What a file is, if it is one of those that are not read.
 fn what(file: &FileHeader<'_>) -> Option<&'static str> {
     let (folder, name) = (file.parent(), file.file_name());
-    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     match ending {
-        "jar" | "war" | "ear" | "par" if file.head.starts_with(b"PK") => Some("Java archives"),
         "gemspec" if folder.ends_with("/specifications") => Some("Ruby gems"),
         "json" if name == "installed.json" && folder.ends_with("vendor/composer") => Some("PHP packages of Composer"),
-        "json" if stem.ends_with(".deps") => Some(".NET packages"),
         _ => None,
     }
 }
@@ -71,24 +69,21 @@ mod tests {
     fn what_has_no_reader_is_a_gap() {
         check(
             &Unread,
-            "opt/app/lib/a.jar",
-            b"PK\x03\x04",
+            "opt/specifications/rack-2.2.4.gemspec",
+            "",
             expect![[r#"
-            gap in opt/app/lib: Java archives: this version does not read them
+            gap in opt/specifications: Ruby gems: this version does not read them
         "#]],
         );
-        for path in [
-            "usr/lib/ruby/gems/3.1.0/specifications/rack-2.2.4.gemspec",
-            "srv/vendor/composer/installed.json",
-            "app/web.deps.json",
-        ] {
+        for path in ["usr/lib/ruby/gems/3.1.0/specifications/rack-2.2.4.gemspec", "srv/vendor/composer/installed.json"]
+        {
             assert!(read(&Unread, path, b"x").is_some(), "{path}");
         }
     }
 
     #[test]
     fn other_files_of_such_names_are_none() {
-        for path in ["a.jar", "srv/rack.gemspec", "rpm/Packages", "installed.json", "srv/deps.json", "a/package.json"] {
+        for path in ["srv/rack.gemspec", "rpm/Packages", "installed.json", "a/package.json"] {
             assert!(read(&Unread, path, b"not a zip").is_none(), "{path}");
         }
     }

@@ -1,0 +1,99 @@
+//! Java packages, from archives (`jar`, `war`, `ear`, …), and from archives inside archives.
+//!
+//! Format: ZIP (<https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>), as JAR
+//! (<https://docs.oracle.com/en/java/javase/21/docs/specs/jar/jar.html>). An archive is walked header by header while it
+//! streams by: no archive, and none inside one, is ever held. What the walk met is checked against the archive's own
+//! directory, which comes last: what does not agree is a listed gap.
+//!
+//! What an archive is: Maven's `pom.properties` and `pom.xml`
+//! (<https://maven.apache.org/shared/maven-archiver/>), else its manifest and its file name.
+
+mod entry;
+mod facts;
+mod groups;
+mod identify;
+mod limits;
+pub(super) mod pom;
+mod record;
+mod skim;
+mod walk;
+
+use portcullis_filetree::FileHeader;
+use portcullis_model::{Reading, Warning};
+
+use crate::{PackageReader, Selection, StreamReader};
+use limits::Shared;
+use walk::Archive;
+
+/// Reads Java archives.
+pub(crate) struct Java;
+
+/// Endings of Java archives, whatever their first bytes are: a program may lie before the archive.
+const ENDINGS: [&str; 5] = ["jar", "war", "ear", "aar", "nar"];
+
+/// Endings that other formats have too.
+const SHARED_ENDINGS: [&str; 7] = ["par", "sar", "kar", "rar", "hpi", "jpi", "lpkg"];
+
+impl PackageReader for Java {
+    fn name(&self) -> &'static str {
+        "java"
+    }
+
+    fn reads(&self) -> &'static str {
+        "`**/*.jar`, `war`, `ear`, `aar`, `nar`, `par`, `sar`, `kar`, `rar`, `hpi`, `jpi`, `lpkg`, nested up to eight deep"
+    }
+
+    fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
+        let (_, ending) = file.file_name().rsplit_once('.')?;
+        let is_zip = file.head.is_empty() || file.head.starts_with(b"PK");
+        let is_archive = is_one_of(ending, &ENDINGS) || is_zip && is_one_of(ending, &SHARED_ENDINGS);
+        is_archive.then(|| Selection::Stream(Box::new(Stream::new(file.path, file.size))))
+    }
+
+    /// Not called: every file is read in pieces.
+    fn read(&self, _: &FileHeader<'_>, _: &[u8]) -> Reading {
+        Reading::default()
+    }
+}
+
+/// Whether an entry of an archive is an archive too.
+fn is_archive_name(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(stem, ending)| {
+        !stem.is_empty() && (is_one_of(ending, &ENDINGS) || is_one_of(ending, &SHARED_ENDINGS))
+    })
+}
+
+fn is_one_of(ending: &str, endings: &[&str]) -> bool {
+    endings.iter().any(|known| ending.eq_ignore_ascii_case(known))
+}
+
+/// Walks one archive.
+struct Stream {
+    archive: Archive,
+    shared: Shared,
+}
+
+impl Stream {
+    fn new(path: &str, size: u64) -> Self {
+        Self { archive: Archive::new(path.to_owned(), 0), shared: Shared::new(size) }
+    }
+}
+
+impl StreamReader for Stream {
+    fn feed(&mut self, piece: &[u8]) -> bool {
+        self.archive.feed(piece, &mut self.shared);
+        !self.shared.is_exhausted()
+    }
+
+    fn finish(self: Box<Self>) -> Reading {
+        let Self { archive, mut shared } = *self;
+        let path = archive.place().to_owned();
+        archive.finish(&mut shared);
+        let (packages, mut warnings, exhausted) = shared.into_parts();
+        warnings.extend(exhausted.map(|what| Warning::gap(path, what)));
+        Reading { packages, warnings, ..Reading::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
