@@ -186,7 +186,8 @@ pub(crate) struct SignArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ScanArgs {
-    /// An image (repo/name:tag), a path, or registry:, oci-dir:, oci-archive:, docker-archive:, rootfs:, dir:.
+    /// An image in a registry (repo/name:tag), a path, - for an archive on standard input, or a scheme: registry:,
+    /// docker:, podman:, containerd:, cri:, oci-dir:, oci-archive:, docker-archive:, rootfs:, dir:.
     pub(crate) target: String,
     #[command(flatten)]
     pub(crate) source: SourceArgs,

@@ -150,8 +150,12 @@ pub(crate) struct Access {
 impl Access {
     pub(crate) fn new(source: &SourceArgs) -> Result<Self, Failure> {
         let SourceArgs { platform, plain_http, ca_file, timeout, offline, jobs, cache } = source;
-        let mut options =
-            OpenOptions { platform: platform.as_deref().map(parse_platform).transpose()?, registry: None };
+        let mut options = OpenOptions {
+            platform: platform.as_deref().map(parse_platform).transpose()?,
+            // Temporary folders are often held in memory; an image's archive is large.
+            spool: cache_root(cache.place.cache_dir.as_ref()).map(|root| root.join("archives")),
+            ..OpenOptions::default()
+        };
         let mut runtime = None;
         if !offline {
             let started = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

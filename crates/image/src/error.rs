@@ -84,6 +84,16 @@ pub enum ImageError {
         /// Those that it has.
         offered: String,
     },
+    /// A container engine on this machine.
+    #[error("{engine}: {why}")]
+    Engine {
+        /// Which.
+        engine: &'static str,
+        /// What is wrong.
+        why: String,
+        /// What can be done; empty where nothing is known.
+        hint: String,
+    },
     /// A layer.
     #[error(transparent)]
     Layer(#[from] LayerError),
@@ -119,6 +129,7 @@ impl Hint for ImageError {
                  skopeo copy docker://{reference} oci-archive:image.tar"
             )),
             Self::Platform { .. } => Some("choose one with --platform os/architecture".into()),
+            Self::Engine { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
             Self::Registry(error) => error.hint(),
             Self::Reference(error) => error.hint(),
             _ => None,

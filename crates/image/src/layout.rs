@@ -27,14 +27,28 @@ pub(crate) fn open(store: Store, name: Option<&str>, platform: Option<&Platform>
     let index = ManifestDocument::parse(&bytes, &format!("index.json of {place}"))?;
     let entries = index.index().ok_or_else(|| ImageError::missing(&place, "manifests in its index.json"))?;
     let named = select(entries, name, platform, &place)?;
-    let mut descriptor = named.clone();
+    let reference = match ref_name(&named) {
+        Some(name) => format!("{}:{name}", store.place()),
+        None => store.place(),
+    };
+    open_descriptor(store, named, reference, platform)
+}
+
+/// Opens the image that a descriptor names, from a folder of blobs.
+pub(crate) fn open_descriptor(
+    store: Store,
+    mut descriptor: Descriptor,
+    reference: String,
+    platform: Option<&Platform>,
+) -> Result<Image, ImageError> {
+    let place = store.place();
     let mut index_digest = None;
     for _ in 0..MAX_DEPTH {
         let bytes = read_blob(&store, &descriptor)?;
         let what = format!("manifest {}", descriptor.digest);
         let document = ManifestDocument::parse(&bytes, &what)?;
         let Some(manifests) = document.index() else {
-            return image(store, &named, &descriptor, index_digest, &document);
+            return image(store, reference, &descriptor, index_digest, &document);
         };
         index_digest.get_or_insert(descriptor.digest);
         descriptor = choose(manifests, platform, &what)?.clone();
@@ -65,7 +79,7 @@ fn ref_name(descriptor: &Descriptor) -> Option<&str> {
 
 fn image(
     store: Store,
-    named: &Descriptor,
+    reference: String,
     descriptor: &Descriptor,
     index_digest: Option<Digest>,
     manifest: &ManifestDocument,
@@ -73,10 +87,6 @@ fn image(
     let what = format!("manifest {}", descriptor.digest);
     let config = manifest.config.as_ref().ok_or_else(|| ImageError::missing(&what, "config"))?;
     let bytes = read_blob(&store, config)?;
-    let reference = match ref_name(named) {
-        Some(name) => format!("{}:{name}", store.place()),
-        None => store.place(),
-    };
     let store = Arc::new(store);
     let layers =
         manifest.layers.iter().map(|layer| StoredLayer::file(&store, blob_path(&layer.digest), layer)).collect();

@@ -9,6 +9,7 @@
 mod decode;
 mod directory;
 mod docker_archive;
+mod engine;
 mod error;
 mod layer;
 mod layout;
@@ -16,6 +17,7 @@ mod manifest;
 mod registry;
 mod sbom;
 mod source;
+mod spool;
 mod store;
 mod tar;
 
@@ -35,6 +37,7 @@ pub use registry::RegistryAccess;
 pub use source::Source;
 
 use crate::{
+    directory::Form,
     layer::Named,
     manifest::{Config, Descriptor},
     registry::RemoteBlob,
@@ -42,12 +45,21 @@ use crate::{
 };
 
 /// How sources are opened.
-#[derive(Default)]
 pub struct OpenOptions {
     /// The platform to choose from an index; this machine's by default.
     pub platform: Option<Platform>,
     /// How registries are reached; without it they are not.
     pub registry: Option<RegistryAccess>,
+    /// Where an archive that comes as a stream is kept while it is read; the system's folder by default.
+    pub spool: Option<PathBuf>,
+    /// The largest such archive, in bytes.
+    pub spool_limit: u64,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { platform: None, registry: None, spool: None, spool_limit: 16 << 30 }
+    }
 }
 
 /// An image whose manifest and config were read and checked. Its layers are read when they are visited.
@@ -70,6 +82,8 @@ pub struct LayerIdentity {
     pub size: Option<u64>,
     /// Whether the digest is that of the plain tar, however it is stored.
     pub unpacked: bool,
+    /// Whether it was unpacked by an engine: its word is taken for what the digest is of.
+    pub overlay: bool,
 }
 
 /// A layer, as it is stored.
@@ -91,6 +105,8 @@ enum Blob {
     Remote(RemoteBlob),
     /// A directory on this host: no digest names it.
     Directory(PathBuf),
+    /// A layer of overlayfs on this host, which whoever keeps it says is that of the digest.
+    Overlay(PathBuf),
 }
 
 impl StoredLayer {
@@ -119,6 +135,13 @@ impl Image {
             Source::OciDirectory { path, name } => layout::open(Store::open(path)?, name.as_deref(), platform),
             Source::OciArchive { path, name } => layout::open(Store::open(path)?, name.as_deref(), platform),
             Source::DockerArchive { path, name } => docker_archive::open(Store::open(path)?, name.as_deref()),
+            Source::Docker(name) => engine::open_docker(name, options),
+            Source::Podman(name) => engine::open_podman(name, options),
+            Source::Containerd { name, namespace } => engine::open_containerd(name, namespace.as_deref(), platform),
+            Source::Cri(name) => engine::open_cri(name, options),
+            Source::StandardInput { name } => {
+                spool::open_stream(std::io::stdin().lock(), "standard input", name.as_deref(), options)
+            }
             Source::RootFs(path) => Ok(Self::directory(path.clone(), false)),
             Source::Directory(path) => Ok(Self::directory(path.clone(), true)),
             Source::Sbom(path) => sbom::open(path),
@@ -182,8 +205,9 @@ impl Image {
         let StoredLayer { digest, size, unpacked, blob } = self.layers.get(index)?;
         match blob {
             Blob::File { .. } | Blob::Remote(_) => {
-                Some(LayerIdentity { digest: *digest, size: *size, unpacked: *unpacked })
+                Some(LayerIdentity { digest: *digest, size: *size, unpacked: *unpacked, overlay: false })
             }
+            Blob::Overlay(_) => Some(LayerIdentity { digest: *digest, size: None, unpacked: true, overlay: true }),
             Blob::Directory(_) => None,
         }
     }
@@ -256,7 +280,8 @@ impl Image {
                 let source = remote.open(digest, size.unwrap_or_default())?;
                 layer::visit(source, named, limits, visitor)?;
             }
-            Blob::Directory(path) => directory::visit(path, limits, visitor)?,
+            Blob::Directory(path) => directory::visit(path, Form::Tree, limits, visitor)?,
+            Blob::Overlay(path) => directory::visit(path, Form::Overlay, limits, visitor)?,
         }
         Ok(())
     }

@@ -32,6 +32,13 @@ pub(crate) struct Descriptor {
     pub(crate) artifact_type: Option<String>,
 }
 
+impl Descriptor {
+    /// A descriptor of what is known by its digest alone.
+    pub(crate) const fn of(digest: Digest, size: Option<u64>) -> Self {
+        Self { digest, size, annotations: BTreeMap::new(), platform: None, artifact_type: None }
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct PlatformRecord {
     #[serde(default)]

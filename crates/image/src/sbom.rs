@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use portcullis_model::{Digest, Target};
@@ -19,15 +19,17 @@ const STDIN: &str = "-";
 /// Opens a document; `-` is standard input.
 pub(crate) fn open(path: &Path) -> Result<Image, ImageError> {
     let unreadable = |cause| ImageError::File { path: path.to_owned(), cause };
-    let is_stdin = path == Path::new(STDIN);
-    let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
-    let mut bytes = Vec::new();
-    let mut read = |source: &mut dyn Read| source.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable);
-    if is_stdin {
-        read(&mut io::stdin().lock())?;
-    } else {
-        read(&mut File::open(path).map_err(unreadable)?)?;
+    if path == Path::new(STDIN) {
+        return read("standard input".to_owned(), &mut io::stdin().lock());
     }
+    read(path.display().to_string(), &mut File::open(path).map_err(unreadable)?)
+}
+
+/// Reads a document to its end.
+pub(crate) fn read(name: String, source: &mut dyn Read) -> Result<Image, ImageError> {
+    let mut bytes = Vec::new();
+    let outcome = source.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    outcome.map_err(|cause| ImageError::File { path: PathBuf::from(&name), cause })?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(ImageError::TooLarge { what: name, limit: MAX_BYTES });
     }
@@ -49,12 +51,13 @@ pub(crate) fn is_sbom(path: &Path) -> bool {
     let mut head = [0; 256];
     let Ok(length) = File::open(path).and_then(|mut file| file.read(&mut head)) else { return false };
     let head = head.get(..length).unwrap_or_default();
-    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_named = [".json.gz", ".jsonl.gz", ".xml.gz", ".spdx.gz"].iter().any(|ending| name.ends_with(ending));
-    match text.first() {
-        Some(b'{' | b'<') => true,
-        Some(0x1f) => is_named,
-        _ => text.starts_with(b"SPDXVersion:"),
-    }
+    head.first() == Some(&0x1f) && is_named || starts(head)
+}
+
+/// Whether a document begins like this.
+pub(crate) fn starts(head: &[u8]) -> bool {
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    matches!(text.first(), Some(b'{' | b'<')) || text.starts_with(b"SPDXVersion:")
 }

@@ -38,6 +38,24 @@ pub enum Source {
         /// `repository:tag`, for archives of several images.
         name: Option<String>,
     },
+    /// An image of the Docker engine on this machine.
+    Docker(String),
+    /// An image in the storage of Podman, Buildah and CRI-O.
+    Podman(String),
+    /// An image of containerd.
+    Containerd {
+        /// Its name.
+        name: String,
+        /// The namespace; the usual ones by default.
+        namespace: Option<String>,
+    },
+    /// An image of the kubelet's engine.
+    Cri(String),
+    /// What comes on standard input: an archive, OCI or Docker, or a bill of materials.
+    StandardInput {
+        /// `repository:tag` or `org.opencontainers.image.ref.name`, for archives of several images.
+        name: Option<String>,
+    },
     /// An unpacked file system of an image or a host.
     RootFs(PathBuf),
     /// A directory of sources, whose lockfiles count too.
@@ -57,11 +75,26 @@ impl Source {
             return Err(refused("it is empty"));
         }
         if target == "-" {
-            return Ok(Self::Sbom(PathBuf::from(target)));
+            return Ok(Self::StandardInput { name: None });
         }
         if let Some((scheme, rest)) = target.split_once(':') {
             let (path, name) = split_name(rest);
+            if let ("oci-archive" | "docker-archive", Some(name)) = (scheme, rest.strip_prefix('-')) {
+                let name = name.strip_prefix(':').map(ToOwned::to_owned);
+                if rest == "-" || name.is_some() {
+                    return Ok(Self::StandardInput { name });
+                }
+            }
             match scheme {
+                "docker" | "podman" | "containers-storage" | "containerd" | "cri" if rest.is_empty() => {
+                    return Err(refused("the name of the image is missing"));
+                }
+                // skopeo's way to write it.
+                "docker" if rest.starts_with("//") => return Self::registry(rest.trim_start_matches('/')),
+                "docker" => return Ok(Self::Docker(rest.to_owned())),
+                "podman" | "containers-storage" => return Ok(Self::Podman(rest.to_owned())),
+                "containerd" => return Ok(Self::containerd(rest)),
+                "cri" => return Ok(Self::Cri(rest.to_owned())),
                 "registry" => return Self::registry(rest),
                 "oci-dir" | "oci" => return Ok(Self::OciDirectory { path, name }),
                 "oci-archive" => return Ok(Self::OciArchive { path, name }),
@@ -69,14 +102,21 @@ impl Source {
                 "rootfs" => return Ok(Self::RootFs(PathBuf::from(rest))),
                 "dir" => return Ok(Self::Directory(PathBuf::from(rest))),
                 "sbom" => return Ok(Self::Sbom(PathBuf::from(rest))),
-                "docker" | "podman" | "containerd" => {
-                    return Err(refused("this version does not read that source yet; save the image to an archive"));
-                }
                 _ => {}
             }
         }
         let path = Path::new(target);
         if path.exists() { Self::recognise(path) } else { Self::from_name(target) }
+    }
+
+    /// `NAME[@NAMESPACE]`; what follows the sign in a name is a digest, which has a colon.
+    fn containerd(text: &str) -> Self {
+        match text.rsplit_once('@') {
+            Some((name, namespace)) if !namespace.contains(':') => {
+                Self::Containerd { name: name.to_owned(), namespace: Some(namespace.to_owned()) }
+            }
+            _ => Self::Containerd { name: text.to_owned(), namespace: None },
+        }
     }
 
     fn registry(name: &str) -> Result<Self, ImageError> {

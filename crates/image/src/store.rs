@@ -32,6 +32,10 @@ pub(crate) enum Store {
 #[derive(Debug)]
 pub(crate) struct Archive {
     path: PathBuf,
+    /// What it is called where that is not its path.
+    name: Option<String>,
+    /// Keeps a file without a name open; `path` leads to it.
+    _spooled: Option<File>,
     members: HashMap<String, Member>,
 }
 
@@ -54,9 +58,16 @@ impl Store {
         Archive::open(path).map(Self::Archive)
     }
 
+    /// An archive in a file without a name, to which `path` leads as long as `file` is open.
+    pub(crate) fn spooled(file: File, path: &Path, name: &str) -> Result<Self, ImageError> {
+        let archive = Archive::open(path)?;
+        Ok(Self::Archive(Archive { name: Some(name.to_owned()), _spooled: Some(file), ..archive }))
+    }
+
     /// For messages.
     pub(crate) fn place(&self) -> String {
         match self {
+            Self::Archive(Archive { name: Some(name), .. }) => name.clone(),
             Self::Directory(path) | Self::Archive(Archive { path, .. }) => path.display().to_string(),
         }
     }
@@ -157,7 +168,7 @@ impl Archive {
             members.insert(entry.path.clone(), member);
             tar.seek_past_body().map_err(broken)?;
         }
-        Ok(Self { path: path.to_owned(), members })
+        Ok(Self { path: path.to_owned(), name: None, _spooled: None, members })
     }
 
     fn resolve(&self, name: &str) -> Option<(u64, u64)> {

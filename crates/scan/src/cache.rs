@@ -153,11 +153,13 @@ impl LayerCache {
 
 /// The name of an entry: all that the facts of a layer follow from. `reading` names what else was asked for.
 pub(crate) fn key(layer: LayerIdentity, limits: Limits, reading: &str) -> Digest {
-    let LayerIdentity { digest, size, unpacked } = layer;
+    let LayerIdentity { digest, size, unpacked, overlay } = layer;
     let Limits { entries, unpacked_bytes, deadline: _ } = limits;
     let readers: Vec<&str> = READERS.iter().map(|reader| reader.name()).collect();
     let engine = crate::ENGINE;
-    let text = format!("{engine} {CODE} {readers:?} {digest} {size:?} {unpacked} {entries} {unpacked_bytes} {reading}");
+    let text = format!(
+        "{engine} {CODE} {readers:?} {digest} {size:?} {unpacked} {overlay} {entries} {unpacked_bytes} {reading}"
+    );
     Digest::of(text.as_bytes())
 }
 

@@ -1,0 +1,137 @@
+//! Directories are looked into before their turn comes: the first bytes of a hundred thousand files are a hundred
+//! thousand waits for a disk that could answer several at once.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    thread::Scope,
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use portcullis_filetree::HEAD_BYTES;
+use rustix::fs::Advice;
+
+/// Directories looked into at a time. They wait more than they work.
+const WORKERS: usize = 8;
+
+/// Directories that may wait for their turn.
+const WAITING: usize = 64;
+
+/// Of larger directories the names alone are taken: each of their entries is looked at when its turn comes.
+const LARGE: usize = 4096;
+
+/// A name that became a link, or a FIFO, since it was listed is not opened.
+const NO_FOLLOW: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+
+/// What an entry is.
+pub(super) type Look = io::Result<Looked>;
+
+/// An entry, and the first bytes of a file.
+pub(super) struct Looked {
+    pub(super) metadata: Metadata,
+    pub(super) head: Option<io::Result<Vec<u8>>>,
+}
+
+/// The names in a directory, sorted, each with what was seen there if it was looked at.
+type Listing = io::Result<Vec<(OsString, Option<Look>)>>;
+
+/// A directory to be read, and where its listing goes.
+type Request = (PathBuf, Sender<Listing>);
+
+/// Directories in the order in which they are walked, and those who look into them.
+pub(super) struct Ahead<'a> {
+    root: &'a Path,
+    requests: Sender<Request>,
+    /// The last is the next.
+    pending: Vec<Pending>,
+    waiting: usize,
+}
+
+struct Pending {
+    relative: PathBuf,
+    depth: usize,
+    listing: Option<Receiver<Listing>>,
+}
+
+impl<'a> Ahead<'a> {
+    /// Starts the workers; they end when this is dropped.
+    pub(super) fn new<'scope>(scope: &'scope Scope<'scope, '_>, root: &'a Path) -> Self {
+        let (requests, work) = unbounded::<Request>();
+        for _ in 0..WORKERS {
+            let work = work.clone();
+            scope.spawn(move || {
+                for (directory, answer) in work {
+                    // Nobody waits any more: the walk ended early.
+                    _ = answer.send(list(&directory));
+                }
+            });
+        }
+        Self { root, requests, pending: Vec::new(), waiting: 0 }
+    }
+
+    /// Adds directories that come next, in their order.
+    pub(super) fn push(&mut self, directories: Vec<(PathBuf, usize)>) {
+        let added = directories.into_iter().rev();
+        self.pending.extend(added.map(|(relative, depth)| Pending { relative, depth, listing: None }));
+        for pending in self.pending.iter_mut().rev().take(WAITING) {
+            if pending.listing.is_some() {
+                continue;
+            }
+            if self.waiting >= WAITING {
+                break;
+            }
+            let (answer, listing) = bounded(1);
+            if self.requests.send((self.root.join(&pending.relative), answer)).is_ok() {
+                pending.listing = Some(listing);
+                self.waiting += 1;
+            }
+        }
+    }
+
+    /// The next directory, its depth, and what is in it.
+    pub(super) fn next(&mut self) -> Option<(PathBuf, usize, Listing)> {
+        let Pending { relative, depth, listing } = self.pending.pop()?;
+        self.waiting -= usize::from(listing.is_some());
+        let answered = listing.and_then(|listing| listing.recv().ok());
+        let listing = answered.unwrap_or_else(|| list(&self.root.join(&relative)));
+        Some((relative, depth, listing))
+    }
+}
+
+/// The names in a directory, sorted: the order of a file system is chance.
+fn list(directory: &Path) -> Listing {
+    let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name()));
+    let mut names = names.collect::<io::Result<Vec<OsString>>>()?;
+    names.sort_unstable();
+    let is_large = names.len() > LARGE;
+    let look = |name: OsString| {
+        let look = (!is_large).then(|| look(&directory.join(&name)));
+        (name, look)
+    };
+    Ok(names.into_iter().map(look).collect())
+}
+
+/// Looks at one entry.
+pub(super) fn look(path: &Path) -> Look {
+    let metadata = fs::symlink_metadata(path)?;
+    let head = metadata.is_file().then(|| head(path));
+    Ok(Looked { metadata, head })
+}
+
+fn head(path: &Path) -> io::Result<Vec<u8>> {
+    let file = open_file(path)?;
+    // Most files are not read on: the disk need not fetch what follows. That it does so nevertheless is no error.
+    _ = rustix::fs::fadvise(&file, 0, None, Advice::Random);
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    file.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// Opens what is a regular file, and nothing else.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(NO_FOLLOW).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it changed while it was read")) }
+}
