@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis_filetree::{FileHeader, HEAD_BYTES};
 use portcullis_packages::{Selection, readers_of};
 
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 18] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/base.list",
@@ -18,6 +18,12 @@ const PATHS: [&str; 12] = [
     "usr/lib/python3/dist-packages/a-1.egg-info",
     "app/node_modules/a/package.json",
     "usr/local/bin/program",
+    "opt/app.jar",
+    "app/App.deps.json",
+    "app/pom.xml",
+    "app/gradle.lockfile",
+    "app/packages.lock.json",
+    "app/App.csproj",
 ];
 
 fuzz_target!(|bytes: &[u8]| {

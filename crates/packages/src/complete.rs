@@ -37,6 +37,7 @@ pub(crate) fn language_purl(kind: PackageType, name: &str, version: &str) -> Pur
             _ => ("", name),
         },
         PackageType::Golang | PackageType::Composer | PackageType::Swift => name.rsplit_once('/').unwrap_or(("", name)),
+        PackageType::Maven => name.split_once(':').unwrap_or(("", name)),
         _ => ("", name),
     };
     Purl::new(kind, namespace, plain, version)

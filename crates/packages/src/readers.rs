@@ -3,9 +3,11 @@
 mod apk;
 mod cargo_lock;
 mod dotnet;
+mod dotnet_lock;
 mod dpkg;
 mod go;
 mod java;
+mod java_lock;
 mod npm;
 mod npm_lock;
 mod os_release;
@@ -32,6 +34,8 @@ pub const READERS: &[&dyn PackageReader] = &[
     &python_lock::PythonLock,
     &java::Java,
     &dotnet::Dotnet,
+    &java_lock::JavaLock,
+    &dotnet_lock::DotnetLock,
     &unread::Unread,
 ];
 

@@ -25,7 +25,6 @@ pub(crate) struct Element<'a> {
 
 impl Element<'_> {
     /// An attribute.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by manifests that are yet to come"))]
     pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }

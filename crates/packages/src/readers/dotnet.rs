@@ -9,7 +9,7 @@ mod bundle;
 use std::collections::BTreeMap;
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{PackageType, Purl, Reading, Warning};
+use portcullis_model::{Package, PackageType, Purl, Reading, Warning};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
@@ -67,6 +67,8 @@ struct Assets {
     native: BTreeMap<String, IgnoredAny>,
     runtime_targets: BTreeMap<String, IgnoredAny>,
     resources: BTreeMap<String, IgnoredAny>,
+    /// Exact versions by name.
+    dependencies: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -76,8 +78,14 @@ struct Library {
 }
 
 impl Assets {
+    /// The packages that it needs, as `name@version`.
+    fn needs(&self) -> Vec<String> {
+        let needs = self.dependencies.iter().filter_map(|(name, version)| Some((name, version.as_str()?)));
+        needs.map(|(name, version)| format!("{name}@{version}")).collect()
+    }
+
     fn is_empty(&self) -> bool {
-        let Self { runtime, native, runtime_targets, resources } = self;
+        let Self { runtime, native, runtime_targets, resources, dependencies: _ } = self;
         runtime.is_empty() && native.is_empty() && runtime_targets.is_empty() && resources.is_empty()
     }
 }
@@ -108,9 +116,11 @@ fn dependencies(contents: &[u8], path: &str) -> Reading {
             _ => continue,
         };
         // A package whose files the framework has newer ones of, or that only names others, brings nothing.
-        let is_used = assets.and_then(|assets| assets.get(id)).is_none_or(|assets| !assets.is_empty());
-        if let Some((name, version)) = name.split_once('/').filter(|_| is_used || library.kind == "runtimepack") {
-            reading.packages.push(nuget(name, version, path));
+        let assets = assets.and_then(|assets| assets.get(id));
+        let is_used = library.kind == "runtimepack" || assets.is_none_or(|assets| !assets.is_empty());
+        if let Some((name, version)) = name.split_once('/').filter(|_| is_used) {
+            let depends_on = assets.map(Assets::needs).unwrap_or_default();
+            reading.packages.push(Package { depends_on, ..nuget(name, version, path) });
         }
     }
     if let Some((framework, version)) = shared_framework(path) {
@@ -134,7 +144,7 @@ fn shared_framework(path: &str) -> Option<(&str, &str)> {
 }
 
 /// A package of NuGet.
-pub(super) fn nuget(name: &str, version: &str, path: &str) -> portcullis_model::Package {
+fn nuget(name: &str, version: &str, path: &str) -> Package {
     let purl = Purl::new(PackageType::Nuget, "", name, version);
     language_package(PackageType::Nuget, purl, (name.to_owned(), version.to_owned()), None, path)
 }

@@ -92,8 +92,8 @@ mod tests {
             "etc/os-release",
             contents,
             expect![[r#"
-            Distribution { id: "rocky", version_id: "9.3", name: "Rocky \"Linux\" $9", codename: None, id_like: ["rhel", "centos", "fedora"] }
-        "#]],
+                Distribution { id: "rocky", version_id: "9.3", name: "Rocky \"Linux\" $9", codename: None, id_like: ["rhel", "centos", "fedora"], parent_codename: None, cpe: None }
+            "#]],
         );
     }
 
@@ -117,8 +117,8 @@ mod tests {
             "usr/lib/os-release",
             contents,
             expect![[r#"
-            Distribution { id: "debian", version_id: "12", name: "Debian GNU/Linux 12 (bookworm)", codename: Some("bookworm"), id_like: [] }
-        "#]],
+                Distribution { id: "debian", version_id: "12", name: "Debian GNU/Linux 12 (bookworm)", codename: Some("bookworm"), id_like: [], parent_codename: None, cpe: None }
+            "#]],
         );
     }
 

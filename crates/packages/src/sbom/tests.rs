@@ -144,7 +144,7 @@ fn components_inside_components_and_loops_of_dependencies() {
         ]}"#,
         expect![[r#"
             CycloneDX 1.7 of app 1
-            Distribution { id: "rhel", version_id: "8.9", name: "rhel 8.9", codename: None, id_like: [] }
+            Distribution { id: "rhel", version_id: "8.9", name: "rhel 8.9", codename: None, id_like: [], parent_codename: None, cpe: None }
             rpm bind 32:9.11-1.el8 from bind-src 32:9.11-1.el8, for x86_64, purl pkg:rpm/redhat/bind@9.11-1.el8?epoch=32&upstream=bind-src-9.11-1.el8.src.rpm&arch=x86_64
             generic plain 1, purl pkg:generic/plain@1
             npm @s/a 1, purl pkg:npm/%40s/a@1, needs pkg:npm/b@2

@@ -63,7 +63,9 @@ pub(super) struct Project {
     pub(super) artifact: String,
     pub(super) version: String,
     pub(super) licenses: Vec<String>,
-    /// Its artifact's name as the folder has it: `META-INF/maven/GROUP/ARTIFACT`.
+    /// What it needs, as `group:artifact`.
+    pub(super) needs: Vec<String>,
+    /// Whether its `pom.properties` was read.
     has_properties: bool,
 }
 
@@ -96,7 +98,12 @@ impl Facts {
             Kind::Manifest => self.manifest = Manifest::parse(contents),
             Kind::PomProperties => self.project(name, shared).properties(contents),
             Kind::PomXml => match Pom::parse(contents) {
-                Ok(pom) => self.project(name, shared).pom(&pom),
+                Ok(pom) => {
+                    let project = self.project(name, shared);
+                    project.pom(&pom);
+                    let kept: usize = project.needs.iter().map(String::len).sum();
+                    shared.count_kept(kept + size_of::<String>() * project.needs.len());
+                }
                 // `pom.properties`, which is written beside it, says what matters.
                 Err(error) => shared.warn(Warning::note(format!("{place}!/{name}"), format!("not read: {error}"))),
             },
@@ -149,6 +156,9 @@ impl Project {
     fn pom(&mut self, pom: &Pom) {
         self.licenses =
             pom.licenses.iter().map(|license| value(license)).filter(|license| !license.is_empty()).collect();
+        let needed = pom.dependencies.iter().filter(|dependency| dependency.is_needed());
+        let needed = needed.filter_map(|needed| Some((pom.resolve(&needed.group)?, pom.resolve(&needed.artifact)?)));
+        self.needs = needed.map(|(group, artifact)| format!("{group}:{artifact}")).collect();
         let fill = |slot: &mut String, known: bool, text: Option<String>| {
             if let Some(text) =
                 text.map(|text| value(&text)).filter(|text| !text.is_empty() && (!known || slot.is_empty()))

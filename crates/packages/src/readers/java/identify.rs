@@ -4,7 +4,7 @@
 //! nothing, the manifest and the file name tell, and a table of well-known artifacts helps with the group, which
 //! advisories go by.
 
-use portcullis_model::{Location, Package, PackageType, Purl, Warning};
+use portcullis_model::{Package, PackageType, Purl, Warning};
 
 use super::{
     facts::{Facts, Manifest, Project},
@@ -30,10 +30,13 @@ pub(super) fn packages(facts: &Facts, place: &str, shared: &mut Shared) {
             shaded(project, place, shared);
         }
     }
-    let (coordinates, licenses) = match own.and_then(|own| facts.projects.get(own)) {
-        Some(project) => (of_project(project, &named, &facts.manifest), project.licenses.clone()),
-        None => (of_manifest(facts, &named), Vec::new()),
+    let own_project = own.and_then(|own| facts.projects.get(own));
+    let coordinates = match own_project {
+        Some(project) => of_project(project, &named, &facts.manifest),
+        None => of_manifest(facts, &named),
     };
+    let (licenses, needs) =
+        own_project.map(|project| (project.licenses.clone(), project.needs.clone())).unwrap_or_default();
     let Coordinates { group, artifact, version } = coordinates;
     if version.is_empty() && (own.is_none() && group.is_empty()) {
         // A mere container, or the application itself, is no package that anyone published.
@@ -47,12 +50,12 @@ pub(super) fn packages(facts: &Facts, place: &str, shared: &mut Shared) {
         let what = format!("{artifact} {version}: its group is not known, and advisories go by it: none is looked up");
         shared.warn(Warning::note(place, what));
     }
-    add(Coordinates { group, artifact, version }, licenses, place.to_owned(), shared);
+    add(Coordinates { group, artifact, version }, (licenses, needs), place.to_owned(), shared);
 }
 
 /// A project that was packed into another's archive.
 fn shaded(project: &Project, place: &str, shared: &mut Shared) {
-    let Project { folder, group, artifact, version, licenses, .. } = project;
+    let Project { folder, group, artifact, version, licenses, needs, .. } = project;
     if artifact.is_empty() || version.is_empty() || group.is_empty() {
         // The model alone, which its own parent completes: a template, or what a build left by mistake.
         let what = "a project whose group, name and version are not all here: not counted";
@@ -60,18 +63,21 @@ fn shaded(project: &Project, place: &str, shared: &mut Shared) {
         return;
     }
     let coordinates = Coordinates { group: group.clone(), artifact: artifact.clone(), version: version.clone() };
-    add(coordinates, licenses.clone(), format!("{place}!/{folder}"), shared);
+    add(coordinates, (licenses.clone(), needs.clone()), format!("{place}!/{folder}"), shared);
 }
 
-fn add(coordinates: Coordinates, licenses: Vec<String>, place: String, shared: &mut Shared) {
+fn add(
+    coordinates: Coordinates,
+    (licenses, depends_on): (Vec<String>, Vec<String>),
+    place: String,
+    shared: &mut Shared,
+) {
     let Coordinates { group, artifact, version } = coordinates;
     shared.count_kept(place.len() + 4 * (group.len() + artifact.len() + version.len()) + size_of::<Package>());
     let purl = Purl::new(PackageType::Maven, &group, &artifact, &version);
     let name = if group.is_empty() { artifact } else { format!("{group}:{artifact}") };
-    let mut package = language_package(PackageType::Maven, purl, (name, version), None, &place);
-    package.licenses = licenses;
-    package.locations = vec![Location { path: place, layer: None }];
-    shared.packages.push(package);
+    let package = language_package(PackageType::Maven, purl, (name, version), None, &place);
+    shared.packages.push(Package { licenses, depends_on, ..package });
 }
 
 /// The archive's file name without its ending.

@@ -37,6 +37,14 @@ pub(in crate::readers) struct Dependency {
     pub(in crate::readers) artifact: String,
     pub(in crate::readers) version: String,
     pub(in crate::readers) scope: String,
+    is_optional: bool,
+}
+
+impl Dependency {
+    /// Whether who uses the project gets it too.
+    pub(in crate::readers) fn is_needed(&self) -> bool {
+        matches!(self.scope.as_str(), "" | "compile" | "runtime") && !self.is_optional
+    }
 }
 
 impl Pom {
@@ -69,6 +77,7 @@ impl Pom {
                         Some("artifactId") => dependency.artifact = text(),
                         Some("version") => dependency.version = text(),
                         Some("scope") => dependency.scope = text(),
+                        Some("optional") => dependency.is_optional = element.text == "true",
                         Some(_) => {}
                         None => {
                             let name = path.strip_prefix("project/properties/");
