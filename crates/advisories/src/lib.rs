@@ -12,6 +12,7 @@ mod database;
 mod decode;
 mod encode;
 mod format;
+mod lenient;
 mod map;
 mod normalise;
 mod osv;

@@ -8,15 +8,18 @@ use std::cmp::Ordering;
 
 use portcullis_model::{FixState, Interval, Reference, Severity, SeverityLevel, Timestamp, Warning};
 use portcullis_versions::Scheme;
-use serde_json::Value;
 
 use crate::{
-    osv::{AffectedRecord, EventRecord, RangeRecord, Record, ReferenceRecord},
+    lenient::{List, MAX_ITEMS, Text},
+    osv::{AffectedRecord, EventRecord, RangeRecord, Record, ReferenceRecord, Specific},
     severity,
 };
 
-/// Most events, versions, packages or ids of one record taken. The largest real one has some 20,000 versions.
-const MAX_ITEMS: usize = 100_000;
+/// Longest id, ecosystem or name of a package taken, in bytes.
+const MAX_NAME: usize = 2000;
+
+/// Most comparisons made to leave out the listed versions that an interval holds.
+const MAX_COMPARISONS: usize = 4_000_000;
 
 /// A record, ready for the builder.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,9 +62,9 @@ pub(crate) fn normalise(record: Record, warnings: &mut Vec<Warning>) -> Option<N
         return None;
     }
     let mut problems = Vec::new();
-    let mut severity = severity::of_records(record.severity.as_deref().unwrap_or_default(), &mut problems);
+    let mut severity = severity::of_records(&record.severity.0.0, &mut problems);
     problems.drain(..).for_each(&mut warn);
-    if let Some(level) = severity::word(record.database_specific.as_ref()) {
+    if let Some(level) = severity::word(&record.database_specific.0) {
         severity.level = level;
     }
     if severity.level != SeverityLevel::Unknown {
@@ -73,27 +76,38 @@ pub(crate) fn normalise(record: Record, warnings: &mut Vec<Warning>) -> Option<N
     let affected = merge(affected.collect());
     Some(Normalised {
         affected,
-        aliases: bounded(record.aliases, "aliases", &mut warn),
-        upstream: upstream(record.upstream, record.related, &record.id),
-        summary: record.summary.unwrap_or_default(),
-        details: record.details.unwrap_or_default(),
+        aliases: usable_ids(bounded(record.aliases, "aliases", &mut warn), &mut warn),
+        upstream: upstream(record.upstream, record.related, &record.id, &mut warn),
+        summary: record.summary.0.0.unwrap_or_default(),
+        details: record.details.0.0.unwrap_or_default(),
         severity,
-        published: record.published.as_deref().and_then(parse_time),
-        modified: record.modified.as_deref().and_then(parse_time),
-        cwes: cwes(record.database_specific.as_ref()),
-        references: references(record.references),
+        published: record.published.0.0.as_deref().and_then(parse_time),
+        modified: record.modified.0.0.as_deref().and_then(parse_time),
+        cwes: cwes(&record.database_specific.0),
+        references: references(record.references.0.0),
         id: record.id,
     })
 }
 
 /// A list, cut where no real record ends.
-fn bounded<T>(list: Option<Vec<T>>, what: &str, warn: &mut impl FnMut(String)) -> Vec<T> {
-    let mut list = list.unwrap_or_default();
-    if list.len() > MAX_ITEMS {
-        warn(format!("it has {} {what}; the first {MAX_ITEMS} are used", list.len()));
-        list.truncate(MAX_ITEMS);
+fn bounded<T>(list: List<T>, what: &str, warn: &mut impl FnMut(String)) -> Vec<T> {
+    if list.total > list.items.len() {
+        warn(format!("it has {} {what}; the first {MAX_ITEMS} are used", list.total));
     }
-    list
+    list.items
+}
+
+fn usable_ids(mut ids: Vec<String>, warn: &mut impl FnMut(String)) -> Vec<String> {
+    let before = ids.len();
+    ids.retain(|id| is_usable(id));
+    if ids.len() < before {
+        warn(format!("{} ids that it names are no ids and are not used", before - ids.len()));
+    }
+    ids
+}
+
+fn is_usable(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_NAME && !name.contains('\0')
 }
 
 /// Go's records carry year 1 where the time is not known.
@@ -102,38 +116,34 @@ fn parse_time(text: &str) -> Option<Timestamp> {
 }
 
 /// What the record is about. `related` is no alias, but some distributions name the CVEs that an update fixes there.
-fn upstream(upstream: Option<Vec<String>>, related: Option<Vec<String>>, id: &str) -> Vec<String> {
+fn upstream(upstream: List<String>, related: List<String>, id: &str, warn: &mut impl FnMut(String)) -> Vec<String> {
     const NAME_CVES_AS_RELATED: [&str; 9] =
         ["ALSA-", "ALBA-", "ALEA-", "RHSA-", "RLSA-", "ELSA-", "SUSE-", "openSUSE-", "DSA-"];
-    let mut ids = upstream.unwrap_or_default();
+    let mut ids = usable_ids(bounded(upstream, "ids upstream", warn), warn);
     if ids.is_empty() && NAME_CVES_AS_RELATED.iter().any(|prefix| id.starts_with(prefix)) {
-        ids.extend(related.unwrap_or_default().into_iter().filter(|id| id.starts_with("CVE-")));
+        ids.extend(bounded(related, "related ids", warn).into_iter().filter(|id| id.starts_with("CVE-")));
+        ids = usable_ids(ids, warn);
     }
     // `DEBIAN-CVE-2024-1`, `UBUNTU-CVE-…`, `ALPINE-CVE-…`: the name says it.
     if let Some(at) = id.find("-CVE-") {
         ids.push(id[at + 1..].to_owned());
     }
-    ids.truncate(MAX_ITEMS);
     ids
 }
 
-fn cwes(specific: Option<&Value>) -> Vec<String> {
-    let list = specific.and_then(|value| value.get("cwe_ids")).and_then(Value::as_array);
-    let mut ids: Vec<String> =
-        list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).take(100).collect();
+fn cwes(specific: &Specific) -> Vec<String> {
+    let mut ids: Vec<String> = specific.cwe_ids.0.iter().filter_map(|id| id.0.clone()).take(100).collect();
     ids.sort();
     ids.dedup();
     ids
 }
 
-fn references(records: Option<Vec<ReferenceRecord>>) -> Vec<Reference> {
-    let usable = |record: ReferenceRecord| {
-        let url = record
-            .url
-            .filter(|url| url.len() <= 2000 && (url.starts_with("https://") || url.starts_with("http://")))?;
-        Some(Reference { kind: record.kind.unwrap_or_default().to_ascii_lowercase(), url })
+fn references(records: Vec<ReferenceRecord>) -> Vec<Reference> {
+    let is_link = |url: &str| url.len() <= 2000 && (url.starts_with("https://") || url.starts_with("http://"));
+    let usable = |ReferenceRecord { kind, url }: ReferenceRecord| {
+        is_link(&url).then(|| Reference { kind: kind.to_ascii_lowercase(), url })
     };
-    records.into_iter().flatten().filter_map(usable).take(200).collect()
+    records.into_iter().filter_map(usable).take(200).collect()
 }
 
 fn normalise_package(
@@ -143,6 +153,10 @@ fn normalise_package(
     warn: &mut impl FnMut(String),
 ) -> Option<NormalisedPackage> {
     let package = record.package.filter(|package| !package.ecosystem.is_empty() && !package.name.is_empty())?;
+    if !is_usable(&package.ecosystem) || !is_usable(&package.name) {
+        warn("the name of a package or of its ecosystem is not usable; what is said of it is not used".into());
+        return None;
+    }
     let scheme = Scheme::of_ecosystem(&package.ecosystem);
     let mut intervals = Vec::new();
     for range in bounded(record.ranges, "ranges", warn) {
@@ -157,26 +171,28 @@ fn normalise_package(
         }
     }
     let mut versions = bounded(record.versions, "versions", warn);
-    if let Some(scheme) = scheme {
+    // Those that an interval holds are left out to keep the database small: nothing is wrong with them.
+    if let Some(scheme) = scheme.filter(|_| versions.len().saturating_mul(intervals.len()) <= MAX_COMPARISONS) {
         versions.retain(|version| !intervals.iter().any(|interval| contains(interval, version, scheme)));
     }
     versions.sort();
     versions.dedup();
     let mut problems = Vec::new();
-    let own = severity::of_records(record.severity.as_deref().unwrap_or_default(), &mut problems);
+    let own = severity::of_records(&record.severity.0.0, &mut problems);
     problems.drain(..).for_each(&mut *warn);
     if severity.vector.is_none() && own.vector.is_some() {
         *severity = Severity { source: Some(id.to_owned()), ..own.clone() };
     }
-    let specific = record.ecosystem_specific.as_ref();
-    let level = severity::word(specific).or_else(|| severity::word(record.database_specific.as_ref()));
+    let specific = &record.ecosystem_specific.0;
+    let database = &record.database_specific.0;
+    let level = severity::word(specific).or_else(|| severity::word(database));
     Some(NormalisedPackage {
         name: portcullis_model::lookup_name(&package.ecosystem, &package.name).into_owned(),
         ecosystem: package.ecosystem,
         intervals,
         versions,
         severity: level.or((own.level != SeverityLevel::Unknown).then_some(own.level)),
-        unfixed: unfixed(specific, record.database_specific.as_ref()),
+        unfixed: unfixed(specific, database),
         binaries: binaries(specific),
     })
 }
@@ -205,24 +221,22 @@ fn merge(mut packages: Vec<NormalisedPackage>) -> Vec<NormalisedPackage> {
     merged
 }
 
-/// SUSE lists the binary packages of a source package: `[{"name": "version"}, …]`.
-fn binaries(specific: Option<&Value>) -> Vec<String> {
-    let list = specific.and_then(|value| value.get("binaries")).and_then(Value::as_array);
-    let objects = list.into_iter().flatten().filter_map(Value::as_object);
-    let mut names: Vec<String> = objects.flat_map(|object| object.keys().cloned()).take(10_000).collect();
+/// The binary packages of a source package that a record is limited to.
+fn binaries(specific: &Specific) -> Vec<String> {
+    let mut names: Vec<String> = specific.binaries.0.iter().flat_map(|keys| keys.0.iter().cloned()).collect();
     names.sort();
     names.dedup();
     names
 }
 
 /// Why there is no fix, in the sources' own words.
-fn unfixed(ecosystem: Option<&Value>, database: Option<&Value>) -> Option<FixState> {
-    let field = |value: Option<&Value>, key: &str| value?.get(key)?.as_str().map(str::to_ascii_lowercase);
-    if field(ecosystem, "urgency").is_some_and(|urgency| urgency == "end-of-life") {
+fn unfixed(ecosystem: &Specific, database: &Specific) -> Option<FixState> {
+    let word = |word: &Text| word.0.as_deref().map(str::to_ascii_lowercase);
+    if word(&ecosystem.urgency).is_some_and(|urgency| urgency == "end-of-life") {
         return Some(FixState::EndOfLife);
     }
-    let note = field(database, "note").unwrap_or_default();
-    match field(database, "status").or_else(|| field(ecosystem, "fix_state"))?.as_str() {
+    let note = word(&database.note).unwrap_or_default();
+    match word(&database.status).or_else(|| word(&ecosystem.fix_state))?.as_str() {
         "ignored" | "wont-fix" | "will not fix" if note.contains("end-of-life") || note.contains("end of") => {
             Some(FixState::EndOfLife)
         }

@@ -1,55 +1,86 @@
 //! OSV records, as their sources write them: <https://ossf.github.io/osv-schema/>.
 //!
 //! Only what the database holds is read, and leniently: a wrong type in a field that does not matter must not lose
-//! the record.
+//! the record. What decides whether a package is affected is read strictly: a record that is broken there is an error,
+//! rather than half a record.
 
-use serde::Deserialize;
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde::{
+    Deserialize,
+    de::{IgnoredAny, MapAccess},
+};
+
+use crate::lenient::{AnyList, Lenient, List, Part, Text};
 
 /// A record.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Record {
     pub(crate) id: String,
     #[serde(default)]
-    pub(crate) modified: Option<String>,
+    pub(crate) modified: Lenient<Text>,
     #[serde(default)]
-    pub(crate) published: Option<String>,
+    pub(crate) published: Lenient<Text>,
     #[serde(default)]
-    pub(crate) withdrawn: Option<String>,
+    pub(crate) withdrawn: Option<IgnoredAny>,
     #[serde(default)]
-    pub(crate) aliases: Option<Vec<String>>,
+    pub(crate) aliases: List<String>,
     #[serde(default)]
-    pub(crate) upstream: Option<Vec<String>>,
+    pub(crate) upstream: List<String>,
     #[serde(default)]
-    pub(crate) related: Option<Vec<String>>,
+    pub(crate) related: List<String>,
     #[serde(default)]
-    pub(crate) summary: Option<String>,
+    pub(crate) summary: Lenient<Text>,
     #[serde(default)]
-    pub(crate) details: Option<String>,
+    pub(crate) details: Lenient<Text>,
     #[serde(default)]
-    pub(crate) severity: Option<Vec<SeverityRecord>>,
+    pub(crate) severity: Lenient<AnyList<SeverityRecord>>,
     #[serde(default)]
-    pub(crate) affected: Option<Vec<AffectedRecord>>,
+    pub(crate) affected: List<AffectedRecord>,
     #[serde(default)]
-    pub(crate) references: Option<Vec<ReferenceRecord>>,
+    pub(crate) references: Lenient<AnyList<ReferenceRecord>>,
     #[serde(default)]
-    pub(crate) database_specific: Option<Value>,
+    pub(crate) database_specific: Lenient<Specific>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct SeverityRecord {
-    #[serde(default, rename = "type")]
     pub(crate) kind: String,
-    #[serde(default)]
     pub(crate) score: String,
 }
 
-#[derive(Debug, Deserialize)]
+impl<'de> Part<'de> for SeverityRecord {
+    fn object<A: MapAccess<'de>>(&mut self, object: A) -> Result<(), A::Error> {
+        let Self { kind, score } = self;
+        texts(object, [("type", kind), ("score", score)])
+    }
+}
+
+#[derive(Debug, Default)]
 pub(crate) struct ReferenceRecord {
-    #[serde(default, rename = "type")]
-    pub(crate) kind: Option<String>,
-    #[serde(default)]
-    pub(crate) url: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) url: String,
+}
+
+impl<'de> Part<'de> for ReferenceRecord {
+    fn object<A: MapAccess<'de>>(&mut self, object: A) -> Result<(), A::Error> {
+        let Self { kind, url } = self;
+        texts(object, [("type", kind), ("url", url)])
+    }
+}
+
+/// Reads the fields of an object that are wanted, and are texts.
+fn texts<'de, A: MapAccess<'de>, const N: usize>(
+    mut object: A,
+    mut wanted: [(&str, &mut String); N],
+) -> Result<(), A::Error> {
+    while let Some(key) = object.next_key::<Cow<'_, str>>()? {
+        match wanted.iter_mut().find(|(name, _)| *name == key) {
+            Some((_, field)) => **field = object.next_value::<Lenient<Text>>()?.0.0.unwrap_or_default(),
+            None => _ = object.next_value::<IgnoredAny>()?,
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,15 +88,15 @@ pub(crate) struct AffectedRecord {
     #[serde(default)]
     pub(crate) package: Option<PackageRecord>,
     #[serde(default)]
-    pub(crate) ranges: Option<Vec<RangeRecord>>,
+    pub(crate) ranges: List<RangeRecord>,
     #[serde(default)]
-    pub(crate) versions: Option<Vec<String>>,
+    pub(crate) versions: List<String>,
     #[serde(default)]
-    pub(crate) severity: Option<Vec<SeverityRecord>>,
+    pub(crate) severity: Lenient<AnyList<SeverityRecord>>,
     #[serde(default)]
-    pub(crate) ecosystem_specific: Option<Value>,
+    pub(crate) ecosystem_specific: Lenient<Specific>,
     #[serde(default)]
-    pub(crate) database_specific: Option<Value>,
+    pub(crate) database_specific: Lenient<Specific>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,7 +112,7 @@ pub(crate) struct RangeRecord {
     #[serde(default, rename = "type")]
     pub(crate) kind: String,
     #[serde(default)]
-    pub(crate) events: Option<Vec<EventRecord>>,
+    pub(crate) events: List<EventRecord>,
 }
 
 /// One of the four is set; a source that sets two at once writes a broken record, which is warned of.
@@ -95,4 +126,62 @@ pub(crate) struct EventRecord {
     pub(crate) last_affected: Option<String>,
     #[serde(default)]
     pub(crate) limit: Option<String>,
+}
+
+/// What sources say in words of their own, in `database_specific` and `ecosystem_specific`.
+#[derive(Debug, Default)]
+pub(crate) struct Specific {
+    /// GitHub's word.
+    pub(crate) severity: Text,
+    pub(crate) ubuntu_priority: Text,
+    /// Debian's word.
+    pub(crate) urgency: Text,
+    pub(crate) status: Text,
+    pub(crate) fix_state: Text,
+    pub(crate) note: Text,
+    pub(crate) cwe_ids: AnyList<Text>,
+    /// SUSE lists the binary packages of a source package: `[{"name": "version"}, …]`.
+    pub(crate) binaries: AnyList<Keys>,
+}
+
+impl<'de> Part<'de> for Specific {
+    fn object<A: MapAccess<'de>>(&mut self, mut object: A) -> Result<(), A::Error> {
+        while let Some(key) = object.next_key::<Cow<'_, str>>()? {
+            let field = match &*key {
+                "severity" => &mut self.severity,
+                "ubuntu_priority" => &mut self.ubuntu_priority,
+                "urgency" => &mut self.urgency,
+                "status" => &mut self.status,
+                "fix_state" => &mut self.fix_state,
+                "note" => &mut self.note,
+                "cwe_ids" => {
+                    self.cwe_ids = object.next_value::<Lenient<_>>()?.0;
+                    continue;
+                }
+                "binaries" => {
+                    self.binaries = object.next_value::<Lenient<_>>()?.0;
+                    continue;
+                }
+                _ => {
+                    object.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *field = object.next_value::<Lenient<_>>()?.0;
+        }
+        Ok(())
+    }
+}
+
+/// The names of an object's fields.
+#[derive(Debug, Default)]
+pub(crate) struct Keys(pub(crate) Vec<String>);
+
+impl<'de> Part<'de> for Keys {
+    fn object<A: MapAccess<'de>>(&mut self, mut object: A) -> Result<(), A::Error> {
+        while let Some((key, _)) = object.next_entry::<String, IgnoredAny>()? {
+            self.0.push(key);
+        }
+        Ok(())
+    }
 }

@@ -4,9 +4,8 @@
 //! is taken before v4 and v4 before v2: v3 is what most records carry, so that findings compare with one another.
 
 use portcullis_model::{Severity, SeverityLevel};
-use serde_json::Value;
 
-use crate::osv::SeverityRecord;
+use crate::osv::{SeverityRecord, Specific};
 
 /// The severity of a list of OSV severities, and what could not be read of it.
 pub(crate) fn of_records(records: &[SeverityRecord], problems: &mut Vec<String>) -> Severity {
@@ -60,10 +59,9 @@ fn score(vector: &str) -> Option<f64> {
 }
 
 /// A word in `database_specific` or `ecosystem_specific`: GitHub's `severity`, Ubuntu's priority, Debian's urgency.
-pub(crate) fn word(specific: Option<&Value>) -> Option<SeverityLevel> {
-    let object = specific?.as_object()?;
-    ["severity", "ubuntu_priority", "urgency"]
-        .iter()
-        .find_map(|key| object.get(*key)?.as_str()?.parse().ok())
+pub(crate) fn word(specific: &Specific) -> Option<SeverityLevel> {
+    [&specific.severity, &specific.ubuntu_priority, &specific.urgency]
+        .into_iter()
+        .find_map(|word| word.0.as_ref()?.parse().ok())
         .filter(|&level| level != SeverityLevel::Unknown)
 }
