@@ -157,6 +157,9 @@ fn add_export(builder: &mut Builder, name: &str, path: &Path) -> io::Result<()> 
     if members > MAX_MEMBERS {
         return Err(io::Error::other(format!("it has {members} members; {MAX_MEMBERS} are the most taken")));
     }
+    if archive.has_duplicate_names() {
+        builder.warn(Warning::gap(name, "several of its members have the same name; one of each is read"));
+    }
     let next = AtomicUsize::new(0);
     let unpacked = AtomicU64::new(0);
     let builder = Mutex::new(builder);
