@@ -2,9 +2,13 @@
 
 mod apk;
 mod cargo_lock;
+mod composer;
+mod composer_lock;
 mod dotnet;
 mod dotnet_lock;
 mod dpkg;
+mod gem;
+mod gem_lock;
 mod go;
 mod java;
 mod java_lock;
@@ -29,6 +33,8 @@ pub const READERS: &[&dyn PackageReader] = &[
     &npm::Npm,
     &go::Go,
     &rust::Rust,
+    &gem::Gem,
+    &composer::Composer,
     &cargo_lock::CargoLock,
     &npm_lock::NpmLock,
     &python_lock::PythonLock,
@@ -36,6 +42,8 @@ pub const READERS: &[&dyn PackageReader] = &[
     &dotnet::Dotnet,
     &java_lock::JavaLock,
     &dotnet_lock::DotnetLock,
+    &gem_lock::GemLock,
+    &composer_lock::ComposerLock,
     &unread::Unread,
 ];
 

@@ -29,11 +29,11 @@ fn what_has_no_reader_is_a_gap_once_a_folder() {
     let layer = Layer::new()
         .file("etc/os-release", FEDORA)
         .file("usr/lib/sysimage/rpm/rpmdb.sqlite", "SQLite format 3")
-        .file("opt/specifications/a.gemspec", "")
-        .file("opt/specifications/b.gemspec", "");
+        .file("opt/conda-meta/a.json", "")
+        .file("opt/conda-meta/b.json", "");
     assert_eq!(
         gaps(&ImageBuilder::new().layer(layer)),
-        ["etc/os-release", "opt/specifications", "usr/lib/sysimage/rpm/rpmdb.sqlite"]
+        ["etc/os-release", "opt/conda-meta", "usr/lib/sysimage/rpm/rpmdb.sqlite"]
     );
 }
 

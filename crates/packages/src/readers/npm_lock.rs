@@ -32,6 +32,7 @@ fn parser(name: &str) -> Option<Parse> {
         "yarn.lock" => yarn::read,
         "pnpm-lock.yaml" => pnpm::read,
         "bun.lock" => bun::read,
+        "bun.lockb" => bun::refuse,
         "deno.lock" => deno::read,
         _ => return None,
     })
@@ -44,7 +45,7 @@ impl PackageReader for NpmLock {
 
     fn reads(&self) -> &'static str {
         "`**/package-lock.json`, `**/npm-shrinkwrap.json`, `**/yarn.lock`, `**/pnpm-lock.yaml`, `**/bun.lock`, \
-         `**/deno.lock`"
+         `**/bun.lockb`, `**/deno.lock`"
     }
 
     fn scope(&self) -> Scope {

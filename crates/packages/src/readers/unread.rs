@@ -17,7 +17,7 @@ impl PackageReader for Unread {
     }
 
     fn reads(&self) -> &'static str {
-        "nothing: names gems and Composer's lists as gaps"
+        "nothing: names packages of Conda as gaps"
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
@@ -32,13 +32,9 @@ impl PackageReader for Unread {
 
 /// What a file is, if it is one of those that are not read.
 fn what(file: &FileHeader<'_>) -> Option<&'static str> {
-    let (folder, name) = (file.parent(), file.file_name());
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    match ending {
-        "gemspec" if folder.ends_with("/specifications") => Some("Ruby gems"),
-        "json" if name == "installed.json" && folder.ends_with("vendor/composer") => Some("PHP packages of Composer"),
-        _ => None,
-    }
+    let folder = file.parent();
+    let is_conda = folder == "conda-meta" || folder.ends_with("/conda-meta");
+    (is_conda && file.path.ends_with(".json")).then_some("packages of Conda")
 }
 
 /// A gap, found by name: nothing of the file is needed.
@@ -69,22 +65,18 @@ mod tests {
     fn what_has_no_reader_is_a_gap() {
         check(
             &Unread,
-            "opt/specifications/rack-2.2.4.gemspec",
+            "opt/conda/conda-meta/numpy-1.26.0-py311_0.json",
             "",
             expect![[r#"
-            gap in opt/specifications: Ruby gems: this version does not read them
+            gap in opt/conda/conda-meta: packages of Conda: this version does not read them
         "#]],
         );
-        for path in ["usr/lib/ruby/gems/3.1.0/specifications/rack-2.2.4.gemspec", "srv/vendor/composer/installed.json"]
-        {
-            assert!(read(&Unread, path, b"x").is_some(), "{path}");
-        }
     }
 
     #[test]
     fn other_files_of_such_names_are_none() {
-        for path in ["srv/rack.gemspec", "rpm/Packages", "installed.json", "a/package.json"] {
-            assert!(read(&Unread, path, b"not a zip").is_none(), "{path}");
+        for path in ["conda-meta/history", "my-conda-meta/a.json", "conda-meta/a/b.json"] {
+            assert!(read(&Unread, path, b"{}").is_none(), "{path}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `bun.lock`: JSON with comments and trailing commas. (`bun.lockb`, its older form, is binary, and not read.)
+//! `bun.lock`: JSON with comments and trailing commas. `bun.lockb`, its older form, is binary, and refused.
 //!
 //! Format: <https://bun.com/docs/pm/lockfile>. Packages are named by their place: `parent/name` where the parent has a
 //! copy of its own. What is for development is found by following what the project needs.
@@ -55,6 +55,11 @@ pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Str
         listing.add_from(origin, name, version, needs);
     }
     Ok(())
+}
+
+/// The older form.
+pub(super) fn refuse(_: &mut Listing<'_>, _: &[u8]) -> Result<(), String> {
+    Err("it has the older, binary form. hint: `bun install --save-text-lockfile` writes bun.lock".to_owned())
 }
 
 /// The version of a part of the project.
