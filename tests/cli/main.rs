@@ -1,6 +1,6 @@
 //! The binary as users run it, with a scrubbed environment.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking and say what they skip")]
 
 use std::{
     path::{Path, PathBuf},
@@ -11,6 +11,7 @@ use std::{
 use expect_test::{Expect, expect};
 
 mod cache;
+mod rpm;
 mod scan;
 
 /// The binary that `PORTCULLIS_BIN` names, or the one that cargo builds beside this test.

@@ -17,3 +17,4 @@ mod engines;
 mod formats;
 mod images;
 mod lockfile;
+mod rpm;

@@ -5,6 +5,24 @@
 
 use portcullis_model::{Distribution, Location, Package, PackageType, Purl};
 
+/// A package that a system's package manager lists at `path`, with nothing known but its name and version.
+pub(crate) fn system_package(kind: PackageType, name: String, version: String, path: &str) -> Package {
+    Package {
+        kind,
+        name,
+        version,
+        purl: String::new(),
+        source: None,
+        architecture: None,
+        vendor: None,
+        module: None,
+        depends_on: Vec::new(),
+        licenses: Vec::new(),
+        owned_by: None,
+        locations: vec![Location { path: path.to_owned(), layer: None }],
+    }
+}
+
 /// A package of a language, found at `path`.
 pub(crate) fn language_package(
     kind: PackageType,
@@ -13,20 +31,7 @@ pub(crate) fn language_package(
     license: Option<String>,
     path: &str,
 ) -> Package {
-    Package {
-        kind,
-        purl: purl.build(),
-        name,
-        version,
-        source: None,
-        architecture: None,
-        vendor: None,
-        module: None,
-        depends_on: Vec::new(),
-        licenses: license.into_iter().collect(),
-        owned_by: None,
-        locations: vec![Location { path: path.to_owned(), layer: None }],
-    }
+    Package { purl: purl.build(), licenses: license.into_iter().collect(), ..system_package(kind, name, version, path) }
 }
 
 /// The purl of a package of a language; the parts of its name become those that the registered types ask for.
@@ -53,9 +58,14 @@ pub fn complete(package: &mut Package, distribution: Option<&Distribution>) {
         Some((epoch, version)) if package.kind == PackageType::Rpm => (epoch, version),
         _ => ("", package.version.as_str()),
     };
-    let namespace = distribution.map_or("", |distribution| namespace(&distribution.id));
+    let vendor = distribution.map_or("", |distribution| namespace(&distribution.id));
+    let (namespace, name) = match package.name.rsplit_once('/') {
+        // Gentoo's names have a category, whatever the distribution is called.
+        Some(parts) if package.kind == PackageType::Ebuild => parts,
+        _ => (vendor, package.name.as_str()),
+    };
     let distro = distribution.map(release).unwrap_or_default();
-    package.purl = Purl::new(package.kind, namespace, &package.name, version)
+    package.purl = Purl::new(package.kind, namespace, name, version)
         .qualifier("arch", package.architecture.as_deref().unwrap_or(""))
         .qualifier("distro", &distro)
         .qualifier("epoch", if epoch == "0" { "" } else { epoch })
@@ -134,7 +144,7 @@ mod tests {
 
     #[test]
     fn purls_name_the_distribution_and_the_source() {
-        use PackageType::{Apk, Deb, Pypi, Rpm};
+        use PackageType::{Alpm, Apk, Deb, Ebuild, Opkg, Pypi, Rpm};
         for (purl, written) in [
             (
                 purl(Deb, "libssl3", "3.0.11-1", ("openssl", "3.0.11-1"), Some(("debian", "12"))),
@@ -153,6 +163,18 @@ mod tests {
                 "pkg:rpm/redhat/bind-libs@9.11-1.el8?arch=amd64&distro=rhel-8.9&epoch=32&upstream=bind-9.11-1.el8.src.rpm",
             ),
             (purl(Deb, "a", "1", ("a", "1"), None), "pkg:deb/a@1?arch=amd64"),
+            (
+                purl(Alpm, "containers-common", "1:0.47.4-4", ("containers-common", "1:0.47.4-4"), Some(("arch", ""))),
+                "pkg:alpm/arch/containers-common@1:0.47.4-4?arch=amd64&distro=arch",
+            ),
+            (
+                purl(Ebuild, "app-misc/jq", "1.7-r1", ("app-misc/jq", "1.7-r1"), Some(("gentoo", "2.14"))),
+                "pkg:ebuild/app-misc/jq@1.7-r1?arch=amd64&distro=gentoo-2.14",
+            ),
+            (
+                purl(Opkg, "zlib", "1.2.13-1", ("zlib", "1.2.13-1"), Some(("openwrt", "23.05.2"))),
+                "pkg:opkg/openwrt/zlib@1.2.13-1?arch=amd64&distro=openwrt-23.05.2",
+            ),
             (purl(Pypi, "a", "1", ("a", "1"), Some(("debian", "12"))), ""),
         ] {
             assert_eq!(purl, written);

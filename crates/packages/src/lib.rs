@@ -5,9 +5,11 @@
 //! survives, who owns a file, which distribution it is) is decided over readings, by the caller.
 
 mod complete;
+mod control;
 mod executable;
 mod fields;
 mod lockfile;
+mod needs;
 mod readers;
 mod sbom;
 #[cfg(test)]

@@ -4,21 +4,29 @@ mod apk;
 mod cargo_lock;
 mod composer;
 mod composer_lock;
+mod conda;
 mod dotnet;
 mod dotnet_lock;
 mod dpkg;
+mod flatpak;
 mod gem;
 mod gem_lock;
 mod go;
 mod java;
 mod java_lock;
+mod nix;
 mod npm;
 mod npm_lock;
+mod opkg;
 mod os_release;
+mod pacman;
+mod portage;
 mod python;
 mod python_lock;
 mod rpm;
 mod rust;
+mod snap;
+mod system_list;
 mod unread;
 
 use crate::PackageReader;
@@ -29,6 +37,14 @@ pub const READERS: &[&dyn PackageReader] = &[
     &dpkg::Dpkg,
     &apk::Apk,
     &rpm::Rpm,
+    &pacman::Pacman,
+    &opkg::Opkg,
+    &portage::Portage,
+    &system_list::SystemList,
+    &nix::Nix,
+    &snap::Snap,
+    &flatpak::Flatpak,
+    &conda::Conda,
     &python::Python,
     &npm::Npm,
     &go::Go,

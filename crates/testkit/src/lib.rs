@@ -15,6 +15,7 @@ mod advisory;
 mod debian;
 mod image;
 mod layer;
+mod rpm;
 pub mod tar;
 mod write;
 
@@ -22,3 +23,4 @@ pub use advisory::AdvisoryRecord;
 pub use debian::{DebianPackage, dpkg_status, os_release};
 pub use image::{BuiltImage, BuiltLayer, ImageBuilder};
 pub use layer::{Compression, Layer};
+pub use rpm::{RpmPackage, rpm_database, rpm_database_of};

@@ -4,9 +4,9 @@
 //! lines; `F:` names a directory and each `R:` after it a file in it.
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{Location, OwnedPaths, Package, PackageType, PathHash, Reading, SourcePackage, Warning};
+use portcullis_model::{OwnedPaths, Package, PackageType, PathHash, Reading, SourcePackage, Warning};
 
-use crate::{PackageReader, Selection, fields, limits};
+use crate::{PackageReader, Selection, complete::system_package, fields, limits, needs::Needs};
 
 /// Reads apk's database.
 pub(crate) struct Apk;
@@ -27,6 +27,7 @@ impl PackageReader for Apk {
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         let mut reading = Reading::default();
+        let mut needs = Needs::default();
         for (index, record) in fields::records(contents).enumerate() {
             let record = Record::parse(record);
             if record.name.is_empty() || record.version.is_empty() {
@@ -42,8 +43,10 @@ impl PackageReader for Apk {
                     paths: record.paths.clone(),
                 });
             }
+            record.note_needs(reading.packages.len(), &mut needs);
             reading.packages.push(record.into_package(file.path));
         }
+        needs.resolve(&mut reading.packages, &reading.owned, contents.len());
         reading
     }
 }
@@ -57,6 +60,8 @@ struct Record {
     license: String,
     maintainer: String,
     paths: Vec<PathHash>,
+    depends: String,
+    provides: String,
 }
 
 impl Record {
@@ -72,6 +77,8 @@ impl Record {
                 b"A" => parsed.architecture = text.into_owned(),
                 b"o" => parsed.origin = text.into_owned(),
                 b"L" => parsed.license = text.into_owned(),
+                b"D" => parsed.depends = text.into_owned(),
+                b"p" => parsed.provides = text.into_owned(),
                 b"m" => parsed.maintainer = text.into_owned(),
                 b"F" => {
                     path.clear();
@@ -92,22 +99,27 @@ impl Record {
         parsed
     }
 
+    /// Notes what the package needs. `!name` stands for what must not be there, `name>=1` for a version.
+    fn note_needs(&self, index: usize, needs: &mut Needs) {
+        needs.name(index, &self.name);
+        let bare = |word: &'_ str| word.split(['=', '<', '>', '~', '@']).next().unwrap_or_default().to_owned();
+        for word in self.provides.split_ascii_whitespace() {
+            needs.provide(index, &bare(word));
+        }
+        for word in self.depends.split_ascii_whitespace().filter(|word| !word.starts_with('!')) {
+            needs.require(index, std::iter::once(bare(word).as_str()));
+        }
+    }
+
     fn into_package(self, path: &str) -> Package {
         let optional = |value: String| (!value.is_empty()).then_some(value);
         let origin = optional(self.origin).unwrap_or_else(|| self.name.clone());
         Package {
-            kind: PackageType::Apk,
             source: Some(SourcePackage { name: origin, version: self.version.clone() }),
-            name: self.name,
-            version: self.version,
-            purl: String::new(),
             architecture: optional(self.architecture),
             vendor: optional(self.maintainer),
-            module: None,
-            depends_on: Vec::new(),
             licenses: optional(self.license).into_iter().collect(),
-            owned_by: None,
-            locations: vec![Location { path: path.to_owned(), layer: None }],
+            ..system_package(PackageType::Apk, self.name, self.version, path)
         }
     }
 }
@@ -138,6 +150,26 @@ mod tests {
         );
         let reading = testing::read(&Apk, PATH, contents.as_bytes()).unwrap();
         assert_eq!(reading.owned[0].paths, ["usr/lib/libssl.so.3", "README"].map(PathHash::of));
+    }
+
+    #[test]
+    fn needs_are_resolved_through_what_packages_provide() {
+        let contents = "P:curl\nV:1-r0\nD:ca-certificates-bundle so:libc.musl-x86_64.so.1 libcurl=1-r0 /bin/sh !wget none\n\n\
+                        P:musl\nV:1\np:so:libc.musl-x86_64.so.1=1\n\nP:libcurl\nV:1\nD:so:libc.musl-x86_64.so.1 libcurl\n\n\
+                        P:wget\nV:1\n\nP:busybox\nV:1\nF:bin\nR:sh\n";
+        check(
+            &Apk,
+            PATH,
+            contents,
+            expect![[r#"
+            apk curl 1-r0, needs busybox libcurl musl
+            apk musl 1
+            apk libcurl 1, needs musl
+            apk wget 1
+            apk busybox 1
+            busybox owns 1 paths
+        "#]],
+        );
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Debian's packages: dpkg's status file, its file lists, and the status files of distroless images.
 //!
-//! Format: <https://manpages.debian.org/bookworm/dpkg-dev/deb-control.5.en.html>, and
-//! <https://manpages.debian.org/bookworm/dpkg/dpkg.1.en.html#PACKAGE_STATES> for the states.
+//! Format: <https://manpages.debian.org/bookworm/dpkg/dpkg.1.en.html#FILES>; the records are those of `control`.
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{Location, OwnedPaths, Package, PackageType, PathHash, Reading, SourcePackage, Warning};
+use portcullis_model::{OwnedPaths, PackageType, PathHash, Reading};
 
-use crate::{PackageReader, Selection, fields, limits};
+use crate::{
+    PackageReader, Selection,
+    control::{self, Extent},
+    fields, limits,
+};
 
 /// Reads dpkg's database.
 pub(crate) struct Dpkg;
@@ -50,104 +53,12 @@ impl PackageReader for Dpkg {
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         match kind_of(file.path) {
-            Some(kind @ (Kind::Status | Kind::StatusPart)) => read_status(file.path, contents, kind),
+            Some(Kind::Status) => control::read(PackageType::Deb, file.path, contents, Extent::Whole),
+            Some(Kind::StatusPart) => control::read(PackageType::Deb, file.path, contents, Extent::Part),
             Some(Kind::List) => read_list(file, contents),
             Some(Kind::Hashes) => read_hashes(file, contents),
             None => Reading::default(),
         }
-    }
-}
-
-/// The fields of one record that matter here.
-#[derive(Default)]
-struct Record<'a> {
-    package: &'a [u8],
-    status: Option<&'a [u8]>,
-    version: &'a [u8],
-    source: &'a [u8],
-    architecture: &'a [u8],
-    maintainer: &'a [u8],
-}
-
-impl<'a> Record<'a> {
-    fn parse(record: &'a [u8]) -> Self {
-        let mut parsed = Self::default();
-        for (name, value) in fields::fields(record) {
-            match name {
-                b"Package" => parsed.package = value,
-                b"Status" => parsed.status = Some(value),
-                b"Version" => parsed.version = value,
-                b"Source" => parsed.source = value,
-                b"Architecture" => parsed.architecture = value,
-                b"Maintainer" => parsed.maintainer = value,
-                _ => {}
-            }
-        }
-        parsed
-    }
-
-    /// Whether the package's files are there: the third word is the state. Distroless images write none.
-    fn is_installed(&self) -> bool {
-        let state = self.status.map(|status| status.rsplit(u8::is_ascii_whitespace).next().unwrap_or(status));
-        matches!(
-            state,
-            None | Some(b"installed" | b"triggers-pending" | b"triggers-awaited" | b"half-configured" | b"unpacked")
-        )
-    }
-}
-
-fn read_status(path: &str, contents: &[u8], kind: Kind) -> Reading {
-    let mut reading = Reading::default();
-    for (index, record) in fields::records(contents).enumerate() {
-        let record = Record::parse(record);
-        if !record.is_installed() {
-            continue;
-        }
-        let name = fields::text(record.package);
-        match (record.package.is_empty(), record.version.is_empty()) {
-            (false, false) => reading.packages.push(package(path, &record)),
-            // A distroless image may keep other things beside its packages.
-            (true, _) if kind == Kind::StatusPart && record.version.is_empty() => {
-                reading.warnings.push(Warning::note(path, format!("record {} is not a package", index + 1)));
-            }
-            (true, _) => {
-                reading.warnings.push(Warning::gap(path, format!("record {} has no package name", index + 1)));
-            }
-            (false, true) => {
-                reading.warnings.push(Warning::gap(path, format!("package `{name}` has no version")));
-            }
-        }
-    }
-    reading
-}
-
-fn package(path: &str, record: &Record<'_>) -> Package {
-    let name = fields::text(record.package).into_owned();
-    let version = fields::text(record.version).into_owned();
-    let optional = |value: &[u8]| (!value.is_empty()).then(|| fields::text(value).into_owned());
-    Package {
-        kind: PackageType::Deb,
-        source: Some(source(&fields::text(record.source), &name, &version)),
-        name,
-        version,
-        purl: String::new(),
-        architecture: optional(record.architecture),
-        vendor: optional(record.maintainer),
-        module: None,
-        depends_on: Vec::new(),
-        licenses: Vec::new(),
-        owned_by: None,
-        locations: vec![Location { path: path.to_owned(), layer: None }],
-    }
-}
-
-/// Reads `Source: name (version)`; what is left out is as the binary package's.
-fn source(text: &str, name: &str, version: &str) -> SourcePackage {
-    let (source, rest) = text.split_once('(').unwrap_or((text, ""));
-    let (source, source_version) = (source.trim(), rest.trim_end_matches(')').trim());
-    SourcePackage {
-        name: if source.is_empty() { name } else { source }.to_owned(),
-        version: if source_version.is_empty() { version } else { source_version }.to_owned(),
     }
 }
 
@@ -159,17 +70,7 @@ fn package_of<'a>(file: &FileHeader<'a>, suffix: &str) -> &'a str {
 }
 
 fn read_list(file: &FileHeader<'_>, contents: &[u8]) -> Reading {
-    let mut paths = Vec::new();
-    let mut lines = fields::lines(contents).peekable();
-    while let Some(line) = lines.next() {
-        // A directory stands before its first entry, and is shared with other packages.
-        let next = lines.peek().copied().unwrap_or_default();
-        let is_directory = next.strip_prefix(line).is_some_and(|rest| rest.starts_with(b"/"));
-        if !is_directory && line.starts_with(b"/") && line != b"/." {
-            paths.push(PathHash::of(&fields::text(line)));
-        }
-    }
-    owned(package_of(file, ".list"), paths)
+    owned(package_of(file, ".list"), control::listed(contents))
 }
 
 fn read_hashes(file: &FileHeader<'_>, contents: &[u8]) -> Reading {
@@ -217,6 +118,33 @@ mod tests {
                 deb dash 0.5.12-2+b1 from dash 0.5.12-2
                 deb half 2, by A <a@b.org>
             "#]],
+        );
+    }
+
+    #[test]
+    fn needs_are_the_alternatives_that_are_there() {
+        let contents = "Package: a\nVersion: 1\nPre-Depends: libc6:any (>= 2.36)\nDepends: none | debconf-2.0, mawk|awk, nothing\n\n\
+                        Package: libc6\nVersion: 2.36\n\nPackage: cdebconf\nVersion: 1\nProvides: debconf-2.0 (= 2), x\n\n\
+                        Package: mawk\nVersion: 1\nProvides: awk\nOrigin: elsewhere\n\nPackage: awk\nVersion: 1\nDepends: awk, mawk\n";
+        check(
+            &Dpkg,
+            STATUS,
+            contents,
+            expect![[r#"
+            deb a 1, needs cdebconf libc6 mawk
+            deb libc6 2.36
+            deb cdebconf 1
+            deb mawk 1, by elsewhere
+            deb awk 1, needs mawk
+        "#]],
+        );
+        check(
+            &Dpkg,
+            "var/lib/dpkg/status.d/a",
+            contents.split_once("\n\n").unwrap().0,
+            expect![[r#"
+            deb a 1, needs awk debconf-2.0 libc6 mawk none nothing
+        "#]],
         );
     }
 

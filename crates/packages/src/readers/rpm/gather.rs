@@ -1,15 +1,15 @@
 //! From the headers of a database to packages, what they own, and what they need of each other.
 
-use portcullis_model::{Location, OwnedPaths, Package, PackageType, PathHash, Reading, SourcePackage, Warning};
+use portcullis_model::{OwnedPaths, Package, PackageType, PathHash, Reading, SourcePackage, Warning};
 
 use super::{damage::Damage, header::Header};
-use crate::fields;
+use crate::{complete::system_package, fields, needs::Needs};
 
 /// Most packages of one database. The largest distribution has some sixty thousand.
 const MAX_PACKAGES: usize = 100_000;
 
-/// Most names that the packages of a database provide, or need, and most files that they own.
-const MAX_NAMES: usize = 4_000_000;
+/// Most files that the packages of a database own.
+const MAX_FILES: usize = 4_000_000;
 
 /// Most things that are wrong with one database said one by one.
 const MAX_PROBLEMS: usize = 100;
@@ -27,10 +27,7 @@ pub(super) struct Gatherer<'a> {
     reading: Reading,
     headers: u64,
     problems: usize,
-    /// Names that packages provide, by hash, each with the package's place in the reading.
-    provides: Vec<(PathHash, u32)>,
-    /// What packages need, alike: names, and paths of files.
-    requires: Vec<(u32, PathHash)>,
+    needs: Needs,
     /// Bytes of text that may still be kept, and bytes of paths that may still be looked at: headers can let many
     /// values be the same bytes.
     text_left: usize,
@@ -46,8 +43,7 @@ impl<'a> Gatherer<'a> {
             reading: Reading::default(),
             headers: 0,
             problems: 0,
-            provides: Vec::new(),
-            requires: Vec::new(),
+            needs: Needs::default(),
             text_left: size,
             paths_left: size.saturating_mul(PATH_RATIO),
             owned: 0,
@@ -93,14 +89,11 @@ impl<'a> Gatherer<'a> {
             return self.problem(&Damage::Overlap);
         };
         self.text_left = left;
-        let index = index as u32;
-        let hash = |name: &[u8]| PathHash::of(&fields::text(name));
-        let room = |known: usize| MAX_NAMES.saturating_sub(known);
-        let provides = header.provides.strings().take(room(self.provides.len()));
-        self.provides.push((hash(name), index));
-        self.provides.extend(provides.map(|provided| (hash(provided), index)));
+        self.needs.name(index, &package.name);
+        header.provides.strings().for_each(|name| self.needs.provide(index, &fields::text(name)));
+        // What rpm itself must be able to do is no package.
         let requires = header.requires.strings().filter(|name| !name.starts_with(b"rpmlib("));
-        self.requires.extend(requires.take(room(self.requires.len())).map(|name| (index, hash(name))));
+        requires.for_each(|name| self.needs.require(index, std::iter::once(&*fields::text(name))));
         self.own(&header, &package.name);
         self.reading.packages.push(package);
     }
@@ -111,7 +104,7 @@ impl<'a> Gatherer<'a> {
         let mut path = String::new();
         let mut directory: &[u8] = &[];
         let mut start = 0;
-        for (of, file) in header.files().take(MAX_NAMES.saturating_sub(self.owned)) {
+        for (of, file) in header.files().take(MAX_FILES.saturating_sub(self.owned)) {
             let Some(left) = self.paths_left.checked_sub(of.len() + file.len()) else {
                 self.problem(&Damage::Overlap);
                 break;
@@ -135,52 +128,12 @@ impl<'a> Gatherer<'a> {
 
     /// The reading, with what each package needs named by the packages that provide it.
     pub(super) fn finish(mut self) -> Reading {
-        self.resolve();
+        self.needs.resolve(&mut self.reading.packages, &self.reading.owned, self.text_left);
         if self.problems > MAX_PROBLEMS {
             let what = format!("{} more places are damaged", self.problems - MAX_PROBLEMS);
             self.reading.warnings.push(Warning::gap(self.path, what));
         }
         self.reading
-    }
-
-    fn resolve(&mut self) {
-        self.provide_files();
-        self.provides.sort_unstable();
-        let provider = |hash: PathHash| {
-            let start = self.provides.partition_point(|(provided, _)| *provided < hash);
-            self.provides.get(start).filter(|(provided, _)| *provided == hash).map(|(_, index)| *index)
-        };
-        let mut found: Vec<(u32, u32)> =
-            self.requires.iter().filter_map(|(i, hash)| Some((*i, provider(*hash)?))).collect();
-        found.sort_unstable();
-        found.dedup();
-        for (package, provider) in found.into_iter().filter(|(package, provider)| package != provider) {
-            let packages = &mut self.reading.packages;
-            let Some(name) = packages.get(provider as usize).map(|provider| provider.name.clone()) else { continue };
-            let Some(left) = self.text_left.checked_sub(name.len()) else { break };
-            self.text_left = left;
-            if let Some(package) = packages.get_mut(package as usize).filter(|package| package.name != name) {
-                package.depends_on.push(name);
-            }
-        }
-        for package in &mut self.reading.packages {
-            package.depends_on.sort();
-            package.depends_on.dedup();
-        }
-    }
-
-    /// Whoever owns a file that a package needs provides it.
-    fn provide_files(&mut self) {
-        let mut wanted: Vec<PathHash> = self.requires.iter().map(|(_, hash)| *hash).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let mut packages = self.reading.packages.iter().enumerate();
-        for owned in &self.reading.owned {
-            // Both are in the order of the headers; not each package owns files.
-            let Some((index, _)) = packages.find(|(_, package)| package.name == owned.package) else { break };
-            let needed = owned.paths.iter().filter(|path| wanted.binary_search(path).is_ok());
-            self.provides.extend(needed.map(|path| (*path, index as u32)));
-        }
     }
 }
 
@@ -233,18 +186,12 @@ impl Entry {
         let optional = |text: String| (!text.is_empty()).then_some(text);
         let version = full_version(self.epoch, &self.version, &self.release);
         Package {
-            kind: PackageType::Rpm,
-            source: source(&self.source_rpm, self.epoch, &self.name, &version),
-            name: self.name,
-            version,
-            purl: String::new(),
+            source: Some(source(&self.source_rpm, self.epoch, &self.name, &version)),
             architecture: optional(self.architecture),
             vendor: optional(self.vendor),
             module: optional(self.module),
-            depends_on: Vec::new(),
             licenses: optional(self.license).into_iter().collect(),
-            owned_by: None,
-            locations: vec![Location { path: path.to_owned(), layer: None }],
+            ..system_package(PackageType::Rpm, self.name, version, path)
         }
     }
 }
@@ -261,7 +208,7 @@ fn full_version(epoch: u32, version: &str, release: &str) -> String {
 }
 
 /// `openssl-3.0.7-18.el9.src.rpm` was built from `openssl`. It names no epoch: the binary's is taken.
-fn source(source_rpm: &str, epoch: u32, name: &str, version: &str) -> Option<SourcePackage> {
+fn source(source_rpm: &str, epoch: u32, name: &str, version: &str) -> SourcePackage {
     let stem = source_rpm.strip_suffix(".rpm").and_then(|stem| stem.rsplit_once('.')).map(|(stem, _)| stem);
     let parts = stem.and_then(|stem| {
         let (rest, release) = stem.rsplit_once('-')?;
@@ -269,5 +216,5 @@ fn source(source_rpm: &str, epoch: u32, name: &str, version: &str) -> Option<Sou
         (!name.is_empty()).then(|| (name.to_owned(), full_version(epoch, version, release)))
     });
     let (name, version) = parts.unwrap_or_else(|| (name.to_owned(), version.to_owned()));
-    Some(SourcePackage { name, version })
+    SourcePackage { name, version }
 }

@@ -1,7 +1,9 @@
 //! Databases that rpm wrote, and such as nobody should write.
 
 use expect_test::{Expect, expect};
-use portcullis_model::Reading;
+use portcullis_model::{PathHash, Reading};
+use portcullis_testkit::{RpmPackage, rpm_database, rpm_database_of};
+use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{self, check};
@@ -109,4 +111,218 @@ fn what_a_log_holds_is_a_gap() {
     "#]],
     );
     assert!(testing::read(&Rpm, "var/lib/rpm/rpmdb.sqlite-wal", b"").is_none());
+}
+
+const NDB: &str = "usr/lib/sysimage/rpm/Packages.db";
+
+#[test]
+fn what_a_header_says_is_read() {
+    let packages = [
+        RpmPackage::new("nodejs", "1:18.18.2-2.module+el8.9.0+20329+a4f4d5f4")
+            .source_rpm("nodejs-18.18.2-2.module+el8.9.0+20329+a4f4d5f4.src.rpm")
+            .module_label("nodejs:18:8090020231019152822:a75119d5")
+            .vendor("Red Hat, Inc.")
+            .requires("/bin/sh")
+            .requires("libssl.so.1.1()(64bit)")
+            .requires("rpmlib(CompressedFileNames)")
+            .requires("nobody(has)")
+            .requires("nodejs(abi)")
+            .provides("nodejs(abi)")
+            .file("/usr/bin/node")
+            // A directory, one that is only named, one that was not installed.
+            .file_as("/usr/lib/node_modules", 0o040_755, 0, 0)
+            .file_as("/var/log/node.log", 0o100_644, 1 << 6, 0)
+            .file_as("/usr/share/man/node.1", 0o100_644, 0, 2)
+            .file_as("/usr/bin/nodejs", 0o120_777, 0, 0),
+        RpmPackage::new("gpg-pubkey", "8483c65d-5ccc5b19"),
+        RpmPackage::new("openssl-libs", "0:1.1.1k-9.el8_7")
+            .source_rpm("openssl-1.1.1k-9.el8_7.src.rpm")
+            .text(1015, "somebody")
+            .provides("libssl.so.1.1()(64bit)"),
+        RpmPackage::new("bash", "4.4.20-4.el8_6").source_rpm("(none)").file("/usr/bin/sh"),
+    ];
+    let contents = rpm_database(&packages);
+    check(
+        &Rpm,
+        NDB,
+        &contents,
+        expect![[r#"
+        rpm nodejs 1:18.18.2-2.module+el8.9.0+20329+a4f4d5f4, for x86_64, by Red Hat, Inc., needs bash openssl-libs
+        rpm openssl-libs 1.1.1k-9.el8_7 from openssl 1.1.1k-9.el8_7, for x86_64, by somebody
+        rpm bash 4.4.20-4.el8_6, for x86_64
+        nodejs owns 2 paths
+        bash owns 1 paths
+    "#]],
+    );
+    let reading = testing::read(&Rpm, NDB, &contents).unwrap();
+    assert_eq!(reading.packages[0].module.as_deref(), Some("nodejs:18"));
+    assert_eq!(reading.owned[0].paths, ["usr/bin/node", "usr/bin/nodejs"].map(PathHash::of));
+}
+
+#[test]
+fn a_manifest_is_read() {
+    let lines = "openssl-libs\t3.3.0-1.azl3\t1\t1\tMicrosoft Corporation\t(none)\t1\tx86_64\t0\topenssl-3.3.0-1.azl3.src.rpm\n\
+                 ca-certificates\t3.0.0-7.azl3\t1\t1\tMicrosoft Corporation\t1\t1\tnoarch\t1\tca-certificates-3.0.0-7.azl3.src.rpm\n\
+                 \nbroken\n";
+    check(
+        &Rpm,
+        MANIFEST,
+        lines,
+        expect![[r#"
+        rpm openssl-libs 3.3.0-1.azl3 from openssl 3.3.0-1.azl3, for x86_64, by Microsoft Corporation
+        rpm ca-certificates 1:3.0.0-7.azl3, for noarch, by Microsoft Corporation
+        gap in var/lib/rpmmanifest/container-manifest-2: line 4 is not a package with a name and a version
+    "#]],
+    );
+}
+
+#[test]
+fn damaged_headers_cost_themselves_alone() {
+    let whole = RpmPackage::new("whole", "1-1").header();
+    let mut cut = RpmPackage::new("cut", "1-1").file("/a").header();
+    cut.truncate(cut.len() - 4);
+    // 2^32 - 1 tags.
+    let mut many = whole.clone();
+    many[..4].fill(0xff);
+    let mut far = whole.clone();
+    // The name lies far outside of the store.
+    far[8 + 16 + 8..][..4].fill(0xff);
+    let headers =
+        [cut, many, far, vec![], RpmPackage::new("", "1").header(), RpmPackage::new("old", "").header(), whole];
+    check(
+        &Rpm,
+        NDB,
+        rpm_database_of(&headers),
+        expect![[r#"
+        rpm cut 1-1, for x86_64
+        rpm whole 1-1, for x86_64
+        gap in usr/lib/sysimage/rpm/Packages.db: header 1 is too short for what it claims to hold
+        gap in usr/lib/sysimage/rpm/Packages.db: header 2 is too short for what it claims to hold
+        gap in usr/lib/sysimage/rpm/Packages.db: header 3 has no package name or no version
+        gap in usr/lib/sysimage/rpm/Packages.db: header 4 is too short for what it claims to hold
+        gap in usr/lib/sysimage/rpm/Packages.db: header 5 has no package name or no version
+        gap in usr/lib/sysimage/rpm/Packages.db: header 6 (`old`) has no package name or no version
+    "#]],
+    );
+}
+
+#[test]
+fn a_database_that_is_cut_or_is_none_is_a_gap() {
+    for name in ["rpmdb.sqlite", "Packages.db", "Packages"] {
+        for contents in [&b""[..], b"x", b"SQLite format 3\0", b"RpmP\0\0\0\0"] {
+            let reading = testing::read(&Rpm, &format!("var/lib/rpm/{name}"), contents).unwrap();
+            assert_eq!((reading.packages.len(), reading.warnings.len()), (0, 1), "{name}: {reading:?}");
+        }
+    }
+    for (file, least) in
+        [("cbl-mariner-2.0-sqlite/rpmdb.sqlite", 40), ("sle15-bci-ndb/Packages.db", 10), ("libuuid-bdb/Packages", 0)]
+    {
+        let Some(whole) = testing::data(&format!("pkgdb/rpm/{file}")) else { return };
+        let path = format!("var/lib/rpm/{}", file.rsplit_once('/').unwrap().1);
+        let reading = testing::read(&Rpm, &path, &whole[..whole.len() / 2]).unwrap();
+        assert!(reading.packages.len() >= least, "{file}: {}", reading.packages.len());
+        let gaps: Vec<&str> = reading.warnings.iter().map(|warning| warning.message.as_str()).collect();
+        assert!(
+            gaps.iter().any(|gap| gap.contains("it ends after") || gap.contains("is not where")),
+            "{file}: {gaps:?}"
+        );
+        assert!(gaps.len() <= 101, "{file}: {}", gaps.len());
+    }
+}
+
+/// A database in SQLite whose only leaf says twenty thousand times that the same chain of pages is a package.
+fn many_rows_of_one_chain() -> Vec<u8> {
+    const PAGE: usize = 65_536;
+    let mut pages = vec![0_u8; 40 * PAGE];
+    pages[..16].copy_from_slice(b"SQLite format 3\0");
+    pages[16..18].copy_from_slice(&1_u16.to_be_bytes());
+    // The schema: one row about the table at page 2.
+    let row = b"\x06\x17\x1d\x1d\x01\x0ftablePackagesPackages\x02sql!";
+    let at = PAGE - row.len() - 2;
+    pages[100..108].copy_from_slice(&[13, 0, 0, 0, 1, 0, 0, 0]);
+    pages[108..110].copy_from_slice(&(at as u16).to_be_bytes());
+    pages[at..at + 2].copy_from_slice(&[row.len() as u8, 1]);
+    pages[at + 2..PAGE].copy_from_slice(row);
+    let leaf = &mut pages[PAGE..2 * PAGE];
+    leaf[..5].copy_from_slice(&[13, 0, 0, 0x4e, 0x20]);
+    leaf[8..8 + 40_000].copy_from_slice(&[0xc0, 0x00].repeat(20_000));
+    // A row of two megabytes, that goes on at page 3.
+    leaf[0xc000..0xc004].copy_from_slice(&[0x80 | 0x7f, 0x80 | 0x7f, 0x00, 0x01]);
+    for page in 2..40 {
+        pages[page * PAGE..][..4].copy_from_slice(&(page as u32 + 2).to_be_bytes());
+    }
+    pages
+}
+
+#[test]
+fn the_same_bytes_do_not_count_again_and_again() {
+    let contents = many_rows_of_one_chain();
+    let start = std::time::Instant::now();
+    let reading = testing::read(&Rpm, "var/lib/rpm/rpmdb.sqlite", &contents).unwrap();
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(reading.packages.len(), 0);
+    assert_eq!(reading.warnings.len(), 101, "{:?}", reading.warnings.first());
+}
+
+/// `cargo test --release -p portcullis-packages -- --ignored --nocapture time_of`
+#[test]
+#[ignore = "a measurement"]
+fn time_of_real_databases() {
+    for file in ["cbl-mariner-2.0-sqlite/rpmdb.sqlite", "sle15-bci-ndb/Packages.db", "libuuid-bdb/Packages"] {
+        let Some(contents) = testing::data(&format!("pkgdb/rpm/{file}")) else { return };
+        let path = format!("var/lib/rpm/{}", file.rsplit_once('/').unwrap().1);
+        let start = std::time::Instant::now();
+        for _ in 0..100 {
+            testing::read(&Rpm, &path, &contents).unwrap();
+        }
+        println!("{file}: {} bytes in {:?}", contents.len(), start.elapsed() / 100);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn nothing_panics_on_any_bytes(contents: Vec<u8>, magic in 0..3_usize) {
+        let berkeley = berkeley_start();
+        let starts = [
+            &b"SQLite format 3\0\x02\0\x01\x01\0\x40\x20\x20"[..],
+            b"RpmP\0\0\0\0\0\0\0\0\x01\0\0\0",
+            &berkeley,
+        ];
+        let start = starts[magic];
+        let contents = [start, &contents].concat();
+        for path in ["var/lib/rpm/rpmdb.sqlite", NDB, "var/lib/rpm/Packages", MANIFEST] {
+            testing::read(&Rpm, path, &contents);
+        }
+    }
+
+    #[test]
+    fn nothing_panics_on_real_databases_with_wrong_bytes(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..40),
+        cut in any::<prop::sample::Index>(),
+        is_cut: bool,
+    ) {
+        for file in ["cbl-mariner-2.0-sqlite/rpmdb.sqlite", "sle15-bci-ndb/Packages.db", "libuuid-bdb/Packages"] {
+            let Some(mut contents) = testing::data(&format!("pkgdb/rpm/{file}")) else { return Ok(()) };
+            let len = contents.len();
+            for (index, byte, is_near) in &changes {
+                // Half of them in the first pages, where the structure is.
+                contents[index.index(if *is_near { 8192 } else { len })] = *byte;
+            }
+            if is_cut {
+                contents.truncate(cut.index(len));
+            }
+            testing::read(&Rpm, &format!("var/lib/rpm/{}", file.rsplit_once('/').unwrap().1), &contents);
+        }
+    }
+}
+
+/// The start of a hash of Berkeley DB with pages of 512 bytes.
+fn berkeley_start() -> Vec<u8> {
+    let mut start = vec![0; 72];
+    start[12..16].copy_from_slice(&0x0006_1561_u32.to_le_bytes());
+    start[20..24].copy_from_slice(&512_u32.to_le_bytes());
+    start[32..36].copy_from_slice(&64_u32.to_le_bytes());
+    start
 }
