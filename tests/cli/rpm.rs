@@ -31,7 +31,7 @@ fn database(folder: &Path, advisories: &Path) -> PathBuf {
 
 /// Scans an image of one layer: an `os-release`, and a file.
 fn scan(folder: &Path, database: &Path, system: &str, (path, contents): (&str, &[u8]), code: i32) -> Value {
-    let layout = folder.join(system.replace(['=', '"', '\n'], "-"));
+    let layout = tempfile::tempdir_in(folder).unwrap().keep();
     let layer = Layer::new().file("etc/os-release", system).file(path, contents);
     ImageBuilder::new().layer(layer).build().write_oci_dir(&layout).unwrap();
     let mut command = portcullis();
@@ -59,21 +59,22 @@ fn almalinux() {
     let Some(data) = data() else { return };
     let folder = tempfile::tempdir().unwrap();
     let database = database(folder.path(), &data.join("osv/AlmaLinux"));
-    // ALBA-2022:2100 was fixed in 2.32.1-35.el8, before this one; ALSA-2026:1852 after it.
-    let real = std::fs::read(data.join("pkgdb/rpm/libuuid-bdb/Packages")).unwrap();
     let system = "ID=\"almalinux\"\nVERSION_ID=\"8.8\"\n";
-    let report = scan(folder.path(), &database, system, ("var/lib/rpm/Packages", &real), 0);
-    assert_eq!(findings(&report), [r#"libuuid CVE-2025-14104 "2.32.1-48.el8_10""#]);
-    assert_eq!(
-        report["inventory"]["packages"][0]["purl"],
-        "pkg:rpm/almalinux/libuuid@2.32.1-42.el8_8?arch=x86_64&distro=almalinux-8.8&upstream=util-linux-2.32.1-42.el8_8.src.rpm"
-    );
-    // Without its epoch this version would come before all that are fixed: ten advisories, not six.
-    let openssl = RpmPackage::new("openssl-libs", "1:1.1.1k-9.el8_7").source_rpm("openssl-1.1.1k-9.el8_7.src.rpm");
-    let made = rpm_database(&[openssl]);
-    let system = "ID=\"almalinux\"\nVERSION_ID=\"8.7\"\n";
-    let report = scan(folder.path(), &database, system, ("usr/lib/sysimage/rpm/Packages.db", &made), 0);
+    // Packages of AlmaLinux's. Of libuuid's, ALBA-2022:2100 was fixed in 2.32.1-35.el8, before this one, and
+    // ALSA-2026:1852 after it. Without its epoch, openssl's version would come before all that are fixed: ten advisories
+    // would count, not six.
+    let packages = [
+        RpmPackage::new("libuuid", "2.32.1-42.el8_8")
+            .source_rpm("util-linux-2.32.1-42.el8_8.src.rpm")
+            .vendor("AlmaLinux"),
+        RpmPackage::new("openssl-libs", "1:1.1.1k-9.el8_7")
+            .source_rpm("openssl-1.1.1k-9.el8_7.src.rpm")
+            .vendor("AlmaLinux"),
+    ];
+    let made = rpm_database(&packages);
+    let report = scan(folder.path(), &database, system, ("usr/lib/sysimage/rpm/Packages.db", &made), 44);
     let expected = [
+        r#"libuuid CVE-2025-14104 "2.32.1-48.el8_10""#,
         r#"openssl-libs CVE-2023-3446 "1:1.1.1k-12.el8_9""#,
         r#"openssl-libs CVE-2023-3817 "1:1.1.1k-12.el8_9""#,
         r#"openssl-libs CVE-2023-5678 "1:1.1.1k-12.el8_9""#,
@@ -85,6 +86,14 @@ fn almalinux() {
         r#"openssl-libs CVE-2026-45447 "1:1.1.1k-16.el8_6""#,
     ];
     assert_eq!(findings(&report), expected);
+    // The real one is of Red Hat: read, named, and unknown.
+    let real = std::fs::read(data.join("pkgdb/rpm/libuuid-bdb/Packages")).unwrap();
+    let report = scan(folder.path(), &database, system, ("var/lib/rpm/Packages", &real), 44);
+    assert_eq!((findings(&report).len(), &report["verdict"]["result"]), (0, &Value::from("unknown")));
+    assert_eq!(
+        report["inventory"]["packages"][0]["purl"],
+        "pkg:rpm/almalinux/libuuid@2.32.1-42.el8_8?arch=x86_64&distro=almalinux-8.8&upstream=util-linux-2.32.1-42.el8_8.src.rpm"
+    );
 }
 
 #[test]
