@@ -5,11 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis_filetree::{FileHeader, HEAD_BYTES};
 use portcullis_packages::{Selection, readers_of};
 
-<<<<<<< HEAD
-const PATHS: [&str; 18] = [
-=======
-const PATHS: [&str; 22] = [
->>>>>>> 00463a4 (packages: pacman, opkg, portage, nix, snap, flatpak, conda and others; what dpkg, apk and rpm packages need; rpm end to end)
+const PATHS: [&str; 28] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/base.list",
@@ -22,14 +18,12 @@ const PATHS: [&str; 22] = [
     "usr/lib/python3/dist-packages/a-1.egg-info",
     "app/node_modules/a/package.json",
     "usr/local/bin/program",
-<<<<<<< HEAD
     "opt/app.jar",
     "app/App.deps.json",
     "app/pom.xml",
     "app/gradle.lockfile",
     "app/packages.lock.json",
     "app/App.csproj",
-=======
     "var/lib/pacman/local/a-1-1/desc",
     "var/lib/pacman/local/a-1-1/files",
     "usr/lib/opkg/status",
@@ -40,7 +34,6 @@ const PATHS: [&str; 22] = [
     "usr/share/bottlerocket/application-inventory.json",
     "etc/cos-package-info.json",
     "var/lib/rpmmanifest/container-manifest-2",
->>>>>>> 00463a4 (packages: pacman, opkg, portage, nix, snap, flatpak, conda and others; what dpkg, apk and rpm packages need; rpm end to end)
 ];
 
 fuzz_target!(|bytes: &[u8]| {
