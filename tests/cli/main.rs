@@ -12,6 +12,7 @@ use expect_test::{Expect, expect};
 
 mod cache;
 mod rpm;
+mod sbom;
 mod scan;
 
 /// The binary that `PORTCULLIS_BIN` names, or the one that cargo builds beside this test.

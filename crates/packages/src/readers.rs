@@ -25,6 +25,7 @@ mod python;
 mod python_lock;
 mod rpm;
 mod rust;
+mod sbom;
 mod snap;
 mod system_list;
 mod unread;
@@ -60,6 +61,7 @@ pub const READERS: &[&dyn PackageReader] = &[
     &dotnet_lock::DotnetLock,
     &gem_lock::GemLock,
     &composer_lock::ComposerLock,
+    &sbom::Sbom,
     &unread::Unread,
 ];
 
