@@ -64,7 +64,8 @@ pub(crate) fn normalise(record: Record, warnings: &mut Vec<Warning>) -> Option<N
     let mut problems = Vec::new();
     let mut severity = severity::of_records(&record.severity.0.0, &mut problems);
     problems.drain(..).for_each(&mut warn);
-    if let Some(level) = severity::word(&record.database_specific.0) {
+    let titled = || severity::titled(&record.id, record.summary.0.0.as_deref().unwrap_or_default());
+    if let Some(level) = severity::word(&record.database_specific.0).or_else(titled) {
         severity.level = level;
     }
     if severity.level != SeverityLevel::Unknown {

@@ -58,10 +58,37 @@ fn score(vector: &str) -> Option<f64> {
     Some((score * 10.0).round() / 10.0)
 }
 
+/// The rating that Red Hat and the distributions made from it put before an advisory's title: `Important: openssl
+/// security update`. AlmaLinux's records carry no other.
+/// (<https://access.redhat.com/security/updates/classification>)
+pub(crate) fn titled(id: &str, summary: &str) -> Option<SeverityLevel> {
+    let is_such = ["ALSA-", "RHSA-", "RLSA-", "RXSA-", "ELSA-"].iter().any(|start| id.starts_with(start));
+    let (word, _) = summary.split_once(':').filter(|_| is_such)?;
+    word.trim().parse().ok().filter(|&level| level != SeverityLevel::Unknown)
+}
+
 /// A word in `database_specific` or `ecosystem_specific`: GitHub's `severity`, Ubuntu's priority, Debian's urgency.
 pub(crate) fn word(specific: &Specific) -> Option<SeverityLevel> {
     [&specific.severity, &specific.ubuntu_priority, &specific.urgency]
         .into_iter()
         .find_map(|word| word.0.as_ref()?.parse().ok())
         .filter(|&level| level != SeverityLevel::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_rates_errata_and_nothing_else() {
+        for (id, summary, level) in [
+            ("ALSA-2026:1852", "Moderate: util-linux security update", Some(SeverityLevel::Medium)),
+            ("RLSA-2024:1", "Important: kernel security update", Some(SeverityLevel::High)),
+            ("ALBA-2022:2100", "util-linux bug fix and enhancement update", None),
+            ("ALSA-2024:1", "python3: security update", None),
+            ("GHSA-1", "Critical: not a rating of this kind", None),
+        ] {
+            assert_eq!(titled(id, summary), level, "{id}");
+        }
+    }
 }
