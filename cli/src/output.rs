@@ -46,6 +46,11 @@ pub(crate) fn outputs(args: &OutputArgs, default: &str) -> Result<Vec<Output>, F
     Ok(outputs)
 }
 
+/// Whether one of them lists everything executable: then every such file is hashed.
+pub(crate) fn need_executables(outputs: &[Output]) -> bool {
+    outputs.iter().any(|output| output.format.needs_executables())
+}
+
 /// Writes every report.
 pub(crate) fn write(report: &Report, outputs: &[Output], args: &OutputArgs, global: &Global) -> Result<(), Failure> {
     let dockerfile = match &args.dockerfile {

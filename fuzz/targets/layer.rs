@@ -16,5 +16,8 @@ fuzz_target!(|bytes: &[u8]| {
     image.write_oci_dir(&path).expect("a layout");
     let source = Source::OciDirectory { path, name: None };
     let image = Image::open(&source, &OpenOptions::default()).expect("the layout is sound");
-    _ = portcullis_scan::take_inventory(&image, 1, Limits::default());
+    _ = portcullis_scan::take_inventory(
+        &image,
+        &portcullis_scan::InventoryOptions { jobs: 1, limits: Limits::default(), executables: true, cache: None },
+    );
 });

@@ -123,7 +123,8 @@ impl Demo {
     fn scan(&mut self, name: &str) -> Result<Report, Failure> {
         let now = settings::now()?;
         let judge = JudgeArgs { db: None, policy: Some(self.policy.clone()), fail_on: None, ignore_unfixed: false };
-        let scan::Scanned { access, source, report } = scan::scan(&self.image(name), &Self::source(), &judge, now)?;
+        let scan::Scanned { access, source, report } =
+            scan::scan(&self.image(name), &Self::source(), &judge, false, now)?;
         let folder = self.folder.join(name);
         fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
         for (format, file) in FORMATS {

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &AttestArgs, global: &Global) -> Outcome {
             (access, parsed, report)
         }
         None => {
-            let scan::Scanned { access, source, report } = scan::scan(image, source, judge, now)?;
+            let scan::Scanned { access, source, report } = scan::scan(image, source, judge, false, now)?;
             (access, source, report)
         }
     };

@@ -53,5 +53,6 @@ fn taken(recorded: &Report) -> Taken {
         distribution: recorded.distribution.clone(),
         inventory,
         coverage: recorded.coverage.clone(),
+        executables: recorded.executables.clone(),
     }
 }

@@ -4,7 +4,7 @@ use portcullis_advisories::build_starter;
 use portcullis_model::SeverityLevel;
 use portcullis_policy::{ExitStatus, Policy};
 
-use super::scan::scan_image;
+use super::scan::take;
 use crate::{
     args::{Global, SbomArgs},
     diagnostics::{Context as _, Outcome, say},
@@ -20,8 +20,9 @@ pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
     let database = build_starter().context(|| "the starter database cannot be built".to_owned())?;
     // An inventory is not judged: nothing is denied, and what could not be read is still said.
     let policy = Policy::default_with(SeverityLevel::None, false);
-    let mut report = scan_image(&image, &access, &database, &policy, now)?;
+    let taken = take(&image, &access, output::need_executables(&outputs))?;
     access.tell_notes(global);
+    let mut report = portcullis_scan::judge(taken, &database, database.info(), &policy, now)?;
     report.findings.clear();
     report.advisory_coverage = None;
     report.inventory.warnings.retain(|warning| warning.path != portcullis_scan::ADVISORIES);

@@ -2,7 +2,8 @@
 
 use portcullis_image::{Image, Source};
 use portcullis_model::{Report, Timestamp};
-use portcullis_policy::{ExitStatus, Policy};
+use portcullis_policy::ExitStatus;
+use portcullis_scan::{InventoryOptions, Taken};
 
 use super::evidence;
 use crate::{
@@ -17,7 +18,8 @@ pub(crate) fn run(args: &ScanArgs, global: &Global) -> Outcome {
     let outputs = output::outputs(output, "table")?;
     let key = if *attest { Some(evidence::key(sign)?) } else { None };
     let now = settings::now()?;
-    let Scanned { access, source, report } = scan(target, source, judge, now)?;
+    let executables = output::need_executables(&outputs);
+    let Scanned { access, source, report } = scan(target, source, judge, executables, now)?;
     access.tell_notes(global);
     output::write(&report, &outputs, output, global)?;
     if let Some(key) = key {
@@ -37,7 +39,13 @@ pub(crate) struct Scanned {
 }
 
 /// Scans and judges.
-pub(crate) fn scan(target: &str, source: &SourceArgs, judge: &JudgeArgs, now: Timestamp) -> Result<Scanned, Failure> {
+pub(crate) fn scan(
+    target: &str,
+    source: &SourceArgs,
+    judge: &JudgeArgs,
+    executables: bool,
+    now: Timestamp,
+) -> Result<Scanned, Failure> {
     let database = settings::database(judge.db.as_ref())?;
     // A policy that cannot be read must not cost a scan.
     if let Some(path) = &judge.policy {
@@ -45,20 +53,16 @@ pub(crate) fn scan(target: &str, source: &SourceArgs, judge: &JudgeArgs, now: Ti
     }
     let (access, source, image) = Access::open(target, source)?;
     let policy = settings::policy(judge, &policy_name(&source, &image), now)?;
-    let report = scan_image(&image, &access, &database, &policy, now)?;
+    let taken = take(&image, &access, executables)?;
+    let report = portcullis_scan::judge(taken, &database, database.info(), &policy, now)?;
     Ok(Scanned { access, source, report })
 }
 
-/// Scans an open image.
-pub(crate) fn scan_image(
-    image: &Image,
-    access: &Access,
-    database: &portcullis_advisories::Database,
-    policy: &Policy,
-    now: Timestamp,
-) -> Result<Report, Failure> {
-    let taken = portcullis_scan::take_inventory_with(image, access.jobs, access.limits, access.cache.as_ref())?;
-    Ok(portcullis_scan::judge(taken, database, database.info(), policy, now)?)
+/// Takes the inventory of an open image.
+pub(crate) fn take(image: &Image, access: &Access, executables: bool) -> Result<Taken, Failure> {
+    let Access { jobs, limits, cache, .. } = access;
+    let options = InventoryOptions { jobs: *jobs, limits: *limits, executables, cache: cache.as_ref() };
+    Ok(portcullis_scan::take_inventory(image, &options)?)
 }
 
 /// The name that a policy's scope is asked about.

@@ -90,6 +90,7 @@ impl VulnerabilityScan {
         // The inventory has its own statement; here it would only make the gate read more.
         let mut slim = report.clone();
         slim.inventory.packages.clear();
+        slim.executables = None;
         let result = serde_json::to_value(&slim).map_err(|error| StatementError::Malformed(error.to_string()))?;
         Ok(Self {
             invocation: Invocation::default(),

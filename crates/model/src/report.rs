@@ -33,6 +33,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// How much of the image the inventory explains; null where that was not measured.
     pub coverage: Option<Coverage>,
+    /// Everything executable, sorted by path; only where it was asked for, since each file must be hashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executables: Option<Vec<ExecutableFile>>,
     /// The advisories that were asked.
     pub database: DatabaseInfo,
 }
@@ -122,7 +125,7 @@ pub struct Inventory {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Coverage {
-    /// Executable files: ELF objects and scripts with a `#!` line.
+    /// Executable files: ELF and PE objects, WebAssembly, Java archives, and scripts with a `#!` line.
     pub executable_files: u64,
     /// Their bytes.
     pub executable_bytes: u64,
@@ -174,6 +177,24 @@ pub struct Uncovered {
     pub what: String,
     /// How many there are.
     pub packages: u64,
+}
+
+/// An executable file of an image: a line of the executable manifest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ExecutableFile {
+    /// Path from the root of the image, without a leading slash.
+    pub path: String,
+    /// SHA-256 of its contents.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// Permission bits, in octal: `0755`.
+    pub mode: String,
+    /// The layer that brought it (`diff_id`); null outside images.
+    pub layer: Option<Digest>,
+    /// purl of the package that it belongs to; null where none is known.
+    pub owner: Option<String>,
 }
 
 /// The advisory database that a scan used.

@@ -2,6 +2,7 @@
 
 pub(crate) mod cyclonedx_json;
 pub(crate) mod cyclonedx_xml;
+pub(crate) mod executables;
 pub(crate) mod github_summary;
 pub(crate) mod gitlab;
 pub(crate) mod gitlab_codequality;

@@ -35,6 +35,11 @@ pub trait ReportFormat: Sync {
     /// Its media type.
     fn media_type(&self) -> &'static str;
 
+    /// Whether it lists everything executable, so that a scan must hash each such file.
+    fn needs_executables(&self) -> bool {
+        false
+    }
+
     /// Writes `report` to `out`.
     ///
     /// # Errors
@@ -51,6 +56,7 @@ pub const FORMATS: &[&dyn ReportFormat] = &[
     &formats::cyclonedx_xml::CycloneDxXml,
     &formats::spdx_json::SpdxJson,
     &formats::spdx_tag_value::SpdxTagValue,
+    &formats::executables::Executables,
     &formats::gitlab::Gitlab,
     &formats::gitlab_codequality::GitlabCodequality,
     &formats::junit::Junit,

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use portcullis_filetree::{Contents, ContentsError, FileHeader, LayerVisitor, OtherEntry};
-use portcullis_model::{PathHash, Reading, Warning, path_hashes};
+use portcullis_model::{Digest, PathHash, Reading, Warning, path_hashes};
 use portcullis_packages::{PackageReader, READERS, Scope, Selection};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 
 use crate::links::{LinkTargets, Links};
 
@@ -38,10 +39,16 @@ pub(crate) struct Fact {
 }
 
 /// Executable content.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Executable {
+    /// Empty where something else of the same layer took its place.
     pub(crate) path: String,
     pub(crate) size: u64,
+    pub(crate) mode: u32,
+    /// SHA-256 of its contents, where it was asked for and the file could be read.
+    pub(crate) digest: Option<Digest>,
+    /// Another name of a file: its bytes were counted there.
+    pub(crate) is_link: bool,
 }
 
 /// The facts of a layer. What is added here is kept in the layer cache too.
@@ -123,24 +130,33 @@ pub(crate) struct FactGatherer {
     /// In a second pass: only these are read.
     targets: Option<LinkTargets>,
     buffer: Vec<u8>,
+    options: GatherOptions,
+    /// The executables of each path.
+    executables: HashMap<PathHash, usize>,
+}
+
+/// What is gathered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct GatherOptions {
     /// Whether lockfiles count.
-    is_sources: bool,
+    pub(crate) is_sources: bool,
+    /// Whether executables are hashed.
+    pub(crate) hashes_executables: bool,
 }
 
 impl FactGatherer {
-    /// A gatherer; in a directory of sources, what lockfiles declare counts too.
-    pub(crate) fn new(is_sources: bool) -> Self {
-        Self { is_sources, ..Self::default() }
+    pub(crate) fn new(options: GatherOptions) -> Self {
+        Self { options, ..Self::default() }
     }
 
     /// A gatherer for a second pass, which reads the targets of hard links.
-    pub(crate) fn looking_for(targets: LinkTargets, is_sources: bool) -> Self {
-        Self { targets: Some(targets), ..Self::new(is_sources) }
+    pub(crate) fn looking_for(targets: LinkTargets, options: GatherOptions) -> Self {
+        Self { targets: Some(targets), ..Self::new(options) }
     }
 
     /// The readers that count here.
     fn readers(&self) -> impl Iterator<Item = &'static dyn PackageReader> + use<> {
-        let is_sources = self.is_sources;
+        let is_sources = self.options.is_sources;
         READERS.iter().copied().filter(move |reader| is_sources || reader.scope() == Scope::Installed)
     }
 
@@ -224,12 +240,35 @@ impl FactGatherer {
     /// An entry stands where an earlier one of the same layer stood: of two, engines keep the later.
     fn replace(&mut self, path: &str, hash: PathHash) {
         self.links.remove(path);
+        if let Some(executable) = self.executables.remove(&hash).and_then(|at| self.facts.executables.get_mut(at))
+            && executable.path == path
+        {
+            executable.path.clear();
+        }
         for index in self.by_path.remove(&hash).unwrap_or_default() {
             if let Some(fact) = self.facts.facts.get_mut(index)
                 && fact.path == path
             {
                 fact.reading = Reading::default();
             }
+        }
+    }
+
+    fn add_executable(&mut self, hash: PathHash, executable: Executable) {
+        if self.facts.executables.len() < MAX_FACTS {
+            self.executables.insert(hash, self.facts.executables.len());
+            self.facts.executables.push(executable);
+        } else {
+            self.facts.overflow += 1;
+        }
+    }
+
+    /// A second name of an executable is one, too.
+    fn link_executable(&mut self, path: &str, target: &str) {
+        let known = self.executables.get(&exact(target)).and_then(|&index| self.facts.executables.get(index));
+        if let Some(known) = known.filter(|known| known.path == target) {
+            let executable = Executable { path: path.to_owned(), is_link: true, ..known.clone() };
+            self.add_executable(exact(path), executable);
         }
     }
 
@@ -334,14 +373,20 @@ impl LayerVisitor for FactGatherer {
         let hash = exact(file.path);
         self.replace(file.path, hash);
         self.facts.others.push(hash);
-        if is_executable(file) {
-            if self.facts.executables.len() < MAX_FACTS {
-                self.facts.executables.push(Executable { path: file.path.to_owned(), size: file.size });
-            } else {
-                self.facts.overflow += 1;
-            }
+        if !is_executable(file) {
+            return self.read(&[file.path], file, contents);
         }
-        self.read(&[file.path], file, contents)
+        let (path, size, mode) = (file.path.to_owned(), file.size, file.mode);
+        let mut executable = Executable { path, size, mode, digest: None, is_link: false };
+        let outcome = if self.options.hashes_executables {
+            let mut contents = Hashing::new(contents);
+            let outcome = self.read(&[file.path], file, &mut contents);
+            outcome.and_then(|()| contents.finish()).map(|digest| executable.digest = Some(digest))
+        } else {
+            self.read(&[file.path], file, contents)
+        };
+        self.add_executable(hash, executable);
+        outcome
     }
 
     fn other(&mut self, path: &str, entry: OtherEntry<'_>) {
@@ -363,6 +408,7 @@ impl LayerVisitor for FactGatherer {
             OtherEntry::HardLink(target) => {
                 self.replace(path, hash);
                 self.link(path, target);
+                self.link_executable(path, target);
             }
             _ => self.replace(path, hash),
         }
@@ -373,9 +419,43 @@ impl LayerVisitor for FactGatherer {
     }
 }
 
-/// ELF objects, and scripts that may be run.
+/// What a machine, or a virtual one, runs: objects of Linux, Windows and WebAssembly, Java archives, and scripts that
+/// may be run.
 fn is_executable(file: &FileHeader<'_>) -> bool {
-    file.head.starts_with(b"\x7fELF") || file.is_executable() && file.head.starts_with(b"#!")
+    let ending = || file.file_name().rsplit_once('.').map_or("", |(_, ending)| ending);
+    match file.head.first_chunk() {
+        Some(b"\x7fELF" | b"\0asm") => true,
+        Some([b'#', b'!', ..]) => file.is_executable(),
+        Some(b"PK\x03\x04") => matches!(ending(), "jar" | "war" | "ear"),
+        Some([b'M', b'Z', ..]) => matches!(ending(), "dll" | "exe" | "sys"),
+        _ => false,
+    }
+}
+
+/// Hashes what passes through.
+struct Hashing<'a> {
+    contents: &'a mut dyn Contents,
+    hasher: Sha256,
+}
+
+impl<'a> Hashing<'a> {
+    fn new(contents: &'a mut dyn Contents) -> Self {
+        Self { contents, hasher: Sha256::new() }
+    }
+
+    /// Reads on to the end.
+    fn finish(mut self) -> Result<Digest, ContentsError> {
+        while !self.next_piece()?.is_empty() {}
+        Ok(Digest::from_bytes(self.hasher.finalize().into()))
+    }
+}
+
+impl Contents for Hashing<'_> {
+    fn next_piece(&mut self) -> Result<&[u8], ContentsError> {
+        let piece = self.contents.next_piece()?;
+        self.hasher.update(piece);
+        Ok(piece)
+    }
 }
 
 impl LayerFacts {

@@ -4,6 +4,8 @@
 //! moment give the same report, byte for byte.
 
 mod cache;
+mod coverage;
+mod dependencies;
 mod layer_facts;
 mod links;
 mod merge;
@@ -15,14 +17,14 @@ use std::time::Instant;
 #[doc(hidden)]
 pub use cache::is_entry;
 pub use cache::{CacheStatus, LayerCache};
-use layer_facts::{FactGatherer, LayerFacts};
+use layer_facts::{FactGatherer, GatherOptions, LayerFacts};
 use portcullis_errors::Hint;
 use portcullis_image::{Image, ImageError, Limits};
 pub use portcullis_matching::ADVISORIES;
 use portcullis_matching::Matches;
 use portcullis_model::{
-    AdvisoryCoverage, AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, Inputs, Inventory, LookupError,
-    Report, SCHEMA_VERSION, Target, Timestamp, Tool,
+    AdvisoryCoverage, AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, ExecutableFile, Inputs, Inventory,
+    LookupError, Report, SCHEMA_VERSION, Target, Timestamp, Tool,
 };
 use portcullis_packages::SbomError;
 use portcullis_policy::{DistributionState, Facts, Policy};
@@ -76,26 +78,29 @@ pub struct Taken {
     pub inventory: Inventory,
     /// How much of its executable content they explain; none where no content was looked at.
     pub coverage: Option<Coverage>,
+    /// Everything executable, where it was asked for.
+    pub executables: Option<Vec<ExecutableFile>>,
 }
 
-/// Reads every layer of `image` once, `jobs` at a time.
+/// How an inventory is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct InventoryOptions<'a> {
+    /// Layers read at a time.
+    pub jobs: usize,
+    /// What one layer may cost.
+    pub limits: Limits,
+    /// Whether everything executable is hashed and listed.
+    pub executables: bool,
+    /// Layers whose facts it knows are not read, and it is told of the others. It is no reason to fail.
+    pub cache: Option<&'a LayerCache>,
+}
+
+/// Reads every layer of `image` once, several at a time.
 ///
 /// # Errors
 /// When a layer cannot be read, or is not what its digest names. Anything less is a warning in the inventory.
-pub fn take_inventory(image: &Image, jobs: usize, limits: Limits) -> Result<Taken, ScanError> {
-    take_inventory_with(image, jobs, limits, None)
-}
-
-/// As [`take_inventory`]; layers whose facts the cache knows are not read, and it is told of the others.
-///
-/// # Errors
-/// As [`take_inventory`]. The cache is no reason to fail.
-pub fn take_inventory_with(
-    image: &Image,
-    jobs: usize,
-    limits: Limits,
-    cache: Option<&LayerCache>,
-) -> Result<Taken, ScanError> {
+pub fn take_inventory(image: &Image, options: &InventoryOptions<'_>) -> Result<Taken, ScanError> {
+    let InventoryOptions { jobs, limits, executables, cache } = *options;
     if let Some(document) = &image.sbom {
         return sbom::take(&image.target, document);
     }
@@ -104,8 +109,9 @@ pub fn take_inventory_with(
         [] => vec![None; image.layer_count()],
         layers => layers.iter().map(|layer| Some(layer.diff_id)).collect(),
     };
+    let gather = GatherOptions { is_sources: image.is_sources, hashes_executables: executables };
     // All else that decides what is gathered.
-    let reading = format!("sources={}", image.is_sources);
+    let reading = format!("sources={} executables={executables}", image.is_sources);
     let key = |index| Some(cache::key(image.layer_identity(index)?, limits, &reading));
     let keys: Vec<Option<Digest>> = (0..image.layer_count()).map(key).collect();
     // Laying many layers over one another takes longer than reading what came of it.
@@ -117,7 +123,7 @@ pub fn take_inventory_with(
         Some(merged) => merged,
         None => {
             let entry = |index: usize| cache.zip(keys.get(index).copied().flatten());
-            let layers = image.each_layer(jobs, |index| layer_facts(image, index, limits, entry(index)))?;
+            let layers = image.each_layer(jobs, |index| layer_facts(image, index, limits, gather, entry(index)))?;
             merge::merge(layers, &diff_ids)
         }
     };
@@ -127,9 +133,14 @@ pub fn take_inventory_with(
     if let Some(cache) = cache {
         cache.trim();
     }
-    let merge::Merged { packages, warnings, distribution, coverage } = merged;
-    let inventory = Inventory { packages, warnings };
-    Ok(Taken { target: image.target.clone(), distribution, inventory, coverage: Some(coverage) })
+    let merge::Merged { packages, warnings, distribution, coverage, executables: files } = merged;
+    Ok(Taken {
+        target: image.target.clone(),
+        distribution,
+        inventory: Inventory { packages, warnings },
+        coverage: Some(coverage),
+        executables: executables.then_some(files),
+    })
 }
 
 /// What one layer says.
@@ -137,6 +148,7 @@ fn layer_facts(
     image: &Image,
     index: usize,
     limits: Limits,
+    gather: GatherOptions,
     entry: Option<(&LayerCache, Digest)>,
 ) -> Result<LayerFacts, ImageError> {
     if let Some((cache, key)) = &entry
@@ -144,12 +156,12 @@ fn layer_facts(
     {
         return Ok(facts);
     }
-    let mut visitor = FactGatherer::new(image.is_sources);
+    let mut visitor = FactGatherer::new(gather);
     image.visit_layer(index, limits, &mut visitor)?;
     let (mut facts, links) = visitor.finish();
     // What a reader wants may be a second name of a file that nobody wanted when it passed by.
     if links.are_unread() {
-        let mut visitor = FactGatherer::looking_for(links.into_targets(), image.is_sources);
+        let mut visitor = FactGatherer::looking_for(links.into_targets(), gather);
         image.visit_layer(index, limits, &mut visitor)?;
         facts.add_links(visitor.finish().0);
     }
@@ -175,7 +187,7 @@ pub fn judge(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Report, ScanError> {
-    let Taken { target, distribution, mut inventory, coverage } = taken;
+    let Taken { target, distribution, mut inventory, coverage, executables } = taken;
     let inventory_digest = canonical_digest(&inventory);
     let matches = portcullis_matching::match_all(&inventory.packages, distribution.as_ref(), lookup)?;
     let Matches { mut findings, warnings, coverage: advisory_coverage } = matches;
@@ -214,6 +226,7 @@ pub fn judge(
         findings,
         verdict,
         coverage,
+        executables,
         database,
     })
 }

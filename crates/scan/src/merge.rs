@@ -1,16 +1,18 @@
 //! From the facts of each layer to what the image holds: what a later layer hides is gone, and each package belongs
 //! to the layer that brought it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 
-use portcullis_model::{Coverage, Digest, Distribution, Location, Package, PackageType, PathHash, Reading, Warning};
+use portcullis_model::{
+    Coverage, Digest, Distribution, ExecutableFile, Location, Package, PackageType, PathHash, Reading, Warning,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::layer_facts::{Fact, LayerFacts, Paths, exact};
-
-/// Most unexplained executables listed.
-const MAX_UNKNOWN: usize = 1000;
+use crate::{
+    coverage, dependencies,
+    layer_facts::{Executable, Fact, LayerFacts, Paths, exact},
+};
 
 /// An image's inventory. It is kept in the layer cache.
 #[derive(Serialize, Deserialize)]
@@ -19,6 +21,8 @@ pub(crate) struct Merged {
     pub(crate) warnings: Vec<Warning>,
     pub(crate) distribution: Option<Distribution>,
     pub(crate) coverage: Coverage,
+    /// Those that were hashed.
+    pub(crate) executables: Vec<ExecutableFile>,
 }
 
 /// What makes two packages one: type, name, version, purl.
@@ -28,7 +32,26 @@ type Key = (PackageType, String, String, String);
 type History = Vec<(usize, Vec<Reading>)>;
 
 /// Which package claims a path, and the highest layer that says so.
-type Owners = HashMap<PathHash, (String, usize)>;
+pub(crate) type Owners = HashMap<PathHash, Owner>;
+
+/// Who claims a path.
+pub(crate) struct Owner {
+    pub(crate) kind: PackageType,
+    pub(crate) name: String,
+    /// The layer of the record.
+    recorded: usize,
+}
+
+impl Owner {
+    /// Of two claims, a distribution's counts before a language's, and the later record before the earlier.
+    fn also(&mut self, other: Self) {
+        if other.kind.is_operating_system() && !self.kind.is_operating_system() {
+            *self = other;
+        } else if other.kind.is_operating_system() == self.kind.is_operating_system() {
+            self.recorded = self.recorded.max(other.recorded);
+        }
+    }
+}
 
 /// Lays the layers over one another, lowest first.
 pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) -> Merged {
@@ -36,12 +59,12 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     let hides: Vec<Hidden> = layers.iter_mut().map(|layer| Hidden::of(layer, &interesting)).collect();
     let mut warnings: Vec<Warning> = layers.iter_mut().flat_map(|layer| std::mem::take(&mut layer.warnings)).collect();
     let mut histories: BTreeMap<String, History> = BTreeMap::new();
-    let mut executables: BTreeMap<String, u64> = BTreeMap::new();
+    let mut executables: BTreeMap<String, (usize, Executable)> = BTreeMap::new();
     for (index, layer) in layers.into_iter().enumerate() {
         let is_gone = |path: &str| hides[index + 1..].iter().any(|above| above.hides(path));
         for executable in layer.executables {
-            if !is_gone(&executable.path) {
-                executables.insert(executable.path, executable.size);
+            if !executable.path.is_empty() && !is_gone(&executable.path) {
+                executables.insert(executable.path.clone(), (index, executable));
             }
         }
         // A path's history ends where something that is not the file itself took its place.
@@ -66,8 +89,8 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
         let owner = owners.get(&PathHash::of(&survivor.path));
         for (package, brought) in survivor.packages(diff_ids) {
             // A file that came after its owner's own record is not what the owner installed.
-            let owner = owner.filter(|(_, recorded)| brought <= *recorded).map(|(name, _)| name.as_str());
-            let owner = owner.filter(|_| !package.kind.is_operating_system());
+            let owner = owner.filter(|owner| brought <= owner.recorded && owner.kind.is_operating_system());
+            let owner = owner.map(|owner| owner.name.as_str()).filter(|_| !package.kind.is_operating_system());
             let key = add(package, distribution.as_ref(), &mut packages);
             // One copy that nobody owns is one copy that upstream's advisories speak of.
             owned_by
@@ -83,6 +106,7 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
         package.locations.dedup();
     }
     packages.sort();
+    dependencies::resolve(&mut packages);
     if let Some(distribution) = &distribution
         && !packages.iter().any(|package| package.kind.is_operating_system())
     {
@@ -92,8 +116,9 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     }
     warnings.sort();
     warnings.dedup();
-    let coverage = coverage(&executables, &owners, &packages);
-    Merged { packages, warnings, distribution, coverage }
+    let known = coverage::Known::of(&packages, &owners);
+    let (coverage, executables) = known.measure(executables, diff_ids);
+    Merged { packages, warnings, distribution, coverage, executables }
 }
 
 /// Every path that may have to be asked about, and its ancestors.
@@ -110,7 +135,7 @@ fn interesting(layers: &[LayerFacts]) -> HashSet<PathHash> {
 }
 
 /// The directories that a path lies in, the nearest first.
-fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     path.rmatch_indices('/').map(|(at, _)| &path[..at])
 }
 
@@ -226,17 +251,18 @@ fn add(mut package: Package, distribution: Option<&Distribution>, packages: &mut
 }
 
 /// Which package of the distribution owns each path that matters.
-fn owners(survivors: &[Survivor], executables: &BTreeMap<String, u64>) -> Owners {
+fn owners(survivors: &[Survivor], executables: &BTreeMap<String, (usize, Executable)>) -> Owners {
     let mut wanted: HashSet<PathHash> = executables.keys().map(|path| PathHash::of(path)).collect();
     wanted.extend(survivors.iter().map(|survivor| PathHash::of(&survivor.path)));
     let mut owners = Owners::new();
     for survivor in survivors {
         for owned in survivor.current.iter().flat_map(|reading| &reading.owned) {
             for path in owned.paths.iter().filter(|path| wanted.contains(path)) {
-                owners
-                    .entry(*path)
-                    .and_modify(|(_, recorded)| *recorded = survivor.top.max(*recorded))
-                    .or_insert_with(|| (owned.package.clone(), survivor.top));
+                let claim = Owner { kind: owned.kind, name: owned.package.clone(), recorded: survivor.top };
+                match owners.entry(*path) {
+                    Entry::Vacant(place) => _ = place.insert(claim),
+                    Entry::Occupied(mut place) => place.get_mut().also(claim),
+                }
             }
         }
     }
@@ -254,32 +280,4 @@ fn name_owners(packages: &mut BTreeMap<Key, Package>, owned_by: &BTreeMap<Key, O
         let owner = owned_by.get(key).copied().flatten();
         package.owned_by = owner.and_then(|owner| purls.get(owner).cloned());
     }
-}
-
-fn coverage(executables: &BTreeMap<String, u64>, owners: &Owners, packages: &[Package]) -> Coverage {
-    // What lies in a package's own directory is the package's: `node_modules/x/`, and a binary is its own package.
-    let mut own_paths: BTreeSet<&str> = BTreeSet::new();
-    for package in packages.iter().filter(|package| !package.kind.is_operating_system()) {
-        for location in &package.locations {
-            match package.kind {
-                PackageType::Npm => own_paths.extend(location.path.rsplit_once('/').map(|(parent, _)| parent)),
-                _ => _ = own_paths.insert(&location.path),
-            }
-        }
-    }
-    let mut coverage = Coverage::default();
-    for (path, &size) in executables {
-        coverage.executable_files += 1;
-        coverage.executable_bytes += size;
-        let is_known = owners.contains_key(&PathHash::of(path))
-            || own_paths.contains(path.as_str())
-            || ancestors(path).any(|directory| own_paths.contains(directory));
-        if is_known {
-            coverage.known_files += 1;
-            coverage.known_bytes += size;
-        } else if coverage.unknown.len() < MAX_UNKNOWN {
-            coverage.unknown.push(path.clone());
-        }
-    }
-    coverage
 }

@@ -21,5 +21,5 @@ pub(crate) fn take(target: &Target, document: &[u8]) -> Result<Taken, ScanError>
         target.labels.insert("sbom.subject".to_owned(), subject);
     }
     let inventory = Inventory { packages: reading.packages, warnings };
-    Ok(Taken { target, distribution: reading.distribution, inventory, coverage: None })
+    Ok(Taken { target, distribution: reading.distribution, inventory, coverage: None, executables: None })
 }

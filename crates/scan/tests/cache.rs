@@ -11,7 +11,7 @@ use std::{
 };
 
 use portcullis_image::{Image, Limits, OpenOptions, Source};
-use portcullis_scan::{LayerCache, Taken, take_inventory_with};
+use portcullis_scan::{InventoryOptions, LayerCache, Taken, take_inventory};
 use portcullis_testkit::{BuiltImage, BuiltLayer, ImageBuilder, Layer};
 use support::npm;
 
@@ -61,7 +61,8 @@ impl Place {
 
 fn take(source: &Source, cache: Option<&LayerCache>) -> Taken {
     let image = Image::open(source, &OpenOptions::default()).unwrap();
-    take_inventory_with(&image, 2, Limits::default(), cache).unwrap()
+    take_inventory(&image, &InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache: cache })
+        .unwrap()
 }
 
 /// Removes the layers of a layout, so that nothing but a cache can tell what is in them.
@@ -168,7 +169,13 @@ fn a_planted_entry_is_not_believed() {
         let image = image("one");
         remove_layers(&source, &image.layers);
         let opened = Image::open(&source, &OpenOptions::default()).unwrap();
-        assert!(take_inventory_with(&opened, 1, Limits::default(), Some(&place.cache)).is_err());
+        assert!(
+            take_inventory(
+                &opened,
+                &InventoryOptions { jobs: 1, limits: Limits::default(), executables: false, cache: Some(&place.cache) }
+            )
+            .is_err()
+        );
         chown(0).unwrap();
         assert_eq!(take(&source, Some(&place.cache)), expected);
     } else {
@@ -204,21 +211,41 @@ fn what_failed_or_was_cut_short_is_not_kept() {
     let good = fs::read(&blob).unwrap();
     fs::write(&blob, &good[..good.len() - 1]).unwrap();
     let opened = Image::open(&source, &OpenOptions::default()).unwrap();
-    assert!(take_inventory_with(&opened, 1, Limits::default(), Some(&place.cache)).is_err());
+    assert!(
+        take_inventory(
+            &opened,
+            &InventoryOptions { jobs: 1, limits: Limits::default(), executables: false, cache: Some(&place.cache) }
+        )
+        .is_err()
+    );
     assert!(place.entries().len() < 3);
     fs::write(&blob, good).unwrap();
     place.cache.clean().unwrap();
     // The time was over.
     let limits = Limits { deadline: Some(Instant::now() - Duration::from_secs(1)), ..Limits::default() };
-    let late = take_inventory_with(&opened, 1, limits, Some(&place.cache));
+    let late = take_inventory(
+        &opened,
+        &InventoryOptions { jobs: 1, limits: limits, executables: false, cache: Some(&place.cache) },
+    );
     assert!(late.is_err() || !late.unwrap().inventory.warnings.is_empty());
     assert!(place.entries().is_empty());
     // Other limits give other facts.
     let few = Limits { entries: 1, ..Limits::default() };
-    let cut = take_inventory_with(&opened, 1, few, Some(&place.cache)).unwrap();
+    let cut = take_inventory(
+        &opened,
+        &InventoryOptions { jobs: 1, limits: few, executables: false, cache: Some(&place.cache) },
+    )
+    .unwrap();
     assert!(!cut.inventory.warnings.is_empty());
     assert_eq!(place.take(&source).inventory.warnings, []);
-    assert_eq!(take_inventory_with(&opened, 1, few, Some(&place.cache)).unwrap(), cut);
+    assert_eq!(
+        take_inventory(
+            &opened,
+            &InventoryOptions { jobs: 1, limits: few, executables: false, cache: Some(&place.cache) }
+        )
+        .unwrap(),
+        cut
+    );
 }
 
 #[test]

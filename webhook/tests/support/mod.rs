@@ -195,6 +195,7 @@ pub(crate) fn report(image: Digest, result: Outcome, time: Timestamp, findings: 
             time,
         },
         coverage: None,
+        executables: None,
         database: DatabaseInfo { digest: digest("database"), built: time, starter: false, sources: Vec::new() },
     }
 }

@@ -111,6 +111,7 @@ pub(crate) fn report(image: Digest) -> Report {
             time: now(),
         },
         coverage: None,
+        executables: None,
         database: DatabaseInfo { digest: digest("database"), built: now(), starter: false, sources: Vec::new() },
     }
 }

@@ -5,7 +5,7 @@
 mod vulnerabilities;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     io,
 };
 
@@ -89,10 +89,16 @@ impl<'a> Document<'a> {
         let mut depends_on = self.references.in_order.clone();
         depends_on.extend(self.report.distribution.as_ref().map(|_| DISTRIBUTION.to_owned()));
         depends_on.sort();
+        let mut dependencies = vec![json!({"ref": ROOT, "dependsOn": depends_on})];
+        dependencies.extend(
+            self.references
+                .dependencies(&self.report.inventory.packages)
+                .map(|(reference, needed)| json!({"ref": reference, "dependsOn": needed})),
+        );
         // Not to know of everything is said in the words of the format, too.
         let aggregate = if self.view.gaps.is_empty() { "unknown" } else { "incomplete" };
         vec![
-            ("dependencies", json!([{"ref": ROOT, "dependsOn": depends_on}])),
+            ("dependencies", json!(dependencies)),
             ("compositions", json!([{"aggregate": aggregate, "assemblies": [ROOT]}])),
         ]
     }
@@ -233,6 +239,21 @@ impl References {
         references
     }
 
+    /// The components that need others, in the order of the packages, each with what it needs, sorted.
+    pub(crate) fn dependencies<'a>(&'a self, packages: &'a [Package]) -> impl Iterator<Item = (&'a str, Vec<&'a str>)> {
+        let mut by_purl: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (package, reference) in packages.iter().zip(&self.in_order) {
+            by_purl.entry(&package.purl).or_default().push(reference);
+        }
+        packages.iter().zip(&self.in_order).filter_map(move |(package, reference)| {
+            let needed = package.depends_on.iter().filter_map(|purl| by_purl.get(purl.as_str())).flatten();
+            let mut needed: Vec<&str> = needed.copied().filter(|needed| needed != reference).collect();
+            needed.sort_unstable();
+            needed.dedup();
+            (!needed.is_empty()).then_some((reference.as_str(), needed))
+        })
+    }
+
     /// The component that a finding is in; the finding's package URL where there is none.
     pub(crate) fn of_finding(&self, finding: &Finding) -> String {
         let package = &finding.package;
@@ -275,6 +296,7 @@ fn component(package: &Package, reference: &str) -> Value {
         properties.push(property("source", format!("{} {}", source.name, source.version)));
     }
     properties.extend(package.architecture.as_ref().map(|architecture| property("architecture", architecture)));
+    properties.extend(package.module.as_ref().map(|module| property("module", module)));
     properties.extend(package.owned_by.as_ref().map(|owner| property("ownedBy", owner)));
     for location in &package.locations {
         properties.push(property("path", &location.path));

@@ -68,6 +68,10 @@ pub(crate) fn document(report: &Report) -> Value {
     let mut relationships = vec![relationship("SPDXRef-DOCUMENT", "DESCRIBES", &json!(IMAGE))];
     let contained = packages.iter().skip(1).filter_map(|package| package.get("SPDXID"));
     relationships.extend(contained.map(|id| relationship(IMAGE, "CONTAINS", id)));
+    for (reference, needed) in references.dependencies(&report.inventory.packages) {
+        let from = id_of(reference);
+        relationships.extend(needed.iter().map(|other| relationship(&from, "DEPENDS_ON", &json!(id_of(other)))));
+    }
     let licenses: Vec<_> =
         extracted.into_iter().map(|(id, text)| json!({"licenseId": id, "name": text, "extractedText": text})).collect();
     let mut document = Map::new();
@@ -152,16 +156,19 @@ fn package_of(id: &str, name: &str, purpose: &str) -> Map<String, Value> {
     .collect()
 }
 
+/// References hold characters that an SPDX id cannot.
+fn id_of(reference: &str) -> String {
+    let hash = Digest::of(reference.as_bytes()).hex();
+    format!("SPDXRef-Package-{}", hash.get(..24).unwrap_or_default())
+}
+
 fn component(
     package: &Package,
     reference: &str,
     findings: &[&Finding],
     extracted: &mut BTreeMap<String, String>,
 ) -> Value {
-    // References hold characters that an SPDX id cannot.
-    let hash = Digest::of(reference.as_bytes()).hex();
-    let id = format!("SPDXRef-Package-{}", hash.get(..24).unwrap_or_default());
-    let mut component = package_of(&id, &package.name, "LIBRARY");
+    let mut component = package_of(&id_of(reference), &package.name, "LIBRARY");
     let mut insert = |name: &str, value: Value| {
         component.insert(name.to_owned(), value);
     };

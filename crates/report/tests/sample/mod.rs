@@ -4,9 +4,9 @@
 
 use portcullis_model::{
     AdvisoryCoverage, Coverage, DatabaseInfo, DatabaseSource, Digest, Distribution, DistributionCoverage, Evidence,
-    ExploitPrediction, Finding, FindingPackage, FixState, Inputs, Inventory, LayerInfo, Location, Outcome, Package,
-    PackageType, Platform, PolicyRef, Purl, Reason, Report, SCHEMA_VERSION, Severity, SeverityLevel, SourcePackage,
-    Suppression, Target, Timestamp, Tool, Uncovered, Verdict, Warning,
+    ExecutableFile, ExploitPrediction, Finding, FindingPackage, FixState, Inputs, Inventory, LayerInfo, Location,
+    Outcome, Package, PackageType, Platform, PolicyRef, Purl, Reason, Report, SCHEMA_VERSION, Severity, SeverityLevel,
+    SourcePackage, Suppression, Target, Timestamp, Tool, Uncovered, Verdict, Warning,
 };
 
 fn time(text: &str) -> Timestamp {
@@ -59,6 +59,14 @@ pub(crate) fn report() -> Report {
             known_bytes: 8_000_000,
             unknown: vec!["opt/app/run".to_owned(), "usr/local/bin/tool".to_owned()],
         }),
+        executables: Some(vec![ExecutableFile {
+            path: "usr/local/bin/tool".to_owned(),
+            digest: Digest::of(b"tool"),
+            size: 4,
+            mode: "0755".to_owned(),
+            layer: None,
+            owner: None,
+        }]),
         database: database(),
     }
 }

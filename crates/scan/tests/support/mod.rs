@@ -7,13 +7,14 @@
 )]
 
 use portcullis_image::{Image, Limits, OpenOptions, Source};
-use portcullis_scan::{Taken, take_inventory};
+use portcullis_scan::{InventoryOptions, Taken, take_inventory};
 use portcullis_testkit::{BuiltImage, ImageBuilder};
 
 /// Opens `source` and takes its inventory.
 pub fn take(source: &Source) -> Taken {
     let image = Image::open(source, &OpenOptions::default()).unwrap();
-    take_inventory(&image, 2, Limits::default()).unwrap()
+    take_inventory(&image, &InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache: None })
+        .unwrap()
 }
 
 /// The inventory of an image, by way of an OCI layout.
