@@ -109,6 +109,9 @@ pub(crate) struct SourceArgs {
     /// Use no network.
     #[arg(long, env = "PORTCULLIS_OFFLINE", value_parser = BoolishValueParser::new())]
     pub(crate) offline: bool,
+    /// The image that it was built on: its packages are then told from your own. By default it is guessed.
+    #[arg(long, env = "PORTCULLIS_BASE", value_name = "IMAGE")]
+    pub(crate) base: Option<String>,
     /// Layers read at a time; as many as there are processors by default.
     #[arg(long, env = "PORTCULLIS_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: Option<u16>,

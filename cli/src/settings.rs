@@ -149,7 +149,7 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn new(source: &SourceArgs) -> Result<Self, Failure> {
-        let SourceArgs { platform, plain_http, ca_file, timeout, offline, jobs, cache } = source;
+        let SourceArgs { platform, plain_http, ca_file, timeout, offline, base: _, jobs, cache } = source;
         let mut options = OpenOptions {
             platform: platform.as_deref().map(parse_platform).transpose()?,
             // Temporary folders are often held in memory; an image's archive is large.
@@ -186,9 +186,18 @@ impl Access {
     /// Opens what the target names. Only a registry needs the network, and only then is it set up.
     pub(crate) fn open(target: &str, source: &SourceArgs) -> Result<(Self, Source, Image), Failure> {
         let parsed = Source::parse(target)?;
-        let is_remote = matches!(parsed, Source::Registry(_));
+        let base = source.base.as_deref().map(Source::parse).transpose()?;
+        let is_remote = std::iter::once(&parsed).chain(&base).any(|source| matches!(source, Source::Registry(_)));
         let access = Self::new(&SourceArgs { offline: source.offline || !is_remote, ..source.clone() })?;
-        let image = Image::open(&parsed, &access.options)?;
+        let mut image = Image::open(&parsed, &access.options)?;
+        if let Some(base) = base {
+            let base = Image::open(&base, &access.options)?;
+            if !image.built_on(&base) {
+                let (image, base) = (&image.target.reference, &base.target.reference);
+                return Err(Failure::new(format!("{base} is not the base of {image}: its layers are not the lowest"))
+                    .with_hint("name the very image that it was built on, by digest, or leave out --base"));
+            }
+        }
         Ok((access, parsed, image))
     }
 

@@ -95,9 +95,9 @@ fn a_wrong_format_is_told_before_the_scan() {
         &["scan", "/", "-o", "cycloned"],
         2,
         expect![[r#"
-        error: there is no format `cycloned`
-        hint: one of table, json, sarif, cyclonedx-json, cyclonedx-xml, spdx-json, spdx-tag-value, gitlab, gitlab-codequality, junit, html, markdown, github-summary
-    "#]],
+            error: there is no format `cycloned`
+            hint: one of table, json, sarif, cyclonedx-json, cyclonedx-xml, spdx-json, spdx-tag-value, executables, gitlab, gitlab-codequality, junit, html, markdown, github-summary
+        "#]],
     );
 }
 

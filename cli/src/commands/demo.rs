@@ -103,6 +103,7 @@ impl Demo {
             ca_file: None,
             timeout: std::time::Duration::from_secs(60),
             offline: false,
+            base: None,
             jobs: None,
             cache: CacheArgs {
                 no_cache: true,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portcullis_model::{Digest, Platform};
 
 use crate::{
-    Image, ImageError, StoredLayer,
+    Image, ImageError, StoredLayer, base,
     manifest::{Descriptor, MAX_DOCUMENT, ManifestDocument, choose},
     store::Store,
 };
@@ -93,6 +93,7 @@ fn image(
     let mut image = Image::new(reference, &bytes, config.digest, layers, &what)?;
     image.target.digest = Some(descriptor.digest);
     image.target.index_digest = index_digest;
+    base::annotate(&mut image.target, manifest.annotations.as_ref());
     Ok(image)
 }
 

@@ -6,6 +6,7 @@
 //! No file of an image is ever written to disk, and no memory grows with the size of a layer: a layer is inflated
 //! into a small buffer, and what no visitor wants is skipped there.
 
+mod base;
 mod decode;
 mod directory;
 mod docker_archive;
@@ -157,6 +158,7 @@ impl Image {
             platform: None,
             created: None,
             layers: Vec::new(),
+            base: None,
             labels: std::collections::BTreeMap::new(),
         };
         let layer = StoredLayer { digest: Digest::of(&[]), size: None, unpacked: true, blob: Blob::Directory(path) };
@@ -187,6 +189,7 @@ impl Image {
             platform: config.platform(),
             created: config.created(),
             layers: config.layers(&stored),
+            base: config.base(),
             labels: config.labels(),
         };
         Ok(Self { target, is_sources: false, sbom: None, layers })

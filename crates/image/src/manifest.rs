@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_model::{Digest, LayerInfo, Platform, Timestamp};
+use portcullis_model::{BaseImage, Digest, LayerInfo, Platform, Timestamp};
 use serde::Deserialize;
 
-use crate::ImageError;
+use crate::{ImageError, base};
 
 /// Largest manifest, index or config taken, in bytes: what registries accept.
 pub(crate) const MAX_DOCUMENT: u64 = 4 * 1024 * 1024;
@@ -64,6 +64,9 @@ pub(crate) struct ManifestDocument {
     pub(crate) config: Option<Descriptor>,
     #[serde(default)]
     pub(crate) layers: Vec<Descriptor>,
+    /// Where builders name the base image, too.
+    #[serde(default)]
+    pub(crate) annotations: Option<BTreeMap<String, String>>,
     #[serde(default)]
     manifests: Option<Vec<Descriptor>>,
     #[serde(default, rename = "schemaVersion")]
@@ -181,11 +184,11 @@ pub(crate) struct RootFs {
 }
 
 #[derive(Deserialize)]
-struct History {
+pub(crate) struct History {
     #[serde(default)]
-    created_by: Option<String>,
+    pub(crate) created_by: Option<String>,
     #[serde(default)]
-    empty_layer: bool,
+    pub(crate) empty_layer: bool,
 }
 
 impl Config {
@@ -211,6 +214,11 @@ impl Config {
 
     pub(crate) fn labels(&self) -> BTreeMap<String, String> {
         self.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default()
+    }
+
+    /// The image that it was built on, as its labels and its history tell.
+    pub(crate) fn base(&self) -> Option<BaseImage> {
+        base::guess(&self.history, &self.labels())
     }
 
     /// Every layer with the instruction that made it: history entries that made no layer are skipped.

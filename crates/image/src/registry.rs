@@ -12,7 +12,7 @@ use portcullis_registry::{Client, Reference, RegistryError};
 use tokio::{runtime::Handle, sync::mpsc};
 
 use crate::{
-    Blob, Image, ImageError, StoredLayer,
+    Blob, Image, ImageError, StoredLayer, base,
     layout::check,
     manifest::{MAX_DOCUMENT, ManifestDocument, choose},
 };
@@ -110,5 +110,6 @@ pub(crate) fn open(
     let mut image = Image::new(reference.to_string(), &config_bytes, config.digest, layers.collect(), &what)?;
     image.target.digest = Some(manifest.digest);
     image.target.index_digest = index_digest;
+    base::annotate(&mut image.target, document.annotations.as_ref());
     Ok(image)
 }

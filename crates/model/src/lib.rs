@@ -27,8 +27,8 @@ pub use package::{
 };
 pub use purl::{PackageUrl, PackageUrlError};
 pub use report::{
-    AdvisoryCoverage, Coverage, DatabaseInfo, DatabaseSource, DistributionCoverage, ExecutableFile, Inventory,
-    LayerInfo, Platform, Report, SCHEMA_VERSION, Target, Tool, Uncovered,
+    AdvisoryCoverage, BaseEvidence, BaseImage, Coverage, DatabaseInfo, DatabaseSource, DistributionCoverage,
+    ExecutableFile, Inventory, LayerInfo, Platform, Report, SCHEMA_VERSION, Target, Tool, Uncovered,
 };
 pub use severity::{Severity, SeverityLevel};
 pub use time::{Timestamp, TimestampError};

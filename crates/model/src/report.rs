@@ -72,9 +72,49 @@ pub struct Target {
     /// Its layers, lowest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerInfo>,
+    /// The image that it was built on, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseImage>,
     /// Its labels, sorted.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub labels: std::collections::BTreeMap<String, String>,
+}
+
+impl Target {
+    /// The layers of the image that it was built on.
+    #[must_use]
+    pub fn base_layers(&self) -> &[LayerInfo] {
+        let count = self.base.as_ref().map_or(0, |base| base.layers);
+        self.layers.get(..count).unwrap_or_default()
+    }
+}
+
+/// The image that another one was built on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BaseImage {
+    /// Its name, as the builder or the user said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Its manifest's digest, as the builder or the user said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// How many of the lowest layers are its.
+    pub layers: usize,
+    /// How that is known.
+    pub known_by: BaseEvidence,
+}
+
+/// How the layers of a base image are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum BaseEvidence {
+    /// The user named the image, and its layers are the lowest of this one.
+    Layers,
+    /// Its history has a command in the middle, where the base image ended: a guess.
+    History,
 }
 
 /// One layer of an image.

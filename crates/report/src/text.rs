@@ -2,7 +2,10 @@
 //!
 //! Unicode's advice on what must not reach a reader as it is: <https://www.unicode.org/reports/tr36/>.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 use unicode_width::UnicodeWidthChar as _;
 
@@ -155,8 +158,8 @@ pub(crate) fn markup(text: &str) -> String {
 }
 
 /// `1 day`, `2 days`.
-pub(crate) fn count_of(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+pub(crate) fn count_of<Number: fmt::Display + From<u8> + PartialEq>(number: Number, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == Number::from(1) { one } else { many })
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::{
 };
 
 use portcullis_model::{
-    DistributionCoverage, Finding, FindingPackage, FixState, Outcome, Report, SeverityLevel, Uncovered, Warning,
-    WarningKind,
+    BaseEvidence, Coverage, Digest, DistributionCoverage, Finding, FindingPackage, FixState, Outcome, Report,
+    SeverityLevel, Uncovered, Warning, WarningKind,
 };
 
 use crate::{
@@ -224,4 +224,51 @@ pub(crate) fn place_words(report: &Report, package: &FindingPackage) -> Option<S
         text.push_str(&format!(" and {} more", package.locations.len() - 1));
     }
     Some(text)
+}
+
+/// How much of what can be run is explained; none where nothing can be run, or it was not measured.
+pub(crate) fn coverage_words(report: &Report) -> Option<String> {
+    let coverage = report.coverage.as_ref().filter(|coverage| coverage.executable_files > 0)?;
+    let unknown = coverage.executable_files.saturating_sub(coverage.known_files);
+    let files = count_of(coverage.executable_files, "executable file", "executable files");
+    if unknown == 0 {
+        return Some(format!("every one of {files} belongs to a known package"));
+    }
+    let share = unknown_share(coverage);
+    let belong = if unknown == 1 { "belongs" } else { "belong" };
+    Some(format!("{unknown} of {files} ({share} of the bytes) {belong} to no known package"))
+}
+
+/// The bytes that no known package owns, as a percentage of all.
+fn unknown_share(coverage: &Coverage) -> String {
+    let unknown = u128::from(coverage.executable_bytes.saturating_sub(coverage.known_bytes));
+    let tenths = (unknown * 1000).checked_div(u128::from(coverage.executable_bytes)).unwrap_or(0);
+    format!("{}.{}%", tenths / 10, tenths % 10)
+}
+
+/// The base image, and how many of the findings come with it.
+pub(crate) fn base_words(report: &Report, view: &View<'_>) -> Option<String> {
+    let base = report.target.base.as_ref()?;
+    let name = match (&base.reference, base.digest) {
+        (Some(name), _) => name.clone(),
+        (None, Some(digest)) => digest.to_string(),
+        (None, None) => "an unnamed image".to_owned(),
+    };
+    if base.layers == 0 {
+        return Some(name);
+    }
+    let known = match base.known_by {
+        BaseEvidence::Layers => "by its layers",
+        BaseEvidence::History => "a guess from the history",
+    };
+    let of_base = report.target.base_layers();
+    let is_of_base = |finding: &&&Finding| {
+        let locations = &finding.package.locations;
+        let in_base = |layer: Option<Digest>| of_base.iter().any(|known| Some(known.diff_id) == layer);
+        !locations.is_empty() && locations.iter().all(|location| in_base(location.layer))
+    };
+    let findings: Vec<_> = view.groups.iter().flat_map(|group| &group.findings).collect();
+    let inherited = findings.iter().copied().filter(is_of_base).count();
+    let layers = format!("{} of {} layers, {known}", base.layers, report.target.layers.len());
+    Some(format!("{name} ({layers}): brings {inherited} of {}", count_of(findings.len(), "finding", "findings")))
 }

@@ -28,6 +28,8 @@ fn everything_on_one_page() {
         expect![[r#"
             registry.example/team/app:1.2 (linux/amd64)
               digest        sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f
+              base          docker.io/library/debian:12 (1 of 2 layers, a guess from the history): brings 4 of 6
+                            findings
               distribution  Debian GNU/Linux 12 (bookworm)
               packages      6
               database      of 2026-11-22T00:00:00Z, 3 days old (starter: knows little; run `portcullis db
@@ -54,7 +56,7 @@ fn everything_on_one_page() {
             6 findings: 2 critical, 2 high, 1 low, 1 unknown; 1 suppressed
             could not read: opt/app/lib/huge.jar: nested archives are deeper than 8
             note: var/lib/dpkg/status: line 7: an unknown field
-            coverage: 2 of 120 executable files belong to no known package
+            coverage: 2 of 120 executable files (11.1% of the bytes) belong to no known package
 
             FAIL policy baseline
               fail vulnerabilities.failOn: 4 vulnerabilities of severity high or worse: CVE-2024-0001 in
@@ -81,6 +83,9 @@ fn narrow_terminal() {
             registry.example/team/app:1.2 (linux/amd64)
               digest        sha256:05b3abf2579a5eb66403cd78be557fd860633
                             a1fe2103c7642030defe32c657f
+              base          docker.io/library/debian:12 (1 of 2 layers,
+                            a guess from the history): brings 4 of 6
+                            findings
               distribution  Debian GNU/Linux 12 (bookworm)
               packages      6
               database      of 2026-11-22T00:00:00Z, 3 days old
@@ -108,8 +113,8 @@ fn narrow_terminal() {
             could not read: opt/app/lib/huge.jar: nested archives
                 are deeper than 8
             note: var/lib/dpkg/status: line 7: an unknown field
-            coverage: 2 of 120 executable files belong to no known
-                package
+            coverage: 2 of 120 executable files (11.1% of the bytes)
+                belong to no known package
 
             FAIL policy baseline
               fail vulnerabilities.failOn: 4 vulnerabilities of
@@ -141,17 +146,19 @@ fn nothing_found() {
         &sample::clean_report(),
         &RenderOptions::default(),
         expect![[r#"
-        registry.example/team/app:1.2 (linux/amd64)
-          digest        sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f
-          distribution  Debian GNU/Linux 12 (bookworm)
-          packages      6
-          database      of 2026-11-22T00:00:00Z, 3 days old
+            registry.example/team/app:1.2 (linux/amd64)
+              digest        sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f
+              base          docker.io/library/debian:12 (1 of 2 layers, a guess from the history): brings 0 of 0
+                            findings
+              distribution  Debian GNU/Linux 12 (bookworm)
+              packages      6
+              database      of 2026-11-22T00:00:00Z, 3 days old
 
-        0 findings
+            0 findings
 
-        PASS policy baseline
-          pass vulnerabilities: no vulnerability was found
-    "#]],
+            PASS policy baseline
+              pass vulnerabilities: no vulnerability was found
+        "#]],
     );
 }
 
@@ -165,6 +172,8 @@ fn colours() {
         expect![[r#"
             [1mregistry.example/team/app:1.2 (linux/amd64)[0m
               digest        sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f
+              base          docker.io/library/debian:12 (1 of 2 layers, a guess from the history): brings 1 of 1
+                            finding
               distribution  Debian GNU/Linux 12 (bookworm)
               packages      6
               database      of 2026-11-22T00:00:00Z, 3 days old (starter: knows little; run `portcullis db
@@ -176,7 +185,7 @@ fn colours() {
             [1m1 finding: 1 critical[0m
             [33mcould not read: opt/app/lib/huge.jar: nested archives are deeper than 8[0m
             [2mnote: var/lib/dpkg/status: line 7: an unknown field[0m
-            [2mcoverage: 2 of 120 executable files belong to no known package[0m
+            [2mcoverage: 2 of 120 executable files (11.1% of the bytes) belong to no known package[0m
 
             [1m[31mFAIL policy baseline[0m
               fail vulnerabilities.failOn: 4 vulnerabilities of severity high or worse: CVE-2024-0001 in

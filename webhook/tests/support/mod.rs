@@ -181,6 +181,7 @@ pub(crate) fn report(image: Digest, result: Outcome, time: Timestamp, findings: 
             platform: None,
             created: None,
             layers: Vec::new(),
+            base: None,
             labels: BTreeMap::new(),
         },
         distribution: None,

@@ -97,6 +97,7 @@ pub(crate) fn report(image: Digest) -> Report {
             platform: None,
             created: None,
             layers: Vec::new(),
+            base: None,
             labels: std::collections::BTreeMap::new(),
         },
         distribution: None,

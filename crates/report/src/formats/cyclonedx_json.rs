@@ -18,7 +18,7 @@ use crate::{
     json_text::{Each, write_json},
     spdx_ids::{License, license},
     text::head,
-    view::{View, verdict_word},
+    view::{View, base_words, coverage_words, verdict_word},
 };
 
 /// `-o cyclonedx-json`
@@ -158,6 +158,10 @@ fn metadata(report: &Report, view: &View<'_>) -> Value {
     properties.extend(verdict.reasons.iter().map(|r| property("reason", reason(r))));
     properties.extend(view.gaps.iter().map(|gap| property("gap", format!("{}: {}", gap.path, gap.message))));
     properties.extend(view.notes.iter().map(|note| property("note", format!("{}: {}", note.path, note.message))));
+    properties.extend(base_words(report, view).map(|base| property("baseImage", base)));
+    properties.extend(coverage_words(report).map(|coverage| property("coverage", coverage)));
+    let unexplained = report.coverage.iter().flat_map(|coverage| &coverage.unknown);
+    properties.extend(unexplained.map(|path| property("unexplained", path)));
     if report.database.starter {
         properties.push(property("starterDatabase", "true"));
     }

@@ -15,7 +15,7 @@ use crate::{
     json_text::{Each, write_json},
     links::{links, page_of_id},
     text::limited,
-    view::{View, distribution_words, gap_words, known_id, verdict_word},
+    view::{View, base_words, coverage_words, distribution_words, gap_words, known_id, verdict_word},
 };
 
 /// `-o gitlab`
@@ -92,6 +92,8 @@ fn messages(report: &Report, view: &View<'_>) -> Vec<Value> {
     let reasons = &report.verdict.reasons;
     messages.extend(reasons.iter().map(|r| message("info", format!("{} {}: {}", r.result, r.rule, r.message))));
     messages.extend(view.gaps.iter().map(|gap| message("warn", gap_words(gap))));
+    messages.extend(base_words(report, view).map(|base| message("info", format!("base image {base}"))));
+    messages.extend(coverage_words(report).map(|coverage| message("info", format!("coverage: {coverage}"))));
     messages.extend(view.suppressed.iter().map(|finding| {
         let why = finding.suppressed.as_ref().map_or("not affected", |suppression| suppression.reason.as_str());
         message("info", format!("suppressed: {} in {}: {why}", known_id(finding), finding.package.name))

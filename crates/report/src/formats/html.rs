@@ -9,10 +9,10 @@ use portcullis_model::{Finding, Outcome, Report, SeverityLevel};
 use crate::{
     RenderOptions, ReportError, ReportFormat,
     links::page,
-    text::{limited, markup},
+    text::{count_of, limited, markup},
     view::{
-        View, database_words, distribution_words, fix_words, gap_words, known_id, place_words, target_words,
-        verdict_word,
+        View, base_words, coverage_words, database_words, distribution_words, fix_words, gap_words, known_id,
+        place_words, target_words, verdict_word,
     },
 };
 
@@ -57,7 +57,8 @@ impl ReportFormat for Html {
         findings(&mut text, report, &view);
         list(&mut text, "Suppressed", "suppressed", view.suppressed.iter().map(|finding| suppressed(finding)));
         list(&mut text, "Notes", "notes", view.notes.iter().map(|note| format!("{}: {}", note.path, note.message)));
-        facts(&mut text, report);
+        facts(&mut text, report, &view);
+        unexplained(&mut text, report);
         text.push_str("</main>\n</body>\n</html>\n");
         out.write_all(text.as_bytes())?;
         Ok(())
@@ -168,7 +169,7 @@ fn suppressed(finding: &Finding) -> String {
     format!("{} in {} {}: {why}", known_id(finding), finding.package.name, finding.package.version)
 }
 
-fn facts(text: &mut String, report: &Report) {
+fn facts(text: &mut String, report: &Report, view: &View<'_>) {
     text.push_str("<h2 id=\"scanned\">Scanned</h2>\n<table>\n<tbody>\n");
     let mut fact = |name: &str, value: &str| {
         _ = writeln!(text, "<tr><th>{name}</th><td>{}</td></tr>", shown(value));
@@ -176,10 +177,32 @@ fn facts(text: &mut String, report: &Report) {
     if let Some(digest) = report.target.digest {
         fact("Digest", &digest.to_string());
     }
+    if let Some(base) = base_words(report, view) {
+        fact("Base image", &base);
+    }
     fact("Distribution", &distribution_words(report));
     fact("Packages", &report.inventory.packages.len().to_string());
+    if let Some(coverage) = coverage_words(report) {
+        fact("Coverage", &coverage);
+    }
     fact("Database", &database_words(report));
     fact("Time", &report.created.to_string());
     fact("Tool", &format!("{} {}", report.tool.name, report.tool.version));
     text.push_str("</tbody>\n</table>\n");
+}
+
+/// The stated blind spot: executable files that no known package brought.
+fn unexplained(text: &mut String, report: &Report) {
+    let Some(coverage) = report.coverage.as_ref().filter(|coverage| !coverage.unknown.is_empty()) else { return };
+    let count = coverage.executable_files.saturating_sub(coverage.known_files);
+    let title = count_of(count, "executable file", "executable files");
+    _ = writeln!(text, "<details>\n<summary>{title} of no known package</summary>\n<ul>");
+    for path in &coverage.unknown {
+        _ = writeln!(text, "<li>{}</li>", shown(path));
+    }
+    let more = count.saturating_sub(coverage.unknown.len() as u64);
+    if more > 0 {
+        _ = writeln!(text, "<li>and {more} more</li>");
+    }
+    text.push_str("</ul>\n</details>\n");
 }

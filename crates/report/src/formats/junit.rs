@@ -10,7 +10,10 @@ use portcullis_model::{Finding, Outcome, Report};
 use crate::{
     RenderOptions, ReportError, ReportFormat,
     text::{limited, markup},
-    view::{View, database_words, fix_words, gap_words, is_counting, known_id, target_words, verdict_word},
+    view::{
+        View, base_words, coverage_words, database_words, fix_words, gap_words, is_counting, known_id, target_words,
+        verdict_word,
+    },
 };
 
 /// `-o junit`
@@ -150,6 +153,12 @@ impl Suite {
         }
         property("database", &database_words(report));
         property("summary", &view.summary());
+        if let Some(base) = base_words(report, view) {
+            property("base", &base);
+        }
+        if let Some(coverage) = coverage_words(report) {
+            property("coverage", &coverage);
+        }
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"portcullis\" {counts}>\n  <testsuite \
              name=\"{}\" timestamp=\"{}\" {counts}>\n    <properties>\n{properties}    </properties>\n{cases}  \

@@ -11,8 +11,8 @@ use crate::{
     links::page,
     text::{count_of, limited, markdown},
     view::{
-        View, database_words, distribution_words, fix_words, gap_words, known_id, place_words, target_words,
-        verdict_word,
+        View, base_words, coverage_words, database_words, distribution_words, fix_words, gap_words, known_id,
+        place_words, target_words, verdict_word,
     },
 };
 
@@ -156,8 +156,10 @@ fn facts(text: &mut String, report: &Report, view: &View<'_>, listed: usize) {
     text.push_str("### Scanned\n\n");
     let mut facts = Vec::new();
     facts.extend(report.target.digest.map(|digest| format!("digest {digest}")));
+    facts.extend(base_words(report, view).map(|base| format!("base image {base}")));
     facts.push(format!("distribution {}", distribution_words(report)));
     facts.push(count_of(report.inventory.packages.len(), "package", "packages"));
+    facts.extend(coverage_words(report).map(|coverage| format!("coverage: {coverage}")));
     facts.push(format!("database {}", database_words(report)));
     facts.push(format!("at {} by {} {}", report.created, report.tool.name, report.tool.version));
     facts.extend(view.notes.iter().take(listed).map(|note| format!("note: {}: {}", note.path, note.message)));

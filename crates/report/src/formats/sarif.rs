@@ -19,7 +19,7 @@ use crate::{
     RenderOptions, ReportError, ReportFormat,
     json_text::write_json,
     text::{count_of, limited},
-    view::{View, gap_words, verdict_word},
+    view::{View, coverage_words, gap_words, verdict_word},
 };
 
 /// `-o sarif`
@@ -151,7 +151,7 @@ fn invocation(report: &Report, view: &View<'_>, total: usize, kept: usize) -> In
 
 fn run_properties(report: &Report) -> PropertyBag {
     let digest = |digest: &Option<portcullis_model::Digest>| digest.map_or(Value::Null, |digest| json!(digest));
-    let properties = BTreeMap::from([
+    let mut properties = BTreeMap::from([
         ("portcullis/verdict".to_owned(), json!(report.verdict.result)),
         ("portcullis/image".to_owned(), json!(limited(&report.target.reference, MAX_TEXT))),
         ("portcullis/digest".to_owned(), digest(&report.target.digest)),
@@ -159,5 +159,11 @@ fn run_properties(report: &Report) -> PropertyBag {
         ("portcullis/database".to_owned(), json!(report.database.digest)),
         ("portcullis/databaseBuilt".to_owned(), json!(report.database.built)),
     ]);
+    if let Some(coverage) = coverage_words(report) {
+        properties.insert("portcullis/coverage".to_owned(), json!(coverage));
+    }
+    if let Some(base) = report.target.base.as_ref().and_then(|base| base.reference.as_deref()) {
+        properties.insert("portcullis/baseImage".to_owned(), json!(limited(base, MAX_TEXT)));
+    }
     PropertyBag::builder().additional_properties(properties).build()
 }

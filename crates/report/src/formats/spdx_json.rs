@@ -14,7 +14,7 @@ use crate::{
     links::page,
     spdx_ids::{License, license},
     text::limited,
-    view::{View, distribution_words, fix_words, gap_words, known_id, verdict_word},
+    view::{View, base_words, coverage_words, distribution_words, fix_words, gap_words, known_id, verdict_word},
 };
 
 /// `-o spdx-json`
@@ -115,6 +115,10 @@ fn annotations(report: &Report, view: &View<'_>) -> Vec<Value> {
     comments.extend(report.verdict.reasons.iter().map(|r| format!("{} {}: {}", r.result, r.rule, r.message)));
     comments.extend(view.gaps.iter().map(|gap| gap_words(gap)));
     comments.extend(view.notes.iter().map(|note| format!("note: {}: {}", note.path, note.message)));
+    comments.extend(base_words(report, view).map(|base| format!("base image {base}")));
+    comments.extend(coverage_words(report).map(|coverage| format!("coverage: {coverage}")));
+    let unexplained = report.coverage.iter().flat_map(|coverage| &coverage.unknown);
+    comments.extend(unexplained.map(|path| format!("of no known package: {path}")));
     comments.into_iter().map(annotation).collect()
 }
 

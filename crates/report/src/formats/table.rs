@@ -9,8 +9,8 @@ use crate::{
     RenderOptions, ReportError, ReportFormat,
     text::{clean, columns, count_of, cut, wrap},
     view::{
-        Group, View, database_words, distribution_words, fix_words, gap_words, known_id, place_words, target_words,
-        verdict_word,
+        Group, View, base_words, coverage_words, database_words, distribution_words, fix_words, gap_words, known_id,
+        place_words, target_words, verdict_word,
     },
 };
 
@@ -37,7 +37,7 @@ impl ReportFormat for Table {
     fn write(&self, report: &Report, options: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
         let view = View::of(report);
         let mut page = Page { text: String::new(), width: options.width.clamp(40, 1_000), color: options.color };
-        page.header(report);
+        page.header(report, &view);
         view.groups.iter().for_each(|group| page.group(report, group));
         if options.show_suppressed {
             page.suppressed(&view);
@@ -63,10 +63,13 @@ struct Page {
 const ADVISED: usize = 10;
 
 impl Page {
-    fn header(&mut self, report: &Report) {
+    fn header(&mut self, report: &Report, view: &View<'_>) {
         self.line(0, Style::new().bold(), &target_words(report));
         if let Some(digest) = &report.target.digest {
             self.field("digest", &digest.to_string());
+        }
+        if let Some(base) = base_words(report, view) {
+            self.field("base", &base);
         }
         self.field("distribution", &distribution_words(report));
         self.field("packages", &report.inventory.packages.len().to_string());
@@ -141,14 +144,8 @@ impl Page {
     }
 
     fn coverage(&mut self, report: &Report) {
-        let Some(coverage) = &report.coverage else { return };
-        let unknown = coverage.executable_files.saturating_sub(coverage.known_files);
-        if unknown > 0 {
-            let text = format!(
-                "coverage: {unknown} of {} executable files belong to no known package",
-                coverage.executable_files
-            );
-            self.line(0, Style::new().dimmed(), &text);
+        if let Some(coverage) = coverage_words(report) {
+            self.line(0, Style::new().dimmed(), &format!("coverage: {coverage}"));
         }
     }
 

@@ -3,10 +3,11 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by tests that each use a part of it")]
 
 use portcullis_model::{
-    AdvisoryCoverage, Coverage, DatabaseInfo, DatabaseSource, Digest, Distribution, DistributionCoverage, Evidence,
-    ExecutableFile, ExploitPrediction, Finding, FindingPackage, FixState, Inputs, Inventory, LayerInfo, Location,
-    Outcome, Package, PackageType, Platform, PolicyRef, Purl, Reason, Report, SCHEMA_VERSION, Severity, SeverityLevel,
-    SourcePackage, Suppression, Target, Timestamp, Tool, Uncovered, Verdict, Warning,
+    AdvisoryCoverage, BaseEvidence, BaseImage, Coverage, DatabaseInfo, DatabaseSource, Digest, Distribution,
+    DistributionCoverage, Evidence, ExecutableFile, ExploitPrediction, Finding, FindingPackage, FixState, Inputs,
+    Inventory, LayerInfo, Location, Outcome, Package, PackageType, Platform, PolicyRef, Purl, Reason, Report,
+    SCHEMA_VERSION, Severity, SeverityLevel, SourcePackage, Suppression, Target, Timestamp, Tool, Uncovered, Verdict,
+    Warning,
 };
 
 fn time(text: &str) -> Timestamp {
@@ -103,6 +104,12 @@ fn target() -> Target {
             layer(base_layer(), "/bin/sh -c #(nop) ADD file:abc in / "),
             layer(app_layer(), "COPY app /opt/app # buildkit"),
         ],
+        base: Some(BaseImage {
+            reference: Some("docker.io/library/debian:12".to_owned()),
+            digest: None,
+            layers: 1,
+            known_by: BaseEvidence::History,
+        }),
         labels: [("org.opencontainers.image.source".to_owned(), "https://git.example/team/app".to_owned())].into(),
     }
 }
@@ -149,6 +156,8 @@ fn packages() -> Vec<Package> {
             "opt/venv/lib/python3.11/site-packages/urllib3-1.26.5.dist-info/METADATA",
         ),
     ];
+    packages[0].depends_on = vec![packages[1].purl.clone()];
+    packages[3].depends_on = vec![packages[4].purl.clone()];
     packages[3].licenses = vec!["UNLICENSED".to_owned()];
     packages[4].licenses = vec!["MIT".to_owned()];
     packages[4].locations.push(Location {
