@@ -41,6 +41,7 @@ pub(crate) fn read(name: String, source: &mut dyn Read) -> Result<Image, ImageEr
         platform: None,
         created: None,
         layers: Vec::new(),
+        base: None,
         labels: std::collections::BTreeMap::new(),
     };
     Ok(Image { target, is_sources: false, sbom: Some(bytes), layers: Vec::new() })

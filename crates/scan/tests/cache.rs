@@ -61,8 +61,7 @@ impl Place {
 
 fn take(source: &Source, cache: Option<&LayerCache>) -> Taken {
     let image = Image::open(source, &OpenOptions::default()).unwrap();
-    take_inventory(&image, &InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache: cache })
-        .unwrap()
+    take_inventory(&image, &InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache }).unwrap()
 }
 
 /// Removes the layers of a layout, so that nothing but a cache can tell what is in them.
@@ -223,10 +222,8 @@ fn what_failed_or_was_cut_short_is_not_kept() {
     place.cache.clean().unwrap();
     // The time was over.
     let limits = Limits { deadline: Some(Instant::now() - Duration::from_secs(1)), ..Limits::default() };
-    let late = take_inventory(
-        &opened,
-        &InventoryOptions { jobs: 1, limits: limits, executables: false, cache: Some(&place.cache) },
-    );
+    let late =
+        take_inventory(&opened, &InventoryOptions { jobs: 1, limits, executables: false, cache: Some(&place.cache) });
     assert!(late.is_err() || !late.unwrap().inventory.warnings.is_empty());
     assert!(place.entries().is_empty());
     // Other limits give other facts.
