@@ -19,7 +19,7 @@ mod skim;
 mod walk;
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{Reading, Warning};
+use portcullis_model::Reading;
 
 use crate::{PackageReader, Selection, StreamReader};
 use limits::Shared;
@@ -89,9 +89,7 @@ impl StreamReader for Stream {
         let Self { archive, mut shared } = *self;
         let path = archive.place().to_owned();
         archive.finish(&mut shared);
-        let (packages, mut warnings, exhausted) = shared.into_parts();
-        warnings.extend(exhausted.map(|what| Warning::gap(path, what)));
-        Reading { packages, warnings, ..Reading::default() }
+        shared.into_reading(&path)
     }
 }
 

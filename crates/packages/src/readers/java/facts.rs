@@ -3,6 +3,8 @@
 //! Formats: <https://docs.oracle.com/en/java/javase/21/docs/specs/jar/jar.html#jar-manifest>,
 //! <https://maven.apache.org/shared/maven-archiver/#pom-properties-content>.
 
+use std::collections::HashMap;
+
 use portcullis_model::Warning;
 
 use super::{limits::Shared, pom::Pom};
@@ -50,6 +52,8 @@ impl Kind {
 pub(super) struct Facts {
     pub(super) manifest: Manifest,
     pub(super) projects: Vec<Project>,
+    /// Their places there, by folder.
+    by_folder: HashMap<String, usize>,
     pub(super) has_classes: bool,
     pub(super) has_nested: bool,
 }
@@ -113,13 +117,15 @@ impl Facts {
     /// The project whose file `name` is.
     fn project(&mut self, name: &str, shared: &mut Shared) -> &mut Project {
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-        // Both files of a project lie side by side.
-        let known = self.projects.iter().rposition(|project| project.folder == folder);
-        let at = known.unwrap_or_else(|| {
-            shared.count_kept(folder.len() + size_of::<Project>());
-            self.projects.push(Project::new(folder));
-            self.projects.len() - 1
-        });
+        let at = match self.by_folder.get(folder) {
+            Some(known) => *known,
+            None => {
+                shared.count_kept(2 * folder.len() + size_of::<Project>());
+                self.by_folder.insert(folder.to_owned(), self.projects.len());
+                self.projects.push(Project::new(folder));
+                self.projects.len() - 1
+            }
+        };
         &mut self.projects[at]
     }
 }

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::complete::language_package;
 
+/// Longest file name that is looked at for a version, in bytes.
+const MAX_STEM: usize = 256;
+
 /// Group, artifact, version; any may be empty.
 struct Coordinates {
     group: String,
@@ -95,6 +98,9 @@ struct FileName<'a> {
 
 impl<'a> FileName<'a> {
     fn parse(stem: &'a str, manifest: &Manifest) -> Self {
+        if stem.len() > MAX_STEM {
+            return Self { artifact: stem, version: "" };
+        }
         let splits = || {
             stem.match_indices(['-', '_'])
                 .filter(|(at, _)| *at > 0)
@@ -203,6 +209,11 @@ fn of_manifest(facts: &Facts, named: &FileName<'_>) -> Coordinates {
     } else {
         &manifest.short_name
     };
+    // `catalina.jar` is Tomcat's `tomcat-catalina`, by its bundle's name.
+    let symbolic = symbolic_name(manifest).rsplit('.').next().unwrap_or("");
+    let is_better =
+        named.version.is_empty() && groups::of(artifact, "").is_none() && groups::of(symbolic, "").is_some();
+    let artifact = if is_better { symbolic } else { artifact };
     let version = version(named, manifest).to_owned();
     // Gradle's plugins write `group#artifact;version`.
     if let Some((group, rest)) = manifest.implementation_title.split_once('#')
@@ -242,8 +253,7 @@ fn group(artifact: &str, version: &str, manifest: &Manifest) -> String {
     }
     // Maven's own tools write the group there; others write the vendor's domain.
     let vendor = manifest.implementation_vendor_id.as_str();
-    let symbolic = manifest.bundle_symbolic_name.split(';').next().unwrap_or("").trim();
-    for name in [symbolic, manifest.automatic_module_name.as_str()] {
+    for name in [symbolic_name(manifest), manifest.automatic_module_name.as_str()] {
         if let Some(group) = group_of_name(name, artifact) {
             // Of two that agree, the longer says more.
             let is_refined = vendor.strip_prefix(group).is_some_and(|rest| rest.starts_with('.'));
@@ -251,6 +261,11 @@ fn group(artifact: &str, version: &str, manifest: &Manifest) -> String {
         }
     }
     if is_group(vendor) { vendor.to_owned() } else { String::new() }
+}
+
+/// The bundle's name, without what follows it.
+fn symbolic_name(manifest: &Manifest) -> &str {
+    manifest.bundle_symbolic_name.split(';').next().unwrap_or("").trim()
 }
 
 /// The group in a bundle's or module's name, which is made of group and artifact: what both share stands there once.

@@ -1,7 +1,7 @@
 //! What one archive, with all that is nested in it, may cost.
 
 use flate2::Decompress;
-use portcullis_model::{Package, Warning};
+use portcullis_model::{Package, Reading, Warning, WarningKind};
 
 /// How deep archives may be nested in one another. Real ones go three deep: a jar in a war in an ear.
 pub(super) const MAX_DEPTH: usize = 8;
@@ -16,7 +16,7 @@ const MAX_ENTRIES: u64 = 5_000_000;
 /// Most bytes of names, versions and places kept.
 const MAX_KEPT: usize = 32 << 20;
 
-/// Most warnings kept.
+/// Most warnings kept. Further remarks are counted; a further gap ends the walk.
 const MAX_WARNINGS: usize = 1000;
 
 /// Bytes inflated at once.
@@ -26,6 +26,8 @@ const INFLATE_BUFFER: usize = 32 << 10;
 pub(super) struct Shared {
     pub(super) packages: Vec<Package>,
     warnings: Vec<Warning>,
+    /// Remarks that were not kept.
+    unsaid: usize,
     inflated_left: u64,
     entries_left: u64,
     kept_left: usize,
@@ -42,6 +44,7 @@ impl Shared {
         Self {
             packages: Vec::new(),
             warnings: Vec::new(),
+            unsaid: 0,
             inflated_left: inflated_limit,
             entries_left: MAX_ENTRIES,
             kept_left: MAX_KEPT,
@@ -56,16 +59,23 @@ impl Shared {
         self.exhausted.is_some()
     }
 
-    /// Packages, warnings, and what ended the walk early.
-    pub(super) fn into_parts(self) -> (Vec<Package>, Vec<Warning>, Option<String>) {
-        (self.packages, self.warnings, self.exhausted)
+    /// What was found in the archive at `path`.
+    pub(super) fn into_reading(self, path: &str) -> Reading {
+        let Self { packages, mut warnings, exhausted, unsaid, .. } = self;
+        warnings.extend(exhausted.map(|what| Warning::gap(path, what)));
+        if unsaid > 0 {
+            warnings.push(Warning::note(path, format!("{unsaid} more remarks on archives in it are left out")));
+        }
+        Reading { packages, warnings, ..Reading::default() }
     }
 
     pub(super) fn warn(&mut self, warning: Warning) {
         if self.warnings.len() < MAX_WARNINGS {
             self.warnings.push(warning);
-        } else if !self.is_exhausted() {
-            self.exhausted = Some(format!("not read to its end: it gave more than {MAX_WARNINGS} warnings"));
+        } else if warning.kind == WarningKind::Gap {
+            self.exhaust(format!("not read to its end: it gave more than {MAX_WARNINGS} warnings"));
+        } else {
+            self.unsaid += 1;
         }
     }
 

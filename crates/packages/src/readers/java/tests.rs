@@ -4,7 +4,6 @@ use std::io::{Cursor, Write as _};
 
 use expect_test::expect;
 use flate2::{Compression, write::DeflateEncoder};
-use proptest::prelude::*;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::*;
@@ -138,6 +137,8 @@ fn a_jar_without_them_is_what_its_manifest_and_name_say() {
         ("lib/thing-1.jar", "Automatic-Module-Name: com.acme.thing\n"),
         ("lib/org.scala-lang.scala-library-2.12.10.jar", ""),
         ("plugins/git.hpi", "Short-Name: git\nGroup-Id: org.jenkins-ci.plugins\nPlugin-Version: 4.1 (private)\n"),
+        ("lib/catalina.jar", "Bundle-SymbolicName: org.apache.tomcat-catalina\nImplementation-Version: 9.0.80\n"),
+        ("lib/micrometer-x-1.5.1.jar", "Implementation-Title: io.micrometer#micrometer-x;1.5.1\n"),
         ("lib/unknown-1.0.jar", ""),
         ("lib/app.jar", ""),
     ]
@@ -152,6 +153,8 @@ fn a_jar_without_them_is_what_its_manifest_and_name_say() {
         maven com.acme:thing 1, purl pkg:maven/com.acme/thing@1
         maven org.scala-lang:scala-library 2.12.10, purl pkg:maven/org.scala-lang/scala-library@2.12.10
         maven org.jenkins-ci.plugins:git 4.1, purl pkg:maven/org.jenkins-ci.plugins/git@4.1
+        maven org.apache.tomcat:tomcat-catalina 9.0.80, purl pkg:maven/org.apache.tomcat/tomcat-catalina@9.0.80
+        maven io.micrometer:micrometer-x 1.5.1, purl pkg:maven/io.micrometer/micrometer-x@1.5.1
         maven unknown 1.0, purl pkg:maven/unknown@1.0
         note in lib/unknown-1.0.jar: unknown 1.0: its group is not known, and advisories go by it: none is looked up
         note in lib/app.jar: a Java archive that does not say what it is: no advisory is looked up
@@ -362,71 +365,4 @@ fn only_archives_are_selected() {
     }
 }
 
-fn any_archive() -> impl Strategy<Value = Vec<u8>> {
-    let name = prop_oneof![Just(POM), Just("lib/lib-2.jar"), Just("META-INF/MANIFEST.MF"), Just("A.class"), Just("b/")];
-    let contents = prop_oneof![
-        Just(library("2")),
-        Just(properties("org.example", "lib", "3").into_bytes()),
-        Just(b"Implementation-Version: 4\n".to_vec()),
-        prop::collection::vec(any::<u8>(), 0..200),
-    ];
-    let descriptor = prop_oneof![
-        Just(Descriptor::Signed),
-        Just(Descriptor::Bare),
-        Just(Descriptor::Wide),
-        Just(Descriptor::BareWide)
-    ];
-    (
-        prop::collection::vec((name, contents), 0..5),
-        descriptor,
-        any::<(bool, bool)>(),
-        prop::collection::vec(any::<u8>(), 0..40),
-    )
-        .prop_map(|(files, descriptor, (is_streamed, is_deflated), preamble)| {
-            let mut seen = std::collections::BTreeSet::new();
-            let files: Vec<(&str, &[u8])> = files
-                .iter()
-                .filter(|(name, _)| seen.insert(*name))
-                .map(|(name, contents)| (*name, contents.as_slice()))
-                .collect();
-            let archive = if is_streamed { streamed(&files, descriptor, is_deflated) } else { archive(&files) };
-            [preamble, archive].concat()
-        })
-}
-
-proptest! {
-    #[test]
-    fn the_reading_is_the_same_for_every_split(
-        mut archive in any_archive(), size in 1_usize..200,
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), cut in 0_usize..50,
-    ) {
-        for (at, byte) in changes {
-            let at = at.index(archive.len());
-            archive[at] = byte;
-        }
-        archive.truncate(archive.len().saturating_sub(cut.saturating_sub(25)));
-        let whole = read(&Java, "lib-1.jar", &archive);
-        prop_assert_eq!(read_in_pieces(&Java, "lib-1.jar", &archive, size), whole.clone());
-        prop_assert_eq!(read_in_pieces(&Java, "lib-1.jar", &archive, 1), whole);
-    }
-
-    #[test]
-    fn an_archive_that_is_whole_has_no_gap(archive in any_archive()) {
-        let reading = read(&Java, "lib-1.jar", &archive).unwrap();
-        let gaps = reading.warnings.iter().filter(|warning| warning.kind == portcullis_model::WarningKind::Gap);
-        prop_assert_eq!(gaps.count(), 0);
-    }
-
-    #[test]
-    fn never_panics(contents: Vec<u8>, records in prop::collection::vec(
-        prop_oneof![
-            Just(b"PK\x03\x04".to_vec()), Just(b"PK\x01\x02".to_vec()), Just(b"PK\x05\x06".to_vec()),
-            Just(b"PK\x06\x06".to_vec()), Just(b"PK\x07\x08".to_vec()), Just(vec![0xff; 4]), Just(vec![0; 8]),
-            prop::collection::vec(any::<u8>(), 0..40),
-        ], 0..20,
-    )) {
-        let _reading = read(&Java, "a.jar", &contents);
-        let records = records.concat();
-        prop_assert_eq!(read_in_pieces(&Java, "a.jar", &records, 3), read(&Java, "a.jar", &records));
-    }
-}
+mod properties;
