@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
+use portcullis_image::Mirror;
 
 /// Guards container images through their whole life: scans them, judges them by policy, signs the verdict, and
 /// admits only what passes.
@@ -103,6 +104,13 @@ pub(crate) struct SourceArgs {
     /// Further certificate authorities, in PEM.
     #[arg(long, env = "PORTCULLIS_CA_FILE", value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// A client certificate and its private key, in one PEM file, for registries that ask for one.
+    #[arg(long, env = "PORTCULLIS_CLIENT_CERT", value_name = "FILE")]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// Where images of a registry are looked for first, such as docker.io=mirror.example/hub. May be given several
+    /// times.
+    #[arg(long, env = "PORTCULLIS_MIRROR", value_name = "REGISTRY=MIRROR", value_delimiter = ',')]
+    pub(crate) mirror: Vec<Mirror>,
     /// How long the whole command may take, such as 90s or 10m.
     #[arg(long, env = "PORTCULLIS_TIMEOUT", value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
     pub(crate) timeout: std::time::Duration,

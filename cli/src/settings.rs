@@ -149,7 +149,8 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn new(source: &SourceArgs) -> Result<Self, Failure> {
-        let SourceArgs { platform, plain_http, ca_file, timeout, offline, base: _, jobs, cache } = source;
+        let SourceArgs { platform, plain_http, ca_file, client_cert, mirror, timeout, offline, base: _, jobs, cache } =
+            source;
         let mut options = OpenOptions {
             platform: platform.as_deref().map(parse_platform).transpose()?,
             // Temporary folders are often held in memory; an image's archive is large.
@@ -163,11 +164,13 @@ impl Access {
             let client_options = Options {
                 plain_http: if *plain_http { PlainHttp::Always } else { PlainHttp::Never },
                 ca_file: ca_file.clone(),
+                client_certificate: client_cert.clone(),
                 timeout: (*timeout).min(Options::default().timeout),
                 ..Options::default()
             };
             let client = Client::new(client_options, Credentials::from_environment()?)?;
-            options.registry = Some(RegistryAccess { client, runtime: started.handle().clone() });
+            options.registry =
+                Some(RegistryAccess { client, runtime: started.handle().clone(), mirrors: mirror.clone() });
             runtime = Some(started);
         }
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -101,6 +101,8 @@ impl Demo {
             platform: Some("linux/amd64".to_owned()),
             plain_http: true,
             ca_file: None,
+            client_cert: None,
+            mirror: Vec::new(),
             timeout: std::time::Duration::from_secs(60),
             offline: false,
             base: None,

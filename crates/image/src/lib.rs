@@ -34,7 +34,7 @@ pub use error::ImageError;
 pub use layer::{LayerError, Limits};
 use portcullis_filetree::LayerVisitor;
 use portcullis_model::{Digest, Platform, Target};
-pub use registry::RegistryAccess;
+pub use registry::{Mirror, RegistryAccess};
 pub use source::Source;
 
 use crate::{

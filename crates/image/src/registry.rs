@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read},
+    str::FromStr,
     sync::Arc,
 };
 
@@ -27,6 +28,43 @@ pub struct RegistryAccess {
     pub client: Client,
     /// The runtime that its requests run on; this crate's callers are ordinary threads.
     pub runtime: Handle,
+    /// Where images of a registry are looked for before the registry itself is asked.
+    pub mirrors: Vec<Mirror>,
+}
+
+/// A place that holds what a registry holds, or fetches it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// The registry, as it stands in canonical image names: `docker.io`.
+    pub registry: String,
+    /// What takes its place in names: `mirror.example:5000`, `mirror.example/hub`.
+    pub place: String,
+}
+
+impl FromStr for Mirror {
+    type Err = String;
+
+    /// Reads `REGISTRY=PLACE`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').filter(|(registry, place)| !registry.is_empty() && !place.is_empty());
+        let (registry, place) = parts.ok_or_else(|| format!("`{text}` is not REGISTRY=MIRROR"))?;
+        Ok(Self { registry: registry.to_owned(), place: place.trim_end_matches('/').to_owned() })
+    }
+}
+
+impl Mirror {
+    /// The name under which the mirror has an image; none if the image is of another registry.
+    fn name_of(&self, reference: &Reference) -> Option<Reference> {
+        if reference.registry() != self.registry {
+            return None;
+        }
+        let version = match (reference.digest(), reference.tag()) {
+            (Some(digest), _) => format!("@{digest}"),
+            (None, Some(tag)) => format!(":{tag}"),
+            (None, None) => String::new(),
+        };
+        format!("{}/{}{version}", self.place, reference.repository()).parse().ok()
+    }
 }
 
 /// A layer in a registry.
@@ -38,7 +76,7 @@ pub(crate) struct RemoteBlob {
 impl RemoteBlob {
     /// Starts fetching; the bytes are read as they arrive.
     pub(crate) fn open(&self, digest: &Digest, size: u64) -> Result<BlobReader, RegistryError> {
-        let RegistryAccess { client, runtime } = &self.access;
+        let RegistryAccess { client, runtime, mirrors: _ } = &self.access;
         let mut stream = runtime.block_on(client.blob_stream(&self.reference, digest, size))?;
         let (sender, receiver) = mpsc::channel(PIECES);
         runtime.spawn(async move {
@@ -74,13 +112,25 @@ impl Read for BlobReader {
     }
 }
 
-/// Opens the image that `reference` names, for the platform if it is an index.
+/// Opens the image that `reference` names, for the platform if it is an index: from the first mirror that has it, or
+/// from its registry.
 pub(crate) fn open(
     reference: &Reference,
     access: &RegistryAccess,
     platform: Option<&Platform>,
 ) -> Result<Image, ImageError> {
-    let RegistryAccess { client, runtime } = access;
+    for place in access.mirrors.iter().filter_map(|mirror| mirror.name_of(reference)) {
+        // A mirror that fails is no reason to fail: the registry itself has the last word.
+        if let Ok(mut image) = open_at(&place, access, platform) {
+            image.target.reference = reference.to_string();
+            return Ok(image);
+        }
+    }
+    open_at(reference, access, platform)
+}
+
+fn open_at(reference: &Reference, access: &RegistryAccess, platform: Option<&Platform>) -> Result<Image, ImageError> {
+    let RegistryAccess { client, runtime, mirrors: _ } = access;
     let mut manifest = runtime.block_on(client.manifest(reference))?;
     let mut document = ManifestDocument::parse(&manifest.bytes, &reference.to_string())?;
     let mut index_digest = None;

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use portcullis_errors::printable;
-use reqwest::{Certificate, Url, redirect};
+use reqwest::{Certificate, Identity, Url, redirect};
 
 use crate::{Credentials, Reference, RegistryError, addresses::Guarded, auth::Authenticator, error::Hosted};
 
@@ -26,6 +26,8 @@ pub struct Options {
     pub plain_http: PlainHttp,
     /// PEM certificates of further authorities.
     pub ca_file: Option<PathBuf>,
+    /// What this client shows of itself where TLS asks for it: a PEM file with a certificate and its private key.
+    pub client_certificate: Option<PathBuf>,
     /// How long one request may take, and how long a stream may stay silent.
     pub timeout: Duration,
     /// How often a request is repeated after 429, 5xx and broken connections.
@@ -45,6 +47,7 @@ impl Default for Options {
         Self {
             plain_http: PlainHttp::Never,
             ca_file: None,
+            client_certificate: None,
             timeout: Duration::from_secs(30),
             retries: 3,
             max_wait: Duration::from_secs(20),
@@ -76,8 +79,13 @@ impl Client {
     pub fn new(options: Options, credentials: Credentials) -> Result<Self, RegistryError> {
         let guard = Guarded { allow_private: options.allow_private };
         let authorities = authorities(&options)?;
+        let identity = identity(&options)?;
+        let with_identity = |builder: reqwest::ClientBuilder| match &identity {
+            Some(identity) => builder.identity(identity.clone()),
+            None => builder,
+        };
         let builder = || {
-            reqwest::Client::builder()
+            with_identity(reqwest::Client::builder())
                 .user_agent(options.user_agent.as_str())
                 // Redirects are followed by hand, so that credentials stay where they belong.
                 .redirect(redirect::Policy::none())
@@ -127,6 +135,14 @@ impl Inner {
 /// What is asked for, at the registry of `reference`.
 pub(crate) fn hosted(reference: &Reference, what: String) -> Hosted {
     Hosted { host: reference.registry().to_owned(), what }
+}
+
+fn identity(options: &Options) -> Result<Option<Identity>, RegistryError> {
+    let Some(path) = &options.client_certificate else { return Ok(None) };
+    let what = format!("the client certificate of {}", path.display());
+    let bytes =
+        std::fs::read(path).map_err(|error| RegistryError::Setup { what: what.clone(), source: error.into() })?;
+    Identity::from_pem(&bytes).map(Some).map_err(|error| RegistryError::Setup { what, source: error.into() })
 }
 
 fn authorities(options: &Options) -> Result<Vec<Certificate>, RegistryError> {

@@ -3,7 +3,7 @@
 //! Format: <https://docs.docker.com/reference/cli/docker/login/#credential-stores> and
 //! <https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md>
 
-use std::{collections::BTreeMap, io, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsString, io, path::PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portcullis_errors::{Hint, Secret};
@@ -59,6 +59,9 @@ pub enum CredentialsError {
         /// Where and why, without what is in it.
         reason: String,
     },
+    /// Some of three variables that belong together are not set.
+    #[error("a registry's user and password need all of three variables")]
+    Variables,
     /// An entry of the file does not hold `user:password` in base64.
     #[error("the entry for {registry} is not user:password in base64")]
     Entry {
@@ -79,6 +82,9 @@ impl Hint for CredentialsError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Read { .. } | Self::Parse { .. } => "check the file, or point DOCKER_CONFIG to another folder".into(),
+            Self::Variables => "set PORTCULLIS_REGISTRY to the registry's host, PORTCULLIS_REGISTRY_USERNAME and \
+                 PORTCULLIS_REGISTRY_PASSWORD"
+                .into(),
             Self::Entry { registry } => format!("run `docker login {registry}` again"),
             Self::Helper { name, .. } => {
                 format!(
@@ -129,13 +135,35 @@ impl Credentials {
         Self { fixed: Some(credential), configs: Vec::new() }
     }
 
-    /// From the places that Docker and Podman use: `$DOCKER_CONFIG` or `~/.docker`, `$REGISTRY_AUTH_FILE`,
+    /// From `PORTCULLIS_REGISTRY`, `…_USERNAME` and `…_PASSWORD`; from `DOCKER_AUTH_CONFIG`, which holds a whole config;
+    /// and from the places that Docker and Podman use: `$DOCKER_CONFIG` or `~/.docker`, `$REGISTRY_AUTH_FILE`,
     /// `$XDG_RUNTIME_DIR/containers/auth.json` and `~/.config/containers/auth.json`. A missing file is no error.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When a file that is there cannot be read or understood, or variables contradict themselves.
     pub fn from_environment() -> Result<Self, CredentialsError> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self::from_variables(|name| std::env::var_os(name))
+    }
+
+    fn from_variables(get: impl Fn(&'static str) -> Option<OsString>) -> Result<Self, CredentialsError> {
+        let variable = |name| get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
+        let mut first = Vec::new();
+        match (text("PORTCULLIS_REGISTRY"), text("PORTCULLIS_REGISTRY_USERNAME"), text("PORTCULLIS_REGISTRY_PASSWORD"))
+        {
+            (Some(registry), Some(user), Some(password)) => {
+                let password = Some(SecretText::from(password));
+                let entry = Entry { username: Some(user), password, ..Entry::default() };
+                first.push(Config { auths: BTreeMap::from([(registry, entry)]), ..Config::default() });
+            }
+            // A password that is meant for one registry is not shown to others.
+            (_, None, None) => {}
+            _ => return Err(CredentialsError::Variables),
+        }
+        if let Some(config) = text("DOCKER_AUTH_CONFIG") {
+            let config = parse(&PathBuf::from("DOCKER_AUTH_CONFIG"), &config)?;
+            first.push(Config { creds_store: None, cred_helpers: BTreeMap::new(), ..config });
+        }
         let home = variable("HOME");
         let docker = variable("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));
         let files = [
@@ -144,7 +172,9 @@ impl Credentials {
             variable("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")),
             home.map(|home| home.join(".config/containers/auth.json")),
         ];
-        Self::from_files(files.into_iter().flatten())
+        let Self { fixed, configs } = Self::from_files(files.into_iter().flatten())?;
+        first.extend(configs);
+        Ok(Self { fixed, configs: first })
     }
 
     /// From config files; those that are not there are passed over.
@@ -294,6 +324,32 @@ mod tests {
 
     fn basic(user: &str, password: &str) -> Option<Credential> {
         Some(Credential::Basic { user: user.into(), password: Secret::new(password.into()) })
+    }
+
+    #[tokio::test]
+    async fn variables_come_first_and_hold_for_their_registry_alone() {
+        let set = |pairs: &'static [(&'static str, &'static str)]| {
+            Credentials::from_variables(move |name| {
+                pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+            })
+        };
+        let known = set(&[
+            ("PORTCULLIS_REGISTRY", "one.example"),
+            ("PORTCULLIS_REGISTRY_USERNAME", "me"),
+            ("PORTCULLIS_REGISTRY_PASSWORD", "secret"),
+            (
+                "DOCKER_AUTH_CONFIG",
+                r#"{"auths": {"one.example": {"auth": "eDp5"}, "two.example": {"auth": "eDp5"}}, "credsStore": "none"}"#,
+            ),
+        ])
+        .unwrap();
+        let of = async |name: &str| known.lookup(&name.parse().unwrap()).await.unwrap();
+        assert_eq!(of("one.example/app").await, basic("me", "secret"));
+        assert_eq!(of("two.example/app").await, basic("x", "y"));
+        assert_eq!(of("three.example/app").await, None);
+        let incomplete = set(&[("PORTCULLIS_REGISTRY_USERNAME", "me"), ("PORTCULLIS_REGISTRY_PASSWORD", "secret")]);
+        assert!(matches!(incomplete, Err(CredentialsError::Variables)));
+        assert!(matches!(set(&[("DOCKER_AUTH_CONFIG", "{")]), Err(CredentialsError::Parse { .. })));
     }
 
     #[tokio::test]
