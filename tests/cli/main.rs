@@ -14,6 +14,7 @@ mod cache;
 mod rpm;
 mod sbom;
 mod scan;
+mod sources;
 
 /// The binary that `PORTCULLIS_BIN` names, or the one that cargo builds beside this test.
 fn binary() -> &'static Path {
