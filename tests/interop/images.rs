@@ -131,6 +131,28 @@ fn every_form_of_an_image_gives_the_same_inventory() {
 }
 
 #[test]
+fn a_cached_scan_gives_the_same_bytes() {
+    let Some(folder) = is_on().then(images).flatten() else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let report = |target: &str, variable: &str, value: &Path| {
+        let mut command = portcullis();
+        run(command.env(variable, value).args(["sbom", "-o", "json", target]), &[0, 44]).stdout
+    };
+    let layouts = ["images/oci", "images/oci-zstd"].map(|forms| std::fs::read_dir(folder.join(forms)));
+    let layouts =
+        layouts.into_iter().flatten().flatten().map(|layout| format!("oci-dir:{}", layout.unwrap().path().display()));
+    let archives = ["debian-base", "python-app", "node-app"];
+    let archives = archives.map(|name| format!("docker-archive:{}/images/{name}.tar", folder.display()));
+    for target in layouts.chain(archives) {
+        let uncached = report(&target, "PORTCULLIS_NO_CACHE", Path::new("1"));
+        for state in ["first", "again"] {
+            let cached = report(&target, "PORTCULLIS_CACHE_DIR", cache.path());
+            assert!(cached == uncached, "{target}, {state}");
+        }
+    }
+}
+
+#[test]
 fn the_same_scan_gives_the_same_bytes() {
     let Some(folder) = is_on().then(images).flatten() else { return };
     let Some(database) = crate::support::database() else { return };

@@ -49,7 +49,10 @@ pub(crate) fn run(args: &DoctorArgs) -> Outcome {
         "COSIGN_PASSWORD is not set"
     };
     _ = writeln!(text, "signing      {signing}");
-    _ = writeln!(text, "sources      registry, oci-dir, oci-archive, docker-archive, rootfs, dir");
+    _ = writeln!(
+        text,
+        "sources      registry, docker, podman, containerd, cri, oci-dir, oci-archive, docker-archive, rootfs, dir, sbom"
+    );
     output::print(&text)?;
     match database {
         Ok(_) => Ok(status),

@@ -118,12 +118,14 @@ impl<R: Read> Unpacked<R> {
 
     /// Reads to the end of what is stored: the digest that names the layer, and how many bytes are stored where they
     /// are what it names. At most `limit` of those are taken.
-    pub(crate) fn finish(mut self, limit: u64) -> io::Result<(Digest, Option<u64>)> {
-        if self.hasher.is_some() {
-            io::copy(&mut self, &mut io::sink())?;
-        }
+    pub(crate) fn finish(mut self, limit: u64, expected: Digest) -> io::Result<(Digest, Option<u64>)> {
+        let rest = if self.hasher.is_some() { io::copy(&mut self, &mut io::sink()).map(|_| ()) } else { Ok(()) };
         match self.hasher {
-            Some(hasher) => Ok((hasher.finish(), None)),
+            Some(hasher) => {
+                let actual = hasher.finish();
+                // Rubbish behind a stream that is what it should be is passed over, as engines do.
+                if actual == expected { Ok((actual, None)) } else { rest.map(|()| (actual, None)) }
+            }
             None => self.decoder.into_stored().finish(limit).map(|(digest, length)| (digest, Some(length))),
         }
     }

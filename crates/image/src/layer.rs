@@ -85,7 +85,8 @@ pub(crate) fn visit(
     let mut walk = Walk { tar: TarReader::new(decoder), limits, entries: 0, unpacked: 0, failure: None };
     let outcome = walk.run(visitor);
     // Past the end of the archive there is only padding; without a stated size the unpacked limit holds.
-    let (actual, length) = walk.tar.into_source().finish(size.unwrap_or(limits.unpacked_bytes)).map_err(unreadable)?;
+    let (actual, length) =
+        walk.tar.into_source().finish(size.unwrap_or(limits.unpacked_bytes), digest).map_err(unreadable)?;
     if actual != digest || size.zip(length).is_some_and(|(size, length)| size != length) {
         return Err(LayerError::Digest { expected: digest, actual });
     }

@@ -294,3 +294,12 @@ fn many_may_use_it_at_once() {
         }
     });
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_it_fail(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+        let named = [&b"PCULLAY1"[..], &bytes].concat();
+        proptest::prop_assert!(!portcullis_scan::is_entry(&named));
+        _ = portcullis_scan::is_entry(&bytes);
+    }
+}
