@@ -133,6 +133,7 @@ fn docker_s_images_are_read_in_place_and_by_export() {
     let variables = [("DOCKER_HOST", host.as_str())];
     let in_place = sbom(folder, &variables, &format!("docker:{NAME}"));
     same(&in_place, &expected);
+    assert_eq!(in_place["target"]["reference"], "docker.io/local/test:1");
     let id = in_place["target"]["configDigest"].as_str().unwrap();
     same(&sbom(folder, &variables, &format!("docker:{id}")), &expected);
     // Where its folders say something else, as those of another machine would, the engine is asked for an archive.

@@ -18,7 +18,7 @@ use axum::{
 };
 use portcullis_image::{Image, Limits, OpenOptions, RegistryAccess, Source};
 use portcullis_registry::{Client, Credentials, Options, PlainHttp};
-use portcullis_scan::{LayerCache, Taken, take_inventory_with};
+use portcullis_scan::{InventoryOptions, LayerCache, Taken, take_inventory};
 use portcullis_testkit::{BuiltImage, ImageBuilder, Layer};
 use support::npm;
 use tokio::runtime::Runtime;
@@ -74,7 +74,8 @@ fn take(runtime: &Runtime, name: &str, mirrors: &[&str], cache: Option<&LayerCac
     let registry = Some(RegistryAccess { client, runtime: runtime.handle().clone(), mirrors });
     let options = OpenOptions { registry, ..OpenOptions::default() };
     let image = Image::open(&Source::parse(name).unwrap(), &options).unwrap();
-    take_inventory_with(&image, 2, Limits::default(), cache).unwrap()
+    let options = InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache };
+    take_inventory(&image, &options).unwrap()
 }
 
 fn image(own: &str) -> BuiltImage {

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use portcullis_model::Digest;
+use portcullis_registry::Reference;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
@@ -22,6 +23,8 @@ use crate::{
 #[serde(rename_all = "PascalCase")]
 struct Inspected {
     id: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
     #[serde(default)]
     graph_driver: Option<GraphDriver>,
 }
@@ -69,12 +72,22 @@ pub(super) fn open_at(
     }
     let what = || format!("what {} says of {name}", engine.name);
     let image: Inspected = serde_json::from_slice(&body).map_err(|cause| ImageError::Json { what: what(), cause })?;
-    if image.graph_driver.as_ref().is_some_and(|driver| driver.name == "overlay2")
-        && let Some(image) = in_place(&engine, name, &image)
-    {
-        return Ok(image);
-    }
-    exported(&engine, name, options)
+    let is_overlay = image.graph_driver.as_ref().is_some_and(|driver| driver.name == "overlay2");
+    let in_place = if is_overlay { in_place(&engine, name, &image) } else { None };
+    let mut opened = match in_place {
+        Some(opened) => opened,
+        None => exported(&engine, name, options)?,
+    };
+    opened.target.reference = canonical(name, &image);
+    Ok(opened)
+}
+
+/// The name that a policy's scope is asked about. Of an id, it is the first name that the engine knows.
+fn canonical(name: &str, image: &Inspected) -> String {
+    let is_id = image.id.trim_start_matches("sha256:").starts_with(name.trim_start_matches("sha256:"));
+    let known = image.repo_tags.iter().flatten().find(|tag| !tag.contains("<none>"));
+    let name = if is_id { known.map_or(name, String::as_str) } else { name };
+    name.parse::<Reference>().map_or_else(|_error| name.to_owned(), |reference| reference.to_string())
 }
 
 /// The image, with its layers where the engine keeps them; none if they cannot be read there. Another machine's engine
@@ -111,9 +124,7 @@ fn in_place(engine: &Engine, name: &str, image: &Inspected) -> Option<Image> {
 fn exported(engine: &Engine, name: &str, options: &OpenOptions) -> Result<Image, ImageError> {
     let mut file = spool::create(options)?;
     engine.download(&format!("/images/{name}/get"), &mut file, options.spool_limit)?;
-    let mut image = spool::open(file, name, None, options.platform.as_ref())?;
-    name.clone_into(&mut image.target.reference);
-    Ok(image)
+    spool::open(file, name, None, options.platform.as_ref())
 }
 
 /// A file of at most a config's size.
