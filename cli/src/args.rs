@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use portcullis_image::Mirror;
 
+mod db;
+
+pub(crate) use db::{DbCommand, DbUpdateArgs, NetworkArgs};
+
 /// Guards container images through their whole life: scans them, judges them by policy, signs the verdict, and
 /// admits only what passes.
 #[derive(Debug, Parser)]
@@ -61,7 +65,7 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Compare two reports.
     Diff(DiffArgs),
-    /// Build and look into advisory databases.
+    /// Update, build, share and look into advisory databases.
     #[command(subcommand)]
     Db(DbCommand),
     /// Check policies.
@@ -169,7 +173,8 @@ pub(crate) struct OutputArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Judgement")]
 pub(crate) struct JudgeArgs {
-    /// The advisory database; the starter that is compiled in by default.
+    /// The advisory database, or `starter` for the one that is compiled in; by default the one that `db update` keeps,
+    /// else the starter.
     #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
     /// The policy.
@@ -310,39 +315,6 @@ pub(crate) struct DiffArgs {
 }
 
 #[derive(Debug, Clone, Subcommand)]
-pub(crate) enum DbCommand {
-    /// Compile advisories into one file.
-    Build {
-        /// Folders in the layout of OSV's public export, and CISA's and FIRST's files.
-        #[arg(long, value_name = "DIR", required = true)]
-        from: Vec<PathBuf>,
-        /// The file to write.
-        #[arg(short, long, value_name = "FILE", default_value = "portcullis.db")]
-        output: PathBuf,
-    },
-    /// Say what a database holds.
-    Status {
-        /// The database; the starter by default.
-        #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
-        db: Option<PathBuf>,
-    },
-    /// Check every byte of a database.
-    Verify {
-        /// The database.
-        #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
-        db: PathBuf,
-    },
-    /// Find the records of an advisory or CVE.
-    Search {
-        /// The id.
-        id: String,
-        /// The database; the starter by default.
-        #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
-        db: Option<PathBuf>,
-    },
-}
-
-#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Check policy files.
     Check {
@@ -421,7 +393,7 @@ pub(crate) struct DemoArgs {
 }
 
 /// `90s`, `10m`, `2h`.
-fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     let refused = || format!("`{text}` is not a time such as 90s, 10m or 2h");
     let (number, unit) = text.split_at(text.len() - usize::from(!text.is_empty() && text.is_ascii()));
     let number: u64 = number.parse().map_err(|_error| refused())?;

@@ -34,7 +34,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Replay(args) => replay::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Diff(args) => diff::run(&args),
-        Command::Db(command) => db::run(&command),
+        Command::Db(command) => db::run(&command, &global),
         Command::Policy(command) => policy::run(&command),
         Command::Key(command) => key::run(&command, &global),
         Command::VerifyBundle(args) => verify_bundle::run(&args),

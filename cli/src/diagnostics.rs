@@ -9,6 +9,8 @@ use portcullis_policy::ExitStatus;
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
+    /// What follows from it.
+    note: Option<String>,
     hint: Option<String>,
     status: ExitStatus,
 }
@@ -17,7 +19,7 @@ pub(crate) type Outcome = Result<ExitStatus, Failure>;
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, status: ExitStatus::Error }
+        Self { message: message.into(), note: None, hint: None, status: ExitStatus::Error }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -27,12 +29,16 @@ impl Failure {
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
+
+    pub(crate) fn with_note(self, note: impl Into<String>) -> Self {
+        Self { note: Some(note.into()), ..self }
+    }
 }
 
 /// An error that knows what can be done about it.
 impl<E: std::error::Error + Hint> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { message: chain(&error), hint: error.hint(), status: ExitStatus::Error }
+        Self { message: chain(&error), note: None, hint: error.hint(), status: ExitStatus::Error }
     }
 }
 
@@ -56,8 +62,11 @@ pub(crate) fn say(text: &str) {
 pub(crate) fn conclude(outcome: Outcome) -> ExitStatus {
     match outcome {
         Ok(status) => status,
-        Err(Failure { message, hint, status }) => {
+        Err(Failure { message, note, hint, status }) => {
             say(&format!("error: {}", printable(&message, 4000)));
+            if let Some(note) = note {
+                say(&format!("note: {}", printable(&note, 1000)));
+            }
             if let Some(hint) = hint {
                 say(&format!("hint: {}", printable(&hint, 1000)));
             }

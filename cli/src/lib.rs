@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod diagnostics;
 mod output;
+mod places;
 mod settings;
 
 use std::process::ExitCode;

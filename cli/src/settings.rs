@@ -19,10 +19,14 @@ use tokio::runtime::Runtime;
 use crate::{
     args::{CacheArgs, CachePlaceArgs, Global, JudgeArgs, SourceArgs},
     diagnostics::{Context as _, Failure, say},
+    places,
 };
 
 /// Largest key, report or manifest read, in bytes.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
+
+/// What stands for the database that is compiled in, in place of a file.
+pub(crate) const STARTER: &str = "starter";
 
 /// The moment that everything speaks of: `SOURCE_DATE_EPOCH` where it is set
 /// (<https://reproducible-builds.org/specs/source-date-epoch/>), else now.
@@ -62,10 +66,24 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(read_file(path)?).context(|| format!("{} is not UTF-8", path.display()))
 }
 
+/// The file of the database: the one that is named, else the one that `db update` keeps, if it is there; none for the
+/// starter.
+pub(crate) fn database_path(named: Option<&PathBuf>) -> Option<PathBuf> {
+    match named {
+        Some(path) => Some(path.clone()).filter(|path| !is_starter(path)),
+        None => places::database().filter(|path| path.exists()),
+    }
+}
+
+/// Whether the starter is asked for by its name.
+pub(crate) fn is_starter(path: &Path) -> bool {
+    path == Path::new(STARTER)
+}
+
 /// The database, or the starter.
-pub(crate) fn database(path: Option<&PathBuf>) -> Result<Database, Failure> {
-    match path {
-        Some(path) => Ok(Database::open(path)?),
+pub(crate) fn database(named: Option<&PathBuf>) -> Result<Database, Failure> {
+    match database_path(named) {
+        Some(path) => Ok(Database::open(&path)?),
         None => build_starter().context(|| "the starter database cannot be built".to_owned()),
     }
 }

@@ -113,7 +113,7 @@ async fn what_the_pipeline_did_not_know_is_not_known_at_the_gate() {
         assert_eq!(is_allowed(&response), !is_over, "{response}");
         assert!(!is_over || refusal(&response).contains("gets no fixes any more"), "{response}");
     }
-    let notes = vec![("database", "judged by the starter database, which knows little: run `portcullis db build`")];
+    let notes = vec![("database", "judged by the starter database, which knows little: run `portcullis db update`")];
     let (image, _) = setting.image("starter:v1", Attested { notes, ..Attested::default() }).await;
     assert!(is_allowed(&webhook.mutate(&pod(&[&image])).await));
 }

@@ -1,4 +1,7 @@
-//! `portcullis db …`: databases are built, checked and asked.
+//! `portcullis db …`: databases are updated, built, shared, checked and asked.
+
+mod status;
+mod update;
 
 use std::{
     fmt::Write as _,
@@ -7,11 +10,11 @@ use std::{
 
 use portcullis_advisories::{BuildSummary, Builder, add_directory};
 use portcullis_errors::printable;
-use portcullis_model::WarningKind;
+use portcullis_model::{Warning, WarningKind};
 use portcullis_policy::ExitStatus;
 
 use crate::{
-    args::DbCommand,
+    args::{DbCommand, Global},
     diagnostics::{Context as _, Failure, Outcome, say},
     output, settings,
 };
@@ -19,16 +22,17 @@ use crate::{
 /// Most warnings of a build shown.
 const SHOWN: usize = 20;
 
-pub(crate) fn run(command: &DbCommand) -> Outcome {
+pub(crate) fn run(command: &DbCommand, global: &Global) -> Outcome {
     match command {
+        DbCommand::Update(args) => update::run(args, global),
         DbCommand::Build { from, output } => build(from, output),
-        DbCommand::Status { db } => status(db.as_ref()),
+        DbCommand::Status { db } => status::run(db.db.as_ref()),
         DbCommand::Verify { db } => {
-            settings::database(Some(db))?.verify()?;
+            settings::database(db.db.as_ref())?.verify()?;
             output::print("every page matches its digest\n")?;
             Ok(ExitStatus::Pass)
         }
-        DbCommand::Search { id, db } => search(id, db.as_ref()),
+        DbCommand::Search { id, db } => search(id, db.db.as_ref()),
     }
 }
 
@@ -42,12 +46,7 @@ fn build(from: &[PathBuf], output: &Path) -> Outcome {
     let summary = builder.write(output).context(|| "cannot build the database".to_owned())?;
     let BuildSummary { digest, bytes, advisories, packages, withdrawn, without_packages, duplicates, warnings } =
         summary;
-    for warning in warnings.iter().take(SHOWN) {
-        say(&format!("warning: {}: {}", printable(&warning.path, 100), printable(&warning.message, 300)));
-    }
-    if warnings.len() > SHOWN {
-        say(&format!("warning: {} more", warnings.len() - SHOWN));
-    }
+    tell_warnings(&warnings);
     let place = output.display();
     output::print(&format!(
         "{place}: {advisories} advisories for {packages} packages, {bytes} bytes\nleft out: {withdrawn} withdrawn, \
@@ -61,26 +60,14 @@ fn build(from: &[PathBuf], output: &Path) -> Outcome {
     Ok(ExitStatus::Pass)
 }
 
-fn status(db: Option<&PathBuf>) -> Outcome {
-    let database = settings::database(db)?;
-    let info = database.info();
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let kind = if info.starter { " (the starter that is compiled in)" } else { "" };
-    _ = writeln!(text, "digest      {}{kind}", info.digest);
-    _ = writeln!(text, "newest      {}", info.built);
-    _ = writeln!(text, "advisories  {}", database.advisory_count());
-    for source in &info.sources {
-        let newest = source.newest.map_or_else(|| "unknown".to_owned(), |time| time.date());
-        _ = writeln!(
-            text,
-            "source      {:<30} {:>8} records, newest {newest}",
-            printable(&source.name, 30),
-            source.records
-        );
+/// Says what of the sources could not be used.
+fn tell_warnings(warnings: &[Warning]) {
+    for warning in warnings.iter().take(SHOWN) {
+        say(&format!("warning: {}: {}", printable(&warning.path, 100), printable(&warning.message, 300)));
     }
-    output::print(&text)?;
-    Ok(ExitStatus::Pass)
+    if warnings.len() > SHOWN {
+        say(&format!("warning: {} more", warnings.len() - SHOWN));
+    }
 }
 
 fn search(id: &str, db: Option<&PathBuf>) -> Outcome {
@@ -93,6 +80,7 @@ fn search(id: &str, db: Option<&PathBuf>) -> Outcome {
     for hit in hits {
         let advisory = hit.advisory;
         let score = advisory.severity.score.map_or_else(String::new, |score| format!(" {score:.1}"));
+        // Writing to a String cannot fail.
         _ = writeln!(
             text,
             "{}  {}{score}  {}",

@@ -125,7 +125,7 @@ impl Demo {
 
     fn scan(&mut self, name: &str) -> Result<Report, Failure> {
         let now = settings::now()?;
-        let judge = JudgeArgs { db: None, policy: Some(self.policy.clone()), fail_on: None, ignore_unfixed: false };
+        let judge = JudgeArgs { db: Some(settings::STARTER.into()), policy: Some(self.policy.clone()), fail_on: None, ignore_unfixed: false };
         let scan::Scanned { access, source, report } =
             scan::scan(&self.image(name), &Self::source(), &judge, false, now)?;
         let folder = self.folder.join(name);
@@ -176,7 +176,7 @@ impl Demo {
         let folder = self.folder.display().to_string();
         self.say(&format!(
             "\nLeft in {folder}: reports (table, HTML, JSON, SARIF), SBOMs, the policy, Pods, keys, demo.log.\n\
-             The starter database knows {} vulnerabilities; `portcullis db build` makes the whole.\n\
+             The starter database knows {} vulnerabilities; `portcullis db update` fetches them all.\n\
              Next: portcullis scan IMAGE\n",
             healthy.database.sources.iter().map(|source| source.records).sum::<u64>()
         ))?;

@@ -77,7 +77,7 @@ fn policy_name(source: &Source, image: &Image) -> String {
 pub(crate) fn tell_starter(report: &Report) {
     if report.database.starter {
         say(
-            "note: the starter database is in use; it knows a few hundred vulnerabilities. See `portcullis db build --help`",
+            "note: the starter database is in use; it knows a few hundred vulnerabilities. Fetch them all with `portcullis db update`",
         );
     }
 }

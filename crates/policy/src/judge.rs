@@ -125,7 +125,7 @@ pub fn judge(policy: &Policy, facts: &Facts<'_>, now: Timestamp) -> Judgement {
     }
     rules::judge(&spec.rules, facts, &mut reasons);
     if facts.database.starter {
-        let message = "judged by the starter database, which knows little: run `portcullis db build`";
+        let message = "judged by the starter database, which knows little: run `portcullis db update`";
         reasons.note("database", message.to_owned());
     }
     if is_empty(spec) {

@@ -75,7 +75,7 @@ fn judge_database(rules: &VulnerabilityRules, database: &DatabaseInfo, now: Time
     match rules.max_database_age {
         Some(limit) if age > limit.seconds() => {
             let message = format!(
-                "the advisory database is of {}, {} old; the limit is {limit}: run `portcullis db build`",
+                "the advisory database is of {}, {} old; the limit is {limit}: run `portcullis db update`",
                 database.built,
                 days(age)
             );

@@ -461,7 +461,7 @@ fn database_age() {
     let mut image = Image::with(&[]);
     image.check("vulnerabilities: {failOn: high, maxDatabaseAge: 23h}", expect![[r#"
         unknown
-        - unknown vulnerabilities.maxDatabaseAge: the advisory database is of 2026-11-24T12:00:00Z, 1 day old; the limit is 23h: run `portcullis db build`
+        - unknown vulnerabilities.maxDatabaseAge: the advisory database is of 2026-11-24T12:00:00Z, 1 day old; the limit is 23h: run `portcullis db update`
     "#]]);
     image.check(
         "vulnerabilities: {failOn: high, maxDatabaseAge: 24h}",
@@ -476,7 +476,7 @@ fn database_age() {
         "vulnerabilities: {failOn: high}",
         expect![[r#"
         pass
-        - pass database: judged by the starter database, which knows little: run `portcullis db build`
+        - pass database: judged by the starter database, which knows little: run `portcullis db update`
         - pass vulnerabilities: no vulnerability was found
         - pass vulnerabilities.maxDatabaseAge: the advisory database is 328 days old; the policy sets no limit
     "#]],

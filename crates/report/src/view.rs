@@ -186,7 +186,7 @@ pub(crate) fn database_words(report: &Report) -> String {
         text.push_str(&format!(", {} old", count_of(usize::try_from(age).unwrap_or(0), "day", "days")));
     }
     if report.database.starter {
-        text.push_str(" (starter: knows little; run `portcullis db build`)");
+        text.push_str(" (starter: knows little; run `portcullis db update`)");
     }
     text
 }

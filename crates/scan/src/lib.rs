@@ -62,7 +62,7 @@ impl Hint for ScanError {
                  Syft's JSON, and attestations of them"
                     .into(),
             ),
-            Self::Database(_) => Some("build the database again with `portcullis db build --from DIR`".into()),
+            Self::Database(_) => Some("fetch the database again with `portcullis db update`".into()),
         }
     }
 }

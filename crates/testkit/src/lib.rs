@@ -13,6 +13,7 @@
 
 mod advisory;
 mod debian;
+mod http;
 mod image;
 mod layer;
 mod rpm;
@@ -21,6 +22,7 @@ mod write;
 
 pub use advisory::AdvisoryRecord;
 pub use debian::{DebianPackage, dpkg_status, os_release};
+pub use http::{Fault, HttpServer, Request};
 pub use image::{BuiltImage, BuiltLayer, ImageBuilder};
 pub use layer::{Compression, Layer};
 pub use rpm::{RpmPackage, rpm_database, rpm_database_of};

@@ -140,7 +140,7 @@ fn invocation(report: &Report, view: &View<'_>, total: usize, kept: usize) -> In
     notifications.extend(view.notes.iter().take(MAX_GAPS).map(|w| note(format!("{}: {}", w.path, w.message))));
     if report.database.starter {
         notifications
-            .push(note("judged by the starter database, which knows little: run `portcullis db build`".to_owned()));
+            .push(note("judged by the starter database, which knows little: run `portcullis db update`".to_owned()));
     }
     Invocation::builder()
         .execution_successful(true)

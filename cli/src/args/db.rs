@@ -1,0 +1,90 @@
+//! The arguments of `portcullis db …`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use portcullis_updates::{DEFAULT_EPSS, DEFAULT_EXPORT, DEFAULT_KEV};
+
+use super::parse_duration;
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Fetch what is new, and put the new database in place of the old one.
+    Update(DbUpdateArgs),
+    /// Compile advisories that are at hand into one file.
+    Build {
+        /// Folders in the layout of OSV's public export, and CISA's and FIRST's files.
+        #[arg(long, value_name = "DIR", required = true)]
+        from: Vec<PathBuf>,
+        /// The file to write.
+        #[arg(short, long, value_name = "FILE", default_value = "portcullis.db")]
+        output: PathBuf,
+    },
+    /// Say what a database holds, how old it is and where it came from.
+    Status {
+        #[command(flatten)]
+        db: DbArg,
+    },
+    /// Check every byte of a database.
+    Verify {
+        #[command(flatten)]
+        db: DbArg,
+    },
+    /// Find the records of an advisory or CVE.
+    Search {
+        /// The id.
+        id: String,
+        #[command(flatten)]
+        db: DbArg,
+    },
+}
+
+/// Which database.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DbArg {
+    /// The database, or `starter`; by default the one that `db update` keeps, else the starter.
+    #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+}
+
+/// How servers and registries are reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct NetworkArgs {
+    /// Talk to the server without TLS.
+    #[arg(long, env = "PORTCULLIS_PLAIN_HTTP")]
+    pub(crate) plain_http: bool,
+    /// Further certificate authorities, in PEM.
+    #[arg(long, env = "PORTCULLIS_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// How long all of it may take, such as 90s or 10m.
+    #[arg(long, env = "PORTCULLIS_TIMEOUT", value_name = "TIME", default_value = "30m", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DbUpdateArgs {
+    /// OSV's public export, or a copy of it.
+    #[arg(long, env = "PORTCULLIS_FROM", value_name = "ADDRESS", default_value = DEFAULT_EXPORT)]
+    pub(crate) from: String,
+    /// Only this ecosystem, such as Debian or npm. May be given several times; all by default.
+    #[arg(long, env = "PORTCULLIS_ECOSYSTEM", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) ecosystem: Vec<String>,
+    /// CISA's catalogue of what is exploited, or `none`.
+    #[arg(long, env = "PORTCULLIS_KEV", value_name = "ADDRESS", default_value = DEFAULT_KEV)]
+    pub(crate) kev: String,
+    /// FIRST's scores, or `none`.
+    #[arg(long, env = "PORTCULLIS_EPSS", value_name = "ADDRESS", default_value = DEFAULT_EPSS)]
+    pub(crate) epss: String,
+    /// The database to replace; by default the one that every command uses.
+    #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    /// Use no network: build again from what earlier updates have fetched.
+    #[arg(long, env = "PORTCULLIS_OFFLINE", help_heading = "Network")]
+    pub(crate) offline: bool,
+    /// Requests at a time.
+    #[arg(long, env = "PORTCULLIS_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), help_heading = "Network")]
+    pub(crate) jobs: Option<u16>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+}
