@@ -7,7 +7,7 @@ use portcullis_image::Mirror;
 
 mod db;
 
-pub(crate) use db::{DbCommand, DbUpdateArgs, NetworkArgs};
+pub(crate) use db::{DbCommand, DbExportArgs, DbImportArgs, DbPublishArgs, DbUpdateArgs, NetworkArgs, TrustArgs};
 
 /// Guards container images through their whole life: scans them, judges them by policy, signs the verdict, and
 /// admits only what passes.

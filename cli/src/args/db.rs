@@ -20,6 +20,12 @@ pub(crate) enum DbCommand {
         #[arg(short, long, value_name = "FILE", default_value = "portcullis.db")]
         output: PathBuf,
     },
+    /// Put a database into a registry, signed, for others to take with `db update --from oci://…`.
+    Publish(DbPublishArgs),
+    /// Write a database with its signature into one file, for a network that is not connected.
+    Export(DbExportArgs),
+    /// Take the database of a file that `db export` wrote.
+    Import(DbImportArgs),
     /// Say what a database holds, how old it is and where it came from.
     Status {
         #[command(flatten)]
@@ -64,7 +70,7 @@ pub(crate) struct NetworkArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DbUpdateArgs {
-    /// OSV's public export, or a copy of it.
+    /// OSV's public export, a copy of it, or oci://REGISTRY/REPOSITORY:TAG.
     #[arg(long, env = "PORTCULLIS_FROM", value_name = "ADDRESS", default_value = DEFAULT_EXPORT)]
     pub(crate) from: String,
     /// Only this ecosystem, such as Debian or npm. May be given several times; all by default.
@@ -86,5 +92,70 @@ pub(crate) struct DbUpdateArgs {
     #[arg(long, env = "PORTCULLIS_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), help_heading = "Network")]
     pub(crate) jobs: Option<u16>,
     #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    #[command(flatten)]
     pub(crate) network: NetworkArgs,
+}
+
+/// Whom to believe that an artifact is what it says.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Trust, for oci:// and files")]
+pub(crate) struct TrustArgs {
+    /// The public key that must have signed: a file, or env://NAME.
+    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF")]
+    pub(crate) key: Option<String>,
+    /// Who must have signed, exactly, by a certificate of Sigstore.
+    #[arg(long, value_name = "IDENTITY", requires = "certificate_oidc_issuer")]
+    pub(crate) certificate_identity: Option<String>,
+    /// Who vouches for the identity, exactly.
+    #[arg(long, value_name = "URL", requires = "certificate_identity")]
+    pub(crate) certificate_oidc_issuer: Option<String>,
+    /// The trust root behind certificates; the public good instance's by default.
+    #[arg(long, value_name = "FILE", requires = "certificate_identity")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// Take it without a signature.
+    #[arg(long, conflicts_with_all = ["key", "certificate_identity"])]
+    pub(crate) allow_unsigned: bool,
+    /// Take it even if it is older than the one in use.
+    #[arg(long)]
+    pub(crate) allow_rollback: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DbPublishArgs {
+    /// Where to: oci://REGISTRY/REPOSITORY:TAG.
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) to: String,
+    /// The private key to sign with: a file, or env://NAME. Its password is taken from COSIGN_PASSWORD.
+    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF", required_unless_present = "unsigned")]
+    pub(crate) key: Option<String>,
+    /// Publish it without a signature.
+    #[arg(long, conflicts_with = "key")]
+    pub(crate) unsigned: bool,
+    #[command(flatten)]
+    pub(crate) db: DbArg,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DbExportArgs {
+    /// The file to write: an OCI layout in a tar archive.
+    pub(crate) file: PathBuf,
+    /// Sign it with this private key, in place of the signature that it came with.
+    #[arg(long, value_name = "REF")]
+    pub(crate) key: Option<String>,
+    #[command(flatten)]
+    pub(crate) db: DbArg,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DbImportArgs {
+    /// The file that `db export` wrote.
+    pub(crate) file: PathBuf,
+    /// The database to replace; by default the one that every command uses.
+    #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }

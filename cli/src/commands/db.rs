@@ -1,5 +1,6 @@
 //! `portcullis db …`: databases are updated, built, shared, checked and asked.
 
+mod share;
 mod status;
 mod update;
 
@@ -25,6 +26,9 @@ const SHOWN: usize = 20;
 pub(crate) fn run(command: &DbCommand, global: &Global) -> Outcome {
     match command {
         DbCommand::Update(args) => update::run(args, global),
+        DbCommand::Publish(args) => share::publish(args, global),
+        DbCommand::Export(args) => share::export(args, global),
+        DbCommand::Import(args) => share::import(args, global),
         DbCommand::Build { from, output } => build(from, output),
         DbCommand::Status { db } => status::run(db.db.as_ref()),
         DbCommand::Verify { db } => {

@@ -29,10 +29,29 @@ impl Client {
         digest: &Digest,
         size: u64,
     ) -> Result<BlobStream, RegistryError> {
+        Ok(self.blob_stream_from(reference, digest, size, 0).await?.1)
+    }
+
+    /// As [`Self::blob_stream`], behind the first `start` bytes, which are at hand already. Where the registry gives no
+    /// parts, the stream is the whole blob: the number says where it begins.
+    ///
+    /// # Errors
+    /// Every way in which a registry can fail to answer; see [`RegistryError`].
+    pub async fn blob_stream_from(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+        size: u64,
+        start: u64,
+    ) -> Result<(u64, BlobStream), RegistryError> {
         let url = self.inner.url(reference, &format!("blobs/{digest}"))?;
-        let call = Call::new(Method::GET, url, reference, what(reference, digest));
+        let mut call = Call::new(Method::GET, url, reference, what(reference, digest));
+        if (1..size).contains(&start) {
+            call = call.header(header::RANGE, format!("bytes={start}-"));
+        }
         let response = self.inner.send(&call).await?;
-        require_length(&call.subject, &response, size)?;
+        let start = if is_rest(&response, start, size) { start } else { 0 };
+        require_length(&call.subject, &response, size - start)?;
         let patience = self.inner.patience(size);
         let reading = Reading {
             inner: Arc::clone(&self.inner),
@@ -41,12 +60,12 @@ impl Client {
             subject: call.subject,
             response,
             size,
-            left: size,
+            left: size - start,
             until: Instant::now() + patience,
             patience,
             resumptions: 0,
         };
-        Ok(Box::pin(stream::try_unfold(reading, Reading::next)))
+        Ok((start, Box::pin(stream::try_unfold(reading, Reading::next))))
     }
 
     /// A whole blob of at most `max_bytes`, checked against its digest.
@@ -179,15 +198,19 @@ impl Reading {
         let url = self.inner.url(&self.reference, &format!("blobs/{}", self.digest))?;
         let call = Call::new(Method::GET, url, &self.reference, self.subject.what.clone());
         let response = self.inner.send(&call.header(header::RANGE, format!("bytes={start}-"))).await?;
-        let wanted = format!("bytes {start}-{}/", self.size - 1);
-        let is_rest = response.status() == StatusCode::PARTIAL_CONTENT
-            && header_text(&response, "content-range").is_some_and(|range| range.starts_with(&wanted));
-        Ok(is_rest.then_some(response))
+        Ok(is_rest(&response, start, self.size).then_some(response))
     }
 
     fn timed_out(&self) -> RegistryError {
         RegistryError::TimedOut { subject: self.subject.clone(), limit: self.patience }
     }
+}
+
+/// Whether an answer is what stands behind the first `start` bytes of a blob.
+fn is_rest(response: &Response, start: u64, size: u64) -> bool {
+    let wanted = format!("bytes {start}-{}/", size.saturating_sub(1));
+    response.status() == StatusCode::PARTIAL_CONTENT
+        && header_text(response, "content-range").is_some_and(|range| range.starts_with(&wanted))
 }
 
 fn require_length(subject: &Hosted, response: &Response, size: u64) -> Result<(), RegistryError> {

@@ -33,7 +33,7 @@ fn everything_on_one_page() {
               distribution  Debian GNU/Linux 12 (bookworm)
               packages      6
               database      of 2026-11-22T00:00:00Z, 3 days old (starter: knows little; run `portcullis db
-                            build`)
+                            update`)
 
             libssl3 3.0.11-1~deb12u2 (deb)
               CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~deb12u1  [exploited] Memory is written out of bounds
@@ -90,7 +90,7 @@ fn narrow_terminal() {
               packages      6
               database      of 2026-11-22T00:00:00Z, 3 days old
                             (starter: knows little; run `portcullis db
-                            build`)
+                            update`)
 
             libssl3 3.0.11-1~deb12u2 (deb)
               CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~d…  [exploited…
@@ -177,7 +177,7 @@ fn colours() {
               distribution  Debian GNU/Linux 12 (bookworm)
               packages      6
               database      of 2026-11-22T00:00:00Z, 3 days old (starter: knows little; run `portcullis db
-                            build`)
+                            update`)
 
             [1mlibssl3 3.0.11-1~deb12u2 (deb)[0m
               [1m[31mCRITICAL[0m  CVE-2024-0001  fixed in 3.0.13-1~deb12u1  [exploited] Memory is written out of bounds

@@ -159,6 +159,10 @@ impl UpdateError {
         Self::at("write", path)
     }
 
+    pub(crate) fn reading(path: &Path) -> impl Fn(io::Error) -> Self + use<> {
+        Self::at("read", path)
+    }
+
     fn at(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::File { action, path: path.clone(), source }

@@ -64,10 +64,8 @@ impl ArtifactOrigin {
 /// A signature that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
-    /// Whose it is, for people.
+    /// Whose it is: the name of the authority that was trusted.
     pub by: String,
-    /// The signer in a form that tells signers apart.
-    pub signer: String,
     /// When it was signed, where a log or a timestamp authority vouches for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Timestamp>,

@@ -36,6 +36,8 @@ pub enum Event {
         /// Whose it is.
         by: String,
     },
+    /// An artifact is taken that nobody vouches for.
+    Unsigned,
     /// So much is about to be downloaded.
     Downloading {
         /// In bytes.

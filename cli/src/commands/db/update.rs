@@ -1,26 +1,36 @@
 //! `portcullis db update`: fetches what is new, and changes the database at one stroke.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
+use portcullis_attest::{Authority, Identity, TrustRoot};
 use portcullis_errors::printable;
 use portcullis_policy::ExitStatus;
-use portcullis_updates::{Change, Event, FetchOptions, Fetcher, Installed, Sources, Synced, Update, UpdateError};
+use portcullis_registry::{Client, Credentials, Options, PlainHttp, Reference};
+use portcullis_updates::{
+    Change, Event, FetchOptions, Fetcher, Installed, Sources, Synced, Trust, Update, UpdateError,
+};
 
 use super::tell_warnings;
 use crate::{
-    args::{DbUpdateArgs, Global, NetworkArgs},
-    diagnostics::{Failure, Outcome, say},
+    args::{DbUpdateArgs, Global, NetworkArgs, TrustArgs},
+    diagnostics::{Context as _, Failure, Outcome, say},
     output, places as folders, settings,
 };
 
+/// How long an import or export waits for another update to end.
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+
 pub(super) fn run(args: &DbUpdateArgs, global: &Global) -> Outcome {
-    let update = places(args.db.as_ref(), &args.network)?;
-    let installed = update_from(args, &update, global).map_err(|error| kept(error, &update))?;
+    let update = places(args.db.as_ref(), args.network.timeout)?;
+    let installed = match args.from.strip_prefix("oci://") {
+        Some(name) => from_registry(args, name, &update, global)?,
+        None => from_export(args, &update, global).map_err(|error| kept(error, &update))?,
+    };
     conclude(&update, &installed)
 }
 
-fn update_from(args: &DbUpdateArgs, update: &Update, global: &Global) -> Result<Installed, UpdateError> {
-    let DbUpdateArgs { from, ecosystem, kev, epss, db: _, offline, jobs, network } = args;
+fn from_export(args: &DbUpdateArgs, update: &Update, global: &Global) -> Result<Installed, UpdateError> {
+    let DbUpdateArgs { from, ecosystem, kev, epss, db: _, offline, jobs, trust: _, network } = args;
     let named = |place: &String| Some(place.clone()).filter(|place| place != "none");
     let sources = Sources { export: from.clone(), ecosystems: ecosystem.clone(), kev: named(kev), epss: named(epss) };
     let tell = |event: Event| tell(&event, global);
@@ -34,6 +44,55 @@ fn update_from(args: &DbUpdateArgs, update: &Update, global: &Global) -> Result<
     runtime.block_on(update.from_export(&Fetcher::new(options)?, &sources, &tell))
 }
 
+fn from_registry(args: &DbUpdateArgs, name: &str, update: &Update, global: &Global) -> Result<Installed, Failure> {
+    if args.offline {
+        return Err(Failure::usage("a registry is in the network, and this run is offline")
+            .with_hint("carry the database over with `portcullis db export` and `portcullis db import`"));
+    }
+    let reference: Reference = name.parse()?;
+    let trust = trust(&args.trust)?;
+    let client = client(&args.network)?;
+    let pulled = runtime()?.block_on(update.from_registry(&client, &reference, &trust, &|event| tell(&event, global)));
+    pulled.map_err(|error| kept(error, update))
+}
+
+/// A client for registries.
+pub(super) fn client(network: &NetworkArgs) -> Result<Client, Failure> {
+    let NetworkArgs { plain_http, ca_file, timeout } = network;
+    let options = Options {
+        plain_http: if *plain_http { PlainHttp::Always } else { PlainHttp::Never },
+        ca_file: ca_file.clone(),
+        timeout: (*timeout).min(Options::default().timeout),
+        ..Options::default()
+    };
+    Ok(Client::new(options, Credentials::from_environment()?)?)
+}
+
+/// Whom to believe.
+pub(super) fn trust(args: &TrustArgs) -> Result<Trust, Failure> {
+    let TrustArgs { key, certificate_identity, certificate_oidc_issuer, trusted_root, allow_unsigned, allow_rollback } =
+        args;
+    let mut authorities = Vec::new();
+    if let Some(key) = key.as_ref().filter(|_| !allow_unsigned) {
+        let key = settings::verifying_key(key)?;
+        authorities.push(Authority::Key { name: format!("key {}", key.id()), key });
+    }
+    if let (Some(identity), Some(issuer)) = (certificate_identity, certificate_oidc_issuer) {
+        let root = match trusted_root {
+            Some(path) => TrustRoot::from_json(&settings::read_file(path)?),
+            None => TrustRoot::public(),
+        };
+        let root = root.context(|| "cannot verify certificates".to_owned())?;
+        let (name, identity) = (format!("{identity} by {issuer}"), Identity::Exact(identity.clone()));
+        authorities.push(Authority::Certificate { name, identity, issuer: issuer.clone(), root });
+    }
+    if authorities.is_empty() && !allow_unsigned {
+        return Err(Failure::usage("say whom to believe that the database is what it says")
+            .with_hint("--key PUBLIC, or --certificate-identity with --certificate-oidc-issuer, or --allow-unsigned"));
+    }
+    Ok(Trust { authorities, allow_unsigned: *allow_unsigned, allow_rollback: *allow_rollback })
+}
+
 /// What keeps the requests running.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, UpdateError> {
     let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -41,7 +100,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, UpdateError> {
 }
 
 /// The places of an update.
-pub(super) fn places(db: Option<&PathBuf>, network: &NetworkArgs) -> Result<Update, Failure> {
+pub(super) fn places(db: Option<&PathBuf>, timeout: Duration) -> Result<Update, Failure> {
     let homeless = |what: &str, hint: &str| Failure::new(format!("there is no place for {what}")).with_hint(hint);
     let path = db.cloned().or_else(folders::database);
     let path = path.ok_or_else(|| homeless("the database", "set HOME or XDG_DATA_HOME, or name a file with --db"))?;
@@ -50,7 +109,7 @@ pub(super) fn places(db: Option<&PathBuf>, network: &NetworkArgs) -> Result<Upda
     }
     let cache = folders::cache();
     let cache = cache.ok_or_else(|| homeless("downloads", "set HOME, XDG_CACHE_HOME or PORTCULLIS_CACHE_DIR"))?;
-    Ok(Update { path, cache, now: settings::now()?, timeout: network.timeout })
+    Ok(Update { path, cache, now: settings::now()?, timeout })
 }
 
 /// An update that failed leaves the old database, and says so.
@@ -83,6 +142,7 @@ pub(super) fn tell(event: &Event, global: &Global) {
             format!("{}: {}", printable(from, 200), if *has_changed { "fetched" } else { "unchanged" })
         }
         Event::Verified { by } => format!("the signature of {} is good", printable(by, 200)),
+        Event::Unsigned => return say("warning: nobody vouches for this database"),
         Event::Downloading { bytes } => format!("downloading {bytes} bytes"),
         Event::Building => "building the database".to_owned(),
     };
