@@ -8,10 +8,12 @@ pub(crate) fn database() -> Option<PathBuf> {
     Some(base("XDG_DATA_HOME", ".local/share")?.join("portcullis/portcullis.db"))
 }
 
-/// Where downloads are kept: `$PORTCULLIS_CACHE_DIR`, else `$XDG_CACHE_HOME/portcullis`.
-pub(crate) fn cache() -> Option<PathBuf> {
+/// Where downloads are kept: `updates` in the folder that all caches share, `$PORTCULLIS_CACHE_DIR`, else
+/// `$XDG_CACHE_HOME/portcullis`.
+pub(crate) fn downloads() -> Option<PathBuf> {
     let named = std::env::var_os("PORTCULLIS_CACHE_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
-    named.or_else(|| Some(base("XDG_CACHE_HOME", ".cache")?.join("portcullis")))
+    let shared = named.or_else(|| Some(base("XDG_CACHE_HOME", ".cache")?.join("portcullis")));
+    Some(shared?.join("updates"))
 }
 
 /// The folder that a variable names, or that lies in the home. The specification has relative paths ignored.

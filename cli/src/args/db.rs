@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::BoolishValueParser};
 use portcullis_updates::{DEFAULT_EPSS, DEFAULT_EXPORT, DEFAULT_KEV};
 
 use super::parse_duration;
@@ -58,7 +58,7 @@ pub(crate) struct DbArg {
 #[command(next_help_heading = "Network")]
 pub(crate) struct NetworkArgs {
     /// Talk to the server without TLS.
-    #[arg(long, env = "PORTCULLIS_PLAIN_HTTP")]
+    #[arg(long, env = "PORTCULLIS_PLAIN_HTTP", value_parser = BoolishValueParser::new())]
     pub(crate) plain_http: bool,
     /// Further certificate authorities, in PEM.
     #[arg(long, env = "PORTCULLIS_CA_FILE", value_name = "FILE")]
@@ -86,7 +86,7 @@ pub(crate) struct DbUpdateArgs {
     #[arg(long, env = "PORTCULLIS_DB", value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
     /// Use no network: build again from what earlier updates have fetched.
-    #[arg(long, env = "PORTCULLIS_OFFLINE", help_heading = "Network")]
+    #[arg(long, env = "PORTCULLIS_OFFLINE", value_parser = BoolishValueParser::new(), help_heading = "Network")]
     pub(crate) offline: bool,
     /// Requests at a time.
     #[arg(long, env = "PORTCULLIS_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), help_heading = "Network")]

@@ -107,7 +107,7 @@ pub(super) fn places(db: Option<&PathBuf>, timeout: Duration) -> Result<Update, 
     if settings::is_starter(&path) {
         return Err(Failure::usage("the starter is compiled in, and cannot be updated"));
     }
-    let cache = folders::cache();
+    let cache = folders::downloads();
     let cache = cache.ok_or_else(|| homeless("downloads", "set HOME, XDG_CACHE_HOME or PORTCULLIS_CACHE_DIR"))?;
     Ok(Update { path, cache, now: settings::now()?, timeout })
 }
