@@ -11,6 +11,7 @@ use std::{
 use expect_test::{Expect, expect};
 
 mod cache;
+mod db;
 mod rpm;
 mod sbom;
 mod scan;
@@ -194,7 +195,7 @@ fn the_help_names_every_command_and_every_exit_code() {
               replay         Recompute a recorded verdict: the same bytes, or the input that changed
               explain        Say why an advisory does, or does not, apply to a package
               diff           Compare two reports
-              db             Build and look into advisory databases
+              db             Update, build, share and look into advisory databases
               policy         Check policies
               key            Make signing keys
               verify-bundle  Verify one Sigstore bundle: the client protocol of the public conformance suite

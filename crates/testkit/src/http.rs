@@ -136,7 +136,6 @@ impl HttpServer {
     }
 
     /// What came since this was asked last.
-    #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.with(|state| std::mem::take(&mut state.requests))
     }
