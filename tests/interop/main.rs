@@ -18,3 +18,4 @@ mod formats;
 mod images;
 mod lockfile;
 mod rpm;
+mod updates;

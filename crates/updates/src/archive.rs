@@ -110,7 +110,10 @@ fn write(parts: &Parts, path: &Path) -> io::Result<()> {
     let Parts { manifest, packed, layer, bundle, signed_by: _ } = parts;
     let mut subject = Descriptor::of(media_type::OCI_MANIFEST, manifest);
     subject.artifact_type = Some(ARTIFACT_TYPE.to_owned());
-    let mut entries = vec![serde_json::to_value(&subject)?];
+    let mut named = subject.clone();
+    // By this name other tools find it beside its signature.
+    named.annotations.insert("org.opencontainers.image.ref.name".to_owned(), "latest".to_owned());
+    let mut entries = vec![serde_json::to_value(&named)?];
     let mut blobs: Vec<Bytes> = vec![Bytes::from_static(EMPTY_CONFIG), manifest.clone()];
     if let Some(bundle) = bundle {
         let refers = referrer(&subject, bundle);
