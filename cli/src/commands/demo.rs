@@ -125,7 +125,12 @@ impl Demo {
 
     fn scan(&mut self, name: &str) -> Result<Report, Failure> {
         let now = settings::now()?;
-        let judge = JudgeArgs { db: Some(settings::STARTER.into()), policy: Some(self.policy.clone()), fail_on: None, ignore_unfixed: false };
+        let judge = JudgeArgs {
+            db: Some(settings::STARTER.into()),
+            policy: Some(self.policy.clone()),
+            fail_on: None,
+            ignore_unfixed: false,
+        };
         let scan::Scanned { access, source, report } =
             scan::scan(&self.image(name), &Self::source(), &judge, false, now)?;
         let folder = self.folder.join(name);
