@@ -3,7 +3,7 @@
 //! Format: <https://docs.npmjs.com/cli/v11/configuring-npm/package-json>. Deeper files of that name (a build for
 //! another module system, a test's fixture) are no packages.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 use portcullis_filetree::FileHeader;
 use portcullis_model::{PackageType, Purl, Reading, Warning};
@@ -12,13 +12,16 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
-use crate::{PackageReader, Selection, complete::language_package};
+use crate::{PackageReader, Selection, complete::language_package, tree::Node};
 
 /// Reads `package.json`.
 pub(crate) struct Npm;
 
 /// A real one has a few kilobytes.
 const LIMIT: usize = 4 << 20;
+
+/// Most needs taken of one package.
+const MAX_NEEDS: usize = 10_000;
 
 /// What is read of it. A field of another type than npm gives it is as good as absent, and of two of one name the
 /// last counts, as for npm.
@@ -27,6 +30,8 @@ struct PackageJson {
     name: Option<String>,
     version: Option<String>,
     license: Option<String>,
+    /// What it needs at run time, sorted; another package may be installed under such a name (`npm:real@1`).
+    needs: BTreeSet<String>,
 }
 
 impl<'de> Deserialize<'de> for PackageJson {
@@ -47,6 +52,9 @@ impl<'de> Deserialize<'de> for PackageJson {
                         "name" => package.name = map.next_value::<Text>()?.plain(),
                         "version" => package.version = map.next_value::<Text>()?.plain(),
                         "license" => package.license = map.next_value::<Text>()?.plain_or_type(),
+                        "dependencies" | "optionalDependencies" | "peerDependencies" => {
+                            package.needs.extend(map.next_value::<Names>()?.0);
+                        }
                         _ => _ = map.next_value::<IgnoredAny>()?,
                     }
                 }
@@ -55,6 +63,15 @@ impl<'de> Deserialize<'de> for PackageJson {
         }
 
         deserializer.deserialize_map(Fields)
+    }
+}
+
+/// The names in an object; none in anything else.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Node::deserialize(deserializer)?.keys().take(MAX_NEEDS).map(str::to_owned).collect()))
     }
 }
 
@@ -110,7 +127,7 @@ impl PackageReader for Npm {
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         // npm itself takes a byte order mark.
         let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
-        let PackageJson { name, version, license } = match serde_json::from_slice(contents) {
+        let PackageJson { name, version, license, needs } = match serde_json::from_slice(contents) {
             Ok(package) => package,
             Err(error) => {
                 let warning = Warning::gap(file.path, format!("not the JSON of a package: {error}"));
@@ -123,7 +140,8 @@ impl PackageReader for Npm {
             _ => ("", &*name),
         };
         let purl = Purl::new(PackageType::Npm, scope, plain, &version);
-        let package = language_package(PackageType::Npm, purl, (name, version), license, file.path);
+        let mut package = language_package(PackageType::Npm, purl, (name, version), license, file.path);
+        package.depends_on = needs.into_iter().collect();
         Reading { packages: vec![package], ..Reading::default() }
     }
 }
@@ -169,9 +187,10 @@ mod tests {
         check(
             &Npm,
             "srv/node_modules/@a/b/package.json",
-            br#"{"name":"@a/b","version":"1.2.3","license":{"type":"MIT"}}"#,
+            br#"{"name":"@a/b","version":"1.2.3","license":{"type":"MIT"},"dependencies":{"c":"1","@d/e":"npm:f@1"},
+                "devDependencies":{"g":"1"},"peerDependencies":["h"],"optionalDependencies":{"c":"1"}}"#,
             expect![[r#"
-                npm @a/b 1.2.3, under MIT, purl pkg:npm/%40a/b@1.2.3
+                npm @a/b 1.2.3, under MIT, purl pkg:npm/%40a/b@1.2.3, needs @d/e c
             "#]],
         );
     }

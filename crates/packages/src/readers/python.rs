@@ -4,16 +4,25 @@
 //! <https://setuptools.pypa.io/en/latest/deprecated/python_eggs.html> (`*.egg-info`, `EGG-INFO`), and the core metadata
 //! in both: <https://packaging.python.org/en/latest/specifications/core-metadata/>.
 
+mod files;
+mod needs;
+
 use portcullis_filetree::FileHeader;
-use portcullis_model::{PackageType, Purl, Reading, Warning, lookup_name};
+use portcullis_model::{Package, PackageType, Purl, Reading, Warning, lookup_name};
 
 use crate::{PackageReader, Selection, complete::language_package, fields};
 
-/// Reads `METADATA` and `PKG-INFO`.
+/// Reads `METADATA` and `PKG-INFO`, and lists of files.
 pub(crate) struct Python;
 
 /// The long description is in it: some hundred kilobytes at most.
 const LIMIT: usize = 4 << 20;
+
+/// A list of some hundred thousand files.
+const LIST_LIMIT: usize = 32 << 20;
+
+/// Most needs taken of one package.
+const MAX_NEEDS: usize = 10_000;
 
 impl PackageReader for Python {
     fn name(&self) -> &'static str {
@@ -21,11 +30,20 @@ impl PackageReader for Python {
     }
 
     fn reads(&self) -> &'static str {
-        "`**/*.dist-info/METADATA`, `**/*.egg-info/PKG-INFO`, `**/*.egg-info`, `**/EGG-INFO/PKG-INFO`"
+        "`**/*.dist-info/METADATA`, `**/*.egg-info/PKG-INFO`, `**/*.egg-info`, `**/EGG-INFO/PKG-INFO`, \
+         `**/*.dist-info/RECORD`, `**/*.egg-info/installed-files.txt`"
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         let (parent, name) = file.path.rsplit_once('/')?;
+        let is_list = match name {
+            "RECORD" => parent.ends_with(".dist-info"),
+            "installed-files.txt" => parent.ends_with(".egg-info"),
+            _ => false,
+        };
+        if is_list {
+            return Some(Selection::Whole { limit: LIST_LIMIT });
+        }
         let is_metadata = match name {
             "METADATA" => parent.ends_with(".dist-info"),
             "PKG-INFO" => parent.ends_with(".egg-info") || parent == "EGG-INFO" || parent.ends_with("/EGG-INFO"),
@@ -35,7 +53,11 @@ impl PackageReader for Python {
     }
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
+        if matches!(file.file_name(), "RECORD" | "installed-files.txt") {
+            return Reading { owned: files::owned(file.path, contents).into_iter().collect(), ..Reading::default() };
+        }
         let (mut name, mut version, mut license, mut expression) = (None, None, None, None);
+        let mut depends_on = Vec::new();
         // The headers end at the first blank line; the description follows.
         for (field, value) in fields::records(contents).next().into_iter().flat_map(fields::fields) {
             let slot = match field {
@@ -43,6 +65,11 @@ impl PackageReader for Python {
                 b"Version" => &mut version,
                 b"License" => &mut license,
                 b"License-Expression" => &mut expression,
+                b"Requires-Dist" if depends_on.len() < MAX_NEEDS => {
+                    let needed = needs::name(&fields::text(value)).map(|name| lookup_name("PyPI", name).into_owned());
+                    depends_on.extend(needed);
+                    continue;
+                }
                 _ => continue,
             };
             if slot.is_none() && !value.is_empty() && value != b"UNKNOWN" {
@@ -58,7 +85,9 @@ impl PackageReader for Python {
         let license = expression.or(license.filter(|text| text.len() <= 100));
         let purl = Purl::new(PackageType::Pypi, "", &name, &version);
         let package = language_package(PackageType::Pypi, purl, (name, version), license, file.path);
-        Reading { packages: vec![package], ..Reading::default() }
+        depends_on.sort();
+        depends_on.dedup();
+        Reading { packages: vec![Package { depends_on, ..package }], ..Reading::default() }
     }
 }
 
@@ -68,7 +97,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{check, data};
+    use portcullis_model::{OwnedPaths, PathHash};
+
+    use crate::testing::{check, data, read};
 
     #[test]
     fn reads_the_headers_alone_and_normalises_the_name() {
@@ -93,9 +124,43 @@ mod tests {
         ] {
             assert!(selects(path), "{path}");
         }
-        for path in ["METADATA", "a/METADATA", "a/PKG-INFO", "a-1.dist-info/RECORD", "a/MY-EGG-INFO/PKG-INFO"] {
+        for path in ["METADATA", "a/METADATA", "a/PKG-INFO", "a-1.dist-info/RECORDS", "a/MY-EGG-INFO/PKG-INFO"] {
             assert!(!selects(path), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_needed_here_is_named() {
+        check(
+            &Python,
+            "a-1.dist-info/METADATA",
+            "Name: a\nVersion: 1\nRequires-Dist: Urllib3 (<3,>=1.21.1)\nRequires-Dist: zope.interface[x]>=5 ; python_version >= \"3.8\"\n\
+             Requires-Dist: PySocks!=1.5.7 ; extra == 'socks'\nRequires-Dist: colorama; sys_platform == 'win32'\n\
+             Requires-Dist: enum34; python_version<'3' and extra == 'x'\nRequires-Dist: cffi; platform_system != \"Windows\"\n",
+            expect![[r#"
+                pypi a 1, purl pkg:pypi/a@1, needs cffi urllib3 zope-interface
+            "#]],
+        );
+    }
+
+    #[test]
+    fn lists_of_files_are_claims() {
+        let claims = |path: &str, contents: &str| read(&Python, path, contents.as_bytes()).unwrap().owned;
+        let hash = |paths: &[&str]| paths.iter().map(|path| PathHash::of(path)).collect::<Vec<_>>();
+        let record = claims(
+            "usr/lib/python3/site-packages/Zope_Interface-5.4.0.dist-info/RECORD",
+            "../../../bin/zope,sha256=x,10\nzope/_c.so,,\n\"zope/a,b.py\",,\r\n/opt/x,,\n../../../../../../etc/x,,\n",
+        );
+        let paths = [
+            "usr/bin/zope",
+            "usr/lib/python3/site-packages/zope/_c.so",
+            "usr/lib/python3/site-packages/zope/a,b.py",
+            "opt/x",
+        ];
+        let owned = |package: &str, paths| OwnedPaths { kind: PackageType::Pypi, package: package.to_owned(), paths };
+        assert_eq!(record, [owned("zope-interface", hash(&paths))]);
+        let list = claims("a/b-1-py3.8.egg-info/installed-files.txt", "../b/c.so\nPKG-INFO\n");
+        assert_eq!(list, [owned("b", hash(&["a/b/c.so", "a/b-1-py3.8.egg-info/PKG-INFO"]))]);
     }
 
     #[test]
@@ -170,6 +235,8 @@ mod tests {
             let header = FileHeader { path: "a.dist-info/METADATA", size: 0, mode: 0, head: b"" };
             let _reading = Python.read(&header, &contents);
             let _reading = Python.read(&header, text.as_bytes());
+            read(&Python, "a-1.dist-info/RECORD", &contents);
+            read(&Python, "a-1.dist-info/RECORD", text.as_bytes());
         }
     }
 }
