@@ -28,7 +28,6 @@ mod rust;
 mod sbom;
 mod snap;
 mod system_list;
-mod unread;
 
 use crate::PackageReader;
 
@@ -62,7 +61,6 @@ pub const READERS: &[&dyn PackageReader] = &[
     &gem_lock::GemLock,
     &composer_lock::ComposerLock,
     &sbom::Sbom,
-    &unread::Unread,
 ];
 
 #[cfg(test)]

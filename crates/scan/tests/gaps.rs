@@ -25,7 +25,7 @@ fn a_distribution_without_packages_is_a_gap() {
 }
 
 #[test]
-fn what_has_no_reader_is_a_gap_once_a_folder() {
+fn what_cannot_be_read_is_a_gap_each() {
     let layer = Layer::new()
         .file("etc/os-release", FEDORA)
         .file("usr/lib/sysimage/rpm/rpmdb.sqlite", "SQLite format 3")
@@ -33,7 +33,7 @@ fn what_has_no_reader_is_a_gap_once_a_folder() {
         .file("opt/conda-meta/b.json", "");
     assert_eq!(
         gaps(&ImageBuilder::new().layer(layer)),
-        ["etc/os-release", "opt/conda-meta", "usr/lib/sysimage/rpm/rpmdb.sqlite"]
+        ["etc/os-release", "opt/conda-meta/a.json", "opt/conda-meta/b.json", "usr/lib/sysimage/rpm/rpmdb.sqlite"]
     );
 }
 
