@@ -186,6 +186,9 @@ pub(crate) struct JudgeArgs {
     /// Leave out what has no fix.
     #[arg(long, env = "PORTCULLIS_IGNORE_UNFIXED", value_parser = BoolishValueParser::new())]
     pub(crate) ignore_unfixed: bool,
+    /// A VEX document: OpenVEX, CycloneDX or CSAF. May be given several times.
+    #[arg(long, env = "PORTCULLIS_VEX", value_name = "FILE", value_delimiter = ',')]
+    pub(crate) vex: Vec<PathBuf>,
 }
 
 /// How evidence is signed.

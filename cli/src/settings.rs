@@ -88,6 +88,12 @@ pub(crate) fn database(named: Option<&PathBuf>) -> Result<Database, Failure> {
     }
 }
 
+/// The VEX documents.
+pub(crate) fn vex(paths: &[PathBuf]) -> Result<Vec<portcullis_vex::Document>, Failure> {
+    let read = |path: &PathBuf| Ok(portcullis_vex::read(&path.display().to_string(), &read_file(path)?)?);
+    paths.iter().map(read).collect()
+}
+
 /// The policy of a file, or of `--fail-on`; deny from *high* on by default.
 pub(crate) fn policy(judge: &JudgeArgs, name: &str, now: Timestamp) -> Result<Policy, Failure> {
     let Some(path) = &judge.policy else {

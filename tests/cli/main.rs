@@ -12,6 +12,7 @@ use expect_test::{Expect, expect};
 
 mod cache;
 mod db;
+mod matching;
 mod rpm;
 mod sbom;
 mod scan;

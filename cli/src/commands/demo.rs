@@ -130,6 +130,7 @@ impl Demo {
             policy: Some(self.policy.clone()),
             fail_on: None,
             ignore_unfixed: false,
+            vex: Vec::new(),
         };
         let scan::Scanned { access, source, report } =
             scan::scan(&self.image(name), &Self::source(), &judge, false, now)?;

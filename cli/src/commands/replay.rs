@@ -20,8 +20,9 @@ pub(crate) fn run(args: &ReplayArgs) -> Outcome {
     let now = recorded.verdict.time;
     let database = settings::database(judge.db.as_ref())?;
     let policy = settings::policy(judge, &recorded.target.reference, now)?;
+    let vex = settings::vex(&judge.vex)?;
     let taken = taken(&recorded);
-    let report = portcullis_scan::judge(taken, &database, database.info(), &policy, now)?;
+    let report = portcullis_scan::judge_with_vex(taken, &database, database.info(), &policy, &vex, now)?;
     let text = |report: &Report| serde_json::to_string_pretty(&report.verdict).unwrap_or_default();
     output::print(&format!("{}\n", text(&report)))?;
     let changes = compare_verdicts(&recorded.verdict, &report.verdict);
@@ -46,7 +47,7 @@ fn taken(recorded: &Report) -> Taken {
     let purls: BTreeSet<&str> = recorded.inventory.packages.iter().map(|package| package.purl.as_str()).collect();
     inventory.warnings.retain(|warning| {
         let place = warning.path.as_str();
-        !purls.contains(place) && place != portcullis_scan::ADVISORIES
+        !purls.contains(place) && place != portcullis_scan::ADVISORIES && !place.starts_with("vex:")
     });
     Taken {
         target: recorded.target.clone(),

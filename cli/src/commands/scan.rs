@@ -51,10 +51,11 @@ pub(crate) fn scan(
     if let Some(path) = &judge.policy {
         settings::policies(path, now)?;
     }
+    let vex = settings::vex(&judge.vex)?;
     let (access, source, image) = Access::open(target, source)?;
     let policy = settings::policy(judge, &policy_name(&source, &image), now)?;
     let taken = take(&image, &access, executables)?;
-    let report = portcullis_scan::judge(taken, &database, database.info(), &policy, now)?;
+    let report = portcullis_scan::judge_with_vex(taken, &database, database.info(), &policy, &vex, now)?;
     Ok(Scanned { access, source, report })
 }
 

@@ -173,14 +173,22 @@ impl<'de> Part<'de> for Specific {
     }
 }
 
-/// The names of an object's fields.
+/// The names of an object's fields: `{"libssl3": "3.0.2", …}`, or `{"binary_name": "libssl3", …}`.
 #[derive(Debug, Default)]
 pub(crate) struct Keys(pub(crate) Vec<String>);
 
 impl<'de> Part<'de> for Keys {
     fn object<A: MapAccess<'de>>(&mut self, mut object: A) -> Result<(), A::Error> {
-        while let Some((key, _)) = object.next_entry::<String, IgnoredAny>()? {
-            self.0.push(key);
+        while let Some(key) = object.next_key::<String>()? {
+            match key.as_str() {
+                // Ubuntu's form of the list: the name is a value, not a key.
+                "binary_name" => self.0.extend(object.next_value::<Lenient<Text>>()?.0.0),
+                "binary_version" => drop(object.next_value::<IgnoredAny>()?),
+                _ => {
+                    object.next_value::<IgnoredAny>()?;
+                    self.0.push(key);
+                }
+            }
         }
         Ok(())
     }

@@ -113,7 +113,7 @@ pub struct ExploitPrediction {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Suppression {
-    /// Who or what said so: `policy-exception`, `vex`, `distribution`.
+    /// Who or what said so: `policy-exception`, `vex:DOCUMENT`, `distribution`, `not-a-kernel`.
     pub by: String,
     /// The reason given.
     pub reason: String,

@@ -187,11 +187,27 @@ pub fn judge(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Report, ScanError> {
+    judge_with_vex(taken, lookup, database, policy, &[], now)
+}
+
+/// As [`judge`], with what VEX documents say of the findings. Exceptions of the policy speak of what is left.
+///
+/// # Errors
+/// When the database is damaged.
+pub fn judge_with_vex(
+    taken: Taken,
+    lookup: &dyn AdvisoryLookup,
+    database: DatabaseInfo,
+    policy: &Policy,
+    vex: &[portcullis_vex::Document],
+    now: Timestamp,
+) -> Result<Report, ScanError> {
     let Taken { target, distribution, mut inventory, coverage, executables } = taken;
     let inventory_digest = canonical_digest(&inventory);
     let matches = portcullis_matching::match_all(&inventory.packages, distribution.as_ref(), lookup)?;
     let Matches { mut findings, warnings, coverage: advisory_coverage } = matches;
-    inventory.warnings.extend(warnings);
+    let of_vex = portcullis_vex::apply(vex, &target, distribution.as_ref(), &inventory.packages, &mut findings);
+    inventory.warnings.extend(warnings.into_iter().chain(of_vex));
     inventory.warnings.sort();
     inventory.warnings.dedup();
     portcullis_policy::apply_exceptions(policy, &mut findings, now);
@@ -211,7 +227,7 @@ pub fn judge(
         inventory: inventory_digest,
         database: database.digest,
         policy: policy.digest(),
-        vex: Vec::new(),
+        vex: vex_digests(vex),
         engine: ENGINE.to_owned(),
     };
     let verdict = portcullis_policy::judge(policy, &facts, now).into_verdict(policy, inputs, now);
@@ -229,6 +245,13 @@ pub fn judge(
         executables,
         database,
     })
+}
+
+fn vex_digests(documents: &[portcullis_vex::Document]) -> Vec<Digest> {
+    let mut digests: Vec<Digest> = documents.iter().map(|document| document.digest).collect();
+    digests.sort_unstable();
+    digests.dedup();
+    digests
 }
 
 /// What no advisory speaks of, as policies name it.

@@ -29,7 +29,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("attest", &["model", "errors", "registry"]),
     ("updates", &["model", "errors", "registry", "attest", "advisories"]),
     ("admission", &["model", "errors", "registry", "attest", "policy"]),
-    ("scan", &["model", "errors", "filetree", "image", "packages", "matching", "policy"]),
+    ("scan", &["model", "errors", "filetree", "image", "packages", "matching", "policy", "vex"]),
+    ("vex", &["model", "errors"]),
     ("testkit", &["model", "filetree"]),
 ];
 

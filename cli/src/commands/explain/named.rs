@@ -98,6 +98,10 @@ fn distribution(namespace: &str, distro: &str) -> Option<Distribution> {
             found.id = id_of(namespace);
             found.version_id = distro.to_owned();
         }
+        // Without releases the name is enough.
+        None if distro.is_empty() && !["wolfi", "chainguard", "minimos", "cleanstart", "echo"].contains(&namespace) => {
+            return None;
+        }
         None if distro.eq_ignore_ascii_case(namespace) || distro.is_empty() => found.id = id_of(namespace),
         None => {
             found.id = id_of(namespace);
@@ -146,5 +150,7 @@ mod tests {
         }
         assert!(of_purl("pkg:npm/a").is_err());
         assert!(of_purl("lodash").is_err());
+        assert!(of_purl("pkg:deb/debian/a@1").unwrap().1.is_none());
+        assert!(of_purl("pkg:apk/wolfi/a@1").unwrap().1.is_some());
     }
 }

@@ -1,0 +1,238 @@
+//! Distributions of which no bulk data is at hand: records as their sources write them, by way of a real database.
+#![allow(clippy::unwrap_used, reason = "helpers of a test stop where the test must")]
+
+use portcullis_advisories::{Builder, Database};
+use portcullis_matching::{DistributionCoverage, Matches, match_all};
+use portcullis_model::{Distribution, Package, PackageType, SourcePackage};
+use portcullis_testkit::AdvisoryRecord;
+use serde_json::{Value, json};
+
+fn database(records: &[AdvisoryRecord]) -> Database {
+    let mut builder = Builder::new();
+    for record in records {
+        builder.add_record("osv/test", "a place", record.json().as_bytes());
+    }
+    Database::from_bytes(builder.build().unwrap().0).unwrap()
+}
+
+fn distribution(id: &str, version: &str) -> Distribution {
+    Distribution {
+        id: id.into(),
+        version_id: version.into(),
+        name: format!("{id} {version}"),
+        ..Distribution::default()
+    }
+}
+
+fn package(kind: PackageType, name: &str, version: &str, source: &str) -> Package {
+    Package {
+        kind,
+        name: name.to_owned(),
+        version: version.to_owned(),
+        purl: format!("pkg:{kind}/{name}@{version}"),
+        source: (!source.is_empty()).then(|| SourcePackage { name: source.to_owned(), version: version.to_owned() }),
+        architecture: None,
+        module: None,
+        vendor: None,
+        licenses: Vec::new(),
+        depends_on: Vec::new(),
+        owned_by: None,
+        locations: Vec::new(),
+    }
+}
+
+fn rpm(name: &str, version: &str, source: &str) -> Package {
+    package(PackageType::Rpm, name, version, source)
+}
+
+fn fixed(version: &str) -> Value {
+    json!({"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": version}]}]})
+}
+
+fn matched(packages: &[Package], distribution: &Distribution, records: &[AdvisoryRecord]) -> Matches {
+    match_all(packages, Some(distribution), &database(records)).unwrap()
+}
+
+/// Each finding as `package cve ecosystem fixed`.
+fn found(packages: &[Package], distribution: &Distribution, records: &[AdvisoryRecord]) -> Vec<String> {
+    let line = |finding: &portcullis_model::Finding| {
+        let cve = finding.cve.as_deref().unwrap_or("-");
+        let evidence = &finding.evidence;
+        format!("{} {cve} {} {}", finding.package.name, evidence.ecosystem, finding.fixed_versions.join(","))
+    };
+    matched(packages, distribution, records).findings.iter().map(line).collect()
+}
+
+fn update(id: &str, cve: &str) -> AdvisoryRecord {
+    AdvisoryRecord::new(id).field("upstream", json!([cve])).field("summary", json!("Important: a security update"))
+}
+
+const NONE: [&str; 0] = [];
+
+#[test]
+fn red_hat_files_by_stream() {
+    let rhel = distribution("rhel", "9.4");
+    let record = update("RHSA-2024:2447", "CVE-2023-6237")
+        .affected("Red Hat:enterprise_linux:9::baseos", "openssl-libs", fixed("1:3.0.7-27.el9"))
+        .affected("Red Hat:enterprise_linux:9::appstream", "openssl-devel", fixed("1:3.0.7-27.el9"))
+        .affected("Red Hat:rhel_eus:9.2::baseos", "openssl-libs", fixed("1:3.0.7-99.el9_2"));
+    let records = [record];
+    assert_eq!(
+        found(&[rpm("openssl-libs", "1:3.0.7-24.el9", "openssl")], &rhel, &records),
+        ["openssl-libs CVE-2023-6237 Red Hat:enterprise_linux:9::baseos 1:3.0.7-27.el9"]
+    );
+    // Fixed in the main stream: the number of an extended one does not count.
+    assert_eq!(found(&[rpm("openssl-libs", "1:3.0.7-27.el9", "openssl")], &rhel, &records), NONE);
+    assert_eq!(found(&[rpm("openssl-devel", "1:3.0.7-24.el9", "openssl")], &rhel, &records).len(), 1);
+    // A missing epoch is 0, in the package as in the record.
+    let zero = [update("RHSA-2024:1", "CVE-2024-1000").affected(
+        "Red Hat:enterprise_linux:9::baseos",
+        "curl",
+        fixed("0:7.76.1-29.el9"),
+    )];
+    assert_eq!(found(&[rpm("curl", "7.76.1-28.el9", "curl")], &rhel, &zero).len(), 1);
+    assert_eq!(found(&[rpm("curl", "7.76.1-29.el9", "curl")], &rhel, &zero), NONE);
+    // Another release, and another product of Red Hat's, are not covered by it.
+    let matches = matched(&[rpm("curl", "7.61.1-1.el8", "curl")], &distribution("rhel", "8.9"), &zero);
+    assert_eq!((matches.findings.len(), matches.coverage.distribution), (0, DistributionCoverage::Uncovered));
+    let mut stream = distribution("centos", "9");
+    stream.name = "CentOS Stream 9".into();
+    let matches = matched(&[rpm("curl", "7.76.1-1.el9", "curl")], &stream, &zero);
+    assert_eq!(matches.coverage.distribution, DistributionCoverage::Uncovered);
+    assert!(matches.warnings.iter().any(|warning| warning.message.contains("runs ahead")));
+}
+
+#[test]
+fn module_streams_of_red_hat_and_its_relatives() {
+    let alma = distribution("almalinux", "8.9");
+    let of_18 = update("ALSA-2023:1", "CVE-2023-1000")
+        .field("summary", json!("Important: nodejs:18 security update"))
+        .affected("AlmaLinux:8", "nodejs", fixed("1:18.14.2-3.module_el8.7.0+3490+6eaa8bb2"));
+    let node = |version: &str, module: &str| {
+        let mut node = rpm("nodejs", version, "nodejs");
+        node.module = Some(module.to_owned());
+        [node]
+    };
+    let records = [of_18];
+    assert_eq!(found(&node("1:18.12.1-2.module_el8.7.0+1+a", "nodejs:18"), &alma, &records).len(), 1);
+    assert_eq!(found(&node("1:16.18.1-3.module_el8.7.0+1+a", "nodejs:16"), &alma, &records), NONE);
+    assert_eq!(found(&[rpm("nodejs", "1:16.0.0-1.el8", "nodejs")], &alma, &records), NONE);
+    // An update of bugs alone is no vulnerability.
+    let bugs = [AdvisoryRecord::new("ALBA-2023:1").affected("AlmaLinux:8", "bash", fixed("5.0-2.el8"))];
+    assert_eq!(found(&[rpm("bash", "5.0-1.el8", "bash")], &alma, &bugs), NONE);
+}
+
+#[test]
+fn suse_files_by_product_and_names_sources_with_their_packages() {
+    let binaries = |names: &[&str]| {
+        let object: serde_json::Map<String, Value> =
+            names.iter().map(|name| ((*name).to_owned(), json!("1"))).collect();
+        let mut entry = fixed("3.1.4-150600.5.15.1");
+        entry["ecosystem_specific"] = json!({"binaries": [object]});
+        entry
+    };
+    let record = update("SUSE-SU-2024:3766-1", "CVE-2024-41996")
+        .affected(
+            "SUSE:Linux Enterprise Module for Basesystem 15 SP6",
+            "openssl-3",
+            binaries(&["libopenssl3", "openssl-3"]),
+        )
+        .affected("openSUSE:Leap 15.6", "openssl-3", binaries(&["libopenssl3", "openssl-3", "openssl-3-doc"]))
+        .affected("SUSE:Linux Enterprise Server 15 SP5-LTSS", "openssl-3", binaries(&["libopenssl3"]));
+    let records = [record];
+    let lib = [rpm("libopenssl3", "3.1.4-150600.5.10.1", "openssl-3")];
+    let doc = [rpm("openssl-3-doc", "3.1.4-150600.5.10.1", "openssl-3")];
+    let sles = distribution("sles", "15.6");
+    assert_eq!(
+        found(&lib, &sles, &records),
+        ["libopenssl3 CVE-2024-41996 SUSE:Linux Enterprise Module for Basesystem 15 SP6 3.1.4-150600.5.15.1"]
+    );
+    assert_eq!(found(&doc, &sles, &records), NONE);
+    assert_eq!(found(&doc, &distribution("opensuse-leap", "15.6"), &records).len(), 1);
+    let ltss = found(&lib, &distribution("sles", "15.5"), &records);
+    assert_eq!(ltss, ["libopenssl3 CVE-2024-41996 SUSE:Linux Enterprise Server 15 SP5-LTSS 3.1.4-150600.5.15.1"]);
+    assert_eq!(found(&lib, &distribution("sles", "15.4"), &records), NONE);
+}
+
+#[test]
+fn rocky_amazon_oracle_and_open_euler() {
+    let mut euler = distribution("openeuler", "22.03");
+    euler.name = "openEuler 22.03 (LTS-SP3)".into();
+    for (distribution, ecosystem) in [
+        (distribution("rocky", "9.3"), "Rocky Linux:9"),
+        (distribution("amzn", "2023"), "Amazon Linux:2023"),
+        (distribution("ol", "9.3"), "Oracle Linux:9"),
+        (distribution("azurelinux", "3.0"), "Azure Linux:3"),
+        (distribution("mageia", "9"), "Mageia:9"),
+        (euler, "openEuler:22.03-LTS-SP3"),
+    ] {
+        let records = [update("A-1", "CVE-2024-1000").affected(ecosystem, "openssl", fixed("1:3.0.7-27"))];
+        // By the source's name, which all of these use.
+        let lib = [rpm("openssl-libs", "1:3.0.7-24", "openssl")];
+        let expected = format!("openssl-libs CVE-2024-1000 {ecosystem} 1:3.0.7-27");
+        assert_eq!(found(&lib, &distribution, &records), [expected], "{ecosystem}");
+        assert_eq!(
+            found(&[rpm("openssl-libs", "1:3.0.7-27", "openssl")], &distribution, &records),
+            NONE,
+            "{ecosystem}"
+        );
+        let own = matched(&lib, &distribution, &[update("A-1", "CVE-2024-1000").affected("npm", "a", fixed("1"))]);
+        assert_eq!(own.coverage.distribution, DistributionCoverage::Uncovered, "{ecosystem}");
+    }
+}
+
+#[test]
+fn ubuntu_pro_speaks_of_its_own_packages() {
+    let focal = distribution("ubuntu", "20.04");
+    let open = json!({"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
+                      "ecosystem_specific": {"binaries": [{"binary_name": "libssl1.1", "binary_version": "1.1.1f-1"}]}});
+    let records = [update("UBUNTU-CVE-2025-1000", "CVE-2025-1000")
+        .affected("Ubuntu:20.04:LTS", "openssl", open)
+        .affected("Ubuntu:Pro:20.04:LTS", "openssl", fixed("1.1.1f-1ubuntu2.24+esm1"))];
+    let ssl = |version: &str| [package(PackageType::Deb, "libssl1.1", version, "openssl")];
+    let plain = found(&ssl("1.1.1f-1ubuntu2.24"), &focal, &records);
+    assert_eq!(plain, ["libssl1.1 CVE-2025-1000 Ubuntu:20.04:LTS "]);
+    assert_eq!(found(&ssl("1.1.1f-1ubuntu2.24+esm1"), &focal, &records), NONE);
+    let older = found(&ssl("1.1.1f-1ubuntu2.20+esm0"), &focal, &records);
+    assert_eq!(older, ["libssl1.1 CVE-2025-1000 Ubuntu:Pro:20.04:LTS 1.1.1f-1ubuntu2.24+esm1"]);
+}
+
+#[test]
+fn derivatives_are_matched_aloud_or_not_at_all() {
+    let records = [update("UBUNTU-CVE-2025-1000", "CVE-2025-1000").affected("Ubuntu:22.04:LTS", "curl", fixed("9"))];
+    let curl = [package(PackageType::Deb, "curl", "7.81.0-1", "curl")];
+    let mut mint = distribution("linuxmint", "21.3");
+    mint.parent_codename = Some("jammy".into());
+    let matches = matched(&curl, &mint, &records);
+    assert_eq!((matches.findings.len(), matches.coverage.distribution), (1, DistributionCoverage::Covered));
+    assert!(
+        matches.warnings.iter().any(|warning| warning.message.contains("matched with the advisories of ubuntu 22.04"))
+    );
+    let mut other = distribution("someubuntu", "22.04");
+    other.id_like = vec!["ubuntu".into(), "debian".into()];
+    let matches = matched(&curl, &other, &records);
+    assert_eq!((matches.findings.len(), matches.coverage.distribution), (0, DistributionCoverage::Uncovered));
+    assert!(matches.warnings.iter().any(|warning| warning.message.contains("need not hold for it")));
+}
+
+#[test]
+fn what_others_publish_is_not_the_distribution_s() {
+    let debian = distribution("debian", "12");
+    let records = [
+        update("DEBIAN-CVE-2025-1000", "CVE-2025-1000").affected("Debian:12", "nodejs", fixed("18.20.4")),
+        AdvisoryRecord::new("GHSA-1").affects("npm", "npm", "0", Some("99.0.0")),
+    ];
+    let mut node = package(PackageType::Deb, "nodejs", "18.13.0-1nodesource1", "");
+    node.purl = "pkg:deb/debian/nodejs".into();
+    // What its package holds is upstream's: nobody else's verdict stands above upstream's.
+    let mut npm = package(PackageType::Npm, "npm", "8.0.0", "");
+    npm.owned_by = Some(node.purl.clone());
+    let perl = package(PackageType::Cpan, "JSON", "1", "");
+    let matches = matched(&[node, npm, perl], &debian, &records);
+    let names: Vec<&str> = matches.findings.iter().map(|finding| finding.package.name.as_str()).collect();
+    assert_eq!(names, ["npm"]);
+    assert!(matches.findings.iter().all(|finding| finding.suppressed.is_none()));
+    let uncovered: Vec<String> =
+        matches.coverage.uncovered.iter().map(|found| format!("{} {}", found.what, found.packages)).collect();
+    assert_eq!(uncovered, ["cpan packages 1", "deb packages by NodeSource 1"]);
+}
