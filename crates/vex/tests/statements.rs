@@ -88,6 +88,7 @@ fn target() -> Target {
         created: None,
         layers: Vec::new(),
         labels: BTreeMap::new(),
+        base: None,
     }
 }
 
