@@ -62,6 +62,7 @@ fn a_vulnerable_image_is_denied() {
           CRITICAL  CVE-2026-0001  fixed in 4.17.21  What is wrong, says CVE-2026-0001
 
         1 finding: 1 critical
+        not covered: the database holds no advisories for Debian GNU/Linux 12
 
         FAIL policy command-line
           fail vulnerabilities.failOn: 1 vulnerability of severity high or worse: CVE-2026-0001 in
