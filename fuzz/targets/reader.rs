@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis_filetree::{FileHeader, HEAD_BYTES};
 use portcullis_packages::{Selection, readers_of};
 
-const PATHS: [&str; 28] = [
+const PATHS: [&str; 42] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/base.list",
@@ -34,6 +34,20 @@ const PATHS: [&str; 28] = [
     "usr/share/bottlerocket/application-inventory.json",
     "etc/cos-package-info.json",
     "var/lib/rpmmanifest/container-manifest-2",
+    "app/mix.lock",
+    "app/rebar.lock",
+    "app/pubspec.lock",
+    "app/Package.resolved",
+    "ios/Podfile.lock",
+    "app/conan.lock",
+    "app/renv.lock",
+    "app/Manifest.toml",
+    "app/stack.yaml.lock",
+    "app/cabal.project.freeze",
+    "app/cpanfile.snapshot",
+    "app/.terraform.lock.hcl",
+    ".github/workflows/ci.yml",
+    "app/a.cdx.json",
 ];
 
 fuzz_target!(|bytes: &[u8]| {

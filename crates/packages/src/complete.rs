@@ -41,7 +41,9 @@ pub(crate) fn language_purl(kind: PackageType, name: &str, version: &str) -> Pur
             Some((scope, plain)) if scope.starts_with('@') => (scope, plain),
             _ => ("", name),
         },
-        PackageType::Golang | PackageType::Composer | PackageType::Swift => name.rsplit_once('/').unwrap_or(("", name)),
+        PackageType::Golang | PackageType::Composer | PackageType::Swift | PackageType::Terraform => {
+            name.rsplit_once('/').unwrap_or(("", name))
+        }
         PackageType::Maven => name.split_once(':').unwrap_or(("", name)),
         _ => ("", name),
     };

@@ -76,6 +76,11 @@ impl<'a> Listing<'a> {
         }
     }
 
+    /// The file.
+    pub(crate) fn path(&self) -> &'a str {
+        self.path
+    }
+
     /// A file that cannot be read at all.
     pub(crate) fn unreadable(file: &FileHeader<'_>, why: impl std::fmt::Display) -> Reading {
         let warning = Warning::gap(file.path, format!("its packages were not read: {why}"));

@@ -1,9 +1,12 @@
 //! The family of package readers: each file is one, each line of the table registers one.
 
 mod apk;
+mod by_path;
 mod cargo_lock;
+mod cocoapods_lock;
 mod composer;
 mod composer_lock;
+mod conan_lock;
 mod conda;
 mod dotnet;
 mod dotnet_lock;
@@ -11,23 +14,32 @@ mod dpkg;
 mod flatpak;
 mod gem;
 mod gem_lock;
+mod github_actions;
 mod go;
+mod haskell_lock;
+mod hex_lock;
 mod java;
 mod java_lock;
+mod julia_lock;
 mod nix;
 mod npm;
 mod npm_lock;
 mod opkg;
 mod os_release;
 mod pacman;
+mod perl_lock;
 mod portage;
+mod pub_lock;
 mod python;
 mod python_lock;
+mod renv_lock;
 mod rpm;
 mod rust;
 mod sbom;
 mod snap;
+mod swift_lock;
 mod system_list;
+mod terraform_lock;
 
 use crate::PackageReader;
 
@@ -61,6 +73,18 @@ pub const READERS: &[&dyn PackageReader] = &[
     &gem_lock::GemLock,
     &composer_lock::ComposerLock,
     &sbom::Sbom,
+    &hex_lock::HexLock,
+    &pub_lock::PubLock,
+    &swift_lock::SwiftLock,
+    &cocoapods_lock::CocoapodsLock,
+    &conan_lock::ConanLock,
+    &renv_lock::RenvLock,
+    &julia_lock::JuliaLock,
+    &haskell_lock::HaskellLock,
+    &perl_lock::PerlLock,
+    &terraform_lock::TerraformLock,
+    &github_actions::GithubActions,
+    &by_path::ByPath,
 ];
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Every format of ours is read back without loss of what matching needs.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use portcullis_model::{
     Digest, Distribution, Location, Package, PackageType, Purl, Report, SCHEMA_VERSION, SourcePackage,
 };

@@ -1,0 +1,168 @@
+//! Packages whose place says what they are: Lua's rocks, OCaml's packages, Terraform's providers, Erlang's applications.
+//!
+//! Formats: <https://github.com/luarocks/luarocks/blob/main/docs/file_locations.md> (`rocks-5.4/NAME/VERSION/`),
+//! <https://opam.ocaml.org/doc/Manual.html> (`.opam-switch/packages/NAME.VERSION/opam`),
+//! <https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories>
+//! (`HOST/NAMESPACE/NAME/VERSION/OS_ARCH/`), <https://www.erlang.org/doc/system/release_structure.html>
+//! (`lib/NAME-VERSION/ebin/NAME.app`). Nothing of the files is read.
+
+use portcullis_filetree::FileHeader;
+use portcullis_model::{PackageType, Reading};
+
+use crate::{
+    PackageReader, Selection, StreamReader,
+    complete::{language_package, language_purl},
+};
+
+/// Names packages by their paths.
+pub(crate) struct ByPath;
+
+impl PackageReader for ByPath {
+    fn name(&self) -> &'static str {
+        "by-path"
+    }
+
+    fn reads(&self) -> &'static str {
+        "`**/lib/luarocks/rocks*/<name>/<version>/rock_manifest`, `**/.opam-switch/packages/<name>.<version>/opam`, \
+         `**/<host>/<namespace>/<name>/<version>/<platform>/terraform-provider-*`, \
+         `**/lib/<name>-<version>/ebin/<name>.app`"
+    }
+
+    fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
+        let found = found(file.path)?;
+        Some(Selection::Stream(Box::new(Named { path: file.path.to_owned(), found })))
+    }
+
+    /// Not called: every file is taken as a stream.
+    fn read(&self, _: &FileHeader<'_>, _: &[u8]) -> Reading {
+        Reading::default()
+    }
+}
+
+/// A package that a path names.
+struct Found {
+    kind: PackageType,
+    name: String,
+    version: String,
+}
+
+fn found(path: &str) -> Option<Found> {
+    let mut parts = path.rsplit('/');
+    let file = parts.next()?;
+    let mut next = || parts.next().unwrap_or_default();
+    let package = |kind, name: &str, version: &str| {
+        let is_named = !name.is_empty() && version.starts_with(|first: char| first.is_ascii_digit() || first == 'v');
+        is_named.then(|| Found { kind, name: name.to_owned(), version: version.to_owned() })
+    };
+    match file {
+        "rock_manifest" => {
+            let (version, name, tree, folder) = (next(), next(), next(), next());
+            (tree.starts_with("rocks") && folder == "luarocks")
+                .then(|| package(PackageType::Luarocks, name, version))
+                .flatten()
+        }
+        "opam" => {
+            let (package_folder, packages, switch) = (next(), next(), next());
+            let (name, version) = package_folder.split_once('.')?;
+            (packages == "packages" && switch == ".opam-switch")
+                .then(|| package(PackageType::Opam, name, version))
+                .flatten()
+        }
+        _ if file.starts_with("terraform-provider-") => {
+            let (platform, version, name, namespace, host) = (next(), next(), next(), next(), next());
+            (platform.contains('_') && host.contains('.'))
+                .then(|| package(PackageType::Terraform, &format!("{namespace}/{name}"), version))
+                .flatten()
+        }
+        _ => {
+            let name = file.strip_suffix(".app")?;
+            let (ebin, folder) = (next(), next());
+            // The applications of Erlang itself have versions of their own, which no advisory of Hex speaks of.
+            let is_own = path.contains("erlang/lib/") || path.contains("/erts-");
+            let version = folder.strip_prefix(name)?.strip_prefix('-')?;
+            (ebin == "ebin" && !is_own && !ERLANGS_OWN.contains(&name))
+                .then(|| package(PackageType::Hex, name, version))
+                .flatten()
+        }
+    }
+}
+
+/// Applications of Erlang that releases carry with them: <https://www.erlang.org/doc/applications.html>.
+const ERLANGS_OWN: [&str; 22] = [
+    "asn1",
+    "common_test",
+    "compiler",
+    "crypto",
+    "debugger",
+    "eldap",
+    "erl_interface",
+    "inets",
+    "kernel",
+    "mnesia",
+    "observer",
+    "os_mon",
+    "parsetools",
+    "public_key",
+    "runtime_tools",
+    "sasl",
+    "snmp",
+    "ssh",
+    "ssl",
+    "stdlib",
+    "syntax_tools",
+    "xmerl",
+];
+
+struct Named {
+    path: String,
+    found: Found,
+}
+
+impl StreamReader for Named {
+    fn feed(&mut self, _: &[u8]) -> bool {
+        false
+    }
+
+    fn finish(self: Box<Self>) -> Reading {
+        let Found { kind, name, version } = self.found;
+        let purl = language_purl(kind, &name, &version);
+        let package = language_package(kind, purl, (name, version), None, &self.path);
+        Reading { packages: vec![package], ..Reading::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{read, render};
+
+    #[test]
+    fn paths_name_packages() {
+        for (path, expected) in [
+            (
+                "usr/local/lib/luarocks/rocks-5.4/lpeg/1.1.0-1/rock_manifest",
+                "luarocks lpeg 1.1.0-1, purl pkg:luarocks/lpeg@1.1.0-1\n",
+            ),
+            ("home/opam/.opam/5.1/.opam-switch/packages/lwt.5.7.0/opam", "opam lwt 5.7.0, purl pkg:opam/lwt@5.7.0\n"),
+            (
+                "srv/.terraform/providers/registry.terraform.io/hashicorp/aws/4.67.0/linux_amd64/terraform-provider-aws_v4.67.0_x5",
+                "terraform hashicorp/aws 4.67.0, purl pkg:terraform/hashicorp/aws@4.67.0\n",
+            ),
+            ("app/lib/cowboy-2.9.0/ebin/cowboy.app", "hex cowboy 2.9.0, purl pkg:hex/cowboy@2.9.0\n"),
+        ] {
+            assert_eq!(render(&read(&ByPath, path, b"x").unwrap()), expected);
+        }
+        for path in
+            ["opam", "usr/lib/erlang/lib/ssh-5.0/ebin/ssh.app", "a/lib/x-/ebin/x.app", "srv/opam/x.1/opam", "x.app"]
+        {
+            assert!(read(&ByPath, path, b"x").is_none(), "{path}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_makes_it_panic(path in "([a-z.-]{0,6}/){0,6}(opam|rock_manifest|x.app|terraform-provider-x|é)") {
+            read(&ByPath, &path, b"x");
+        }
+    }
+}
