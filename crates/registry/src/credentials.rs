@@ -142,7 +142,7 @@ impl Credentials {
     /// # Errors
     /// When a file that is there cannot be read or understood, or variables contradict themselves.
     pub fn from_environment() -> Result<Self, CredentialsError> {
-        Self::from_variables(|name| std::env::var_os(name))
+        Self::from_variables(std::env::var_os)
     }
 
     fn from_variables(get: impl Fn(&'static str) -> Option<OsString>) -> Result<Self, CredentialsError> {
