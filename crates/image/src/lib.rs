@@ -150,17 +150,7 @@ impl Image {
     }
 
     fn directory(path: PathBuf, is_sources: bool) -> Self {
-        let target = Target {
-            reference: path.display().to_string(),
-            digest: None,
-            index_digest: None,
-            config_digest: None,
-            platform: None,
-            created: None,
-            layers: Vec::new(),
-            base: None,
-            labels: std::collections::BTreeMap::new(),
-        };
+        let target = Target::named(path.display().to_string());
         let layer = StoredLayer { digest: Digest::of(&[]), size: None, unpacked: true, blob: Blob::Directory(path) };
         Self { target, is_sources, sbom: None, layers: vec![layer] }
     }

@@ -33,17 +33,7 @@ pub(crate) fn read(name: String, source: &mut dyn Read) -> Result<Image, ImageEr
     if bytes.len() as u64 > MAX_BYTES {
         return Err(ImageError::TooLarge { what: name, limit: MAX_BYTES });
     }
-    let target = Target {
-        reference: name,
-        digest: Some(Digest::of(&bytes)),
-        index_digest: None,
-        config_digest: None,
-        platform: None,
-        created: None,
-        layers: Vec::new(),
-        base: None,
-        labels: std::collections::BTreeMap::new(),
-    };
+    let target = Target { digest: Some(Digest::of(&bytes)), ..Target::named(name) };
     Ok(Image { target, is_sources: false, sbom: Some(bytes), layers: Vec::new() })
 }
 

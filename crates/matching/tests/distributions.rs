@@ -26,18 +26,9 @@ fn distribution(id: &str, version: &str) -> Distribution {
 
 fn package(kind: PackageType, name: &str, version: &str, source: &str) -> Package {
     Package {
-        kind,
-        name: name.to_owned(),
-        version: version.to_owned(),
         purl: format!("pkg:{kind}/{name}@{version}"),
         source: (!source.is_empty()).then(|| SourcePackage { name: source.to_owned(), version: version.to_owned() }),
-        architecture: None,
-        module: None,
-        vendor: None,
-        licenses: Vec::new(),
-        depends_on: Vec::new(),
-        owned_by: None,
-        locations: Vec::new(),
+        ..Package::new(kind, name, version)
     }
 }
 

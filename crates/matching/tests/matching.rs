@@ -17,20 +17,7 @@ fn database(records: &[AdvisoryRecord]) -> Database {
 }
 
 fn package(kind: PackageType, name: &str, version: &str) -> Package {
-    Package {
-        kind,
-        name: name.to_owned(),
-        version: version.to_owned(),
-        purl: format!("pkg:{kind}/{name}@{version}"),
-        source: None,
-        architecture: None,
-        vendor: None,
-        module: None,
-        depends_on: Vec::new(),
-        licenses: Vec::new(),
-        owned_by: None,
-        locations: Vec::new(),
-    }
+    Package { purl: format!("pkg:{kind}/{name}@{version}"), ..Package::new(kind, name, version) }
 }
 
 fn debian() -> Distribution {

@@ -177,6 +177,27 @@ pub struct Package {
     pub locations: Vec<Location>,
 }
 
+impl Package {
+    /// A package of which nothing is known but its name and version: it has no purl and no place yet.
+    #[must_use]
+    pub fn new(kind: PackageType, name: impl Into<String>, version: impl Into<String>) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            version: version.into(),
+            purl: String::new(),
+            source: None,
+            architecture: None,
+            module: None,
+            vendor: None,
+            licenses: Vec::new(),
+            depends_on: Vec::new(),
+            owned_by: None,
+            locations: Vec::new(),
+        }
+    }
+}
+
 /// The source package that a binary package was built from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -81,6 +81,22 @@ pub struct Target {
 }
 
 impl Target {
+    /// Something of which nothing is known but its name.
+    #[must_use]
+    pub fn named(reference: impl Into<String>) -> Self {
+        Self {
+            reference: reference.into(),
+            digest: None,
+            index_digest: None,
+            config_digest: None,
+            platform: None,
+            created: None,
+            layers: Vec::new(),
+            base: None,
+            labels: std::collections::BTreeMap::new(),
+        }
+    }
+
     /// The layers of the image that it was built on.
     #[must_use]
     pub fn base_layers(&self) -> &[LayerInfo] {

@@ -7,20 +7,7 @@ use portcullis_model::{Distribution, Location, Package, PackageType, Purl};
 
 /// A package that a system's package manager lists at `path`, with nothing known but its name and version.
 pub(crate) fn system_package(kind: PackageType, name: String, version: String, path: &str) -> Package {
-    Package {
-        kind,
-        name,
-        version,
-        purl: String::new(),
-        source: None,
-        architecture: None,
-        vendor: None,
-        module: None,
-        depends_on: Vec::new(),
-        licenses: Vec::new(),
-        owned_by: None,
-        locations: vec![Location { path: path.to_owned(), layer: None }],
-    }
+    Package { locations: vec![Location { path: path.to_owned(), layer: None }], ..Package::new(kind, name, version) }
 }
 
 /// A package of a language, found at `path`.
@@ -122,18 +109,9 @@ mod tests {
         distribution: Option<(&str, &str)>,
     ) -> String {
         let mut package = Package {
-            kind,
-            name: name.to_owned(),
-            version: version.to_owned(),
-            purl: String::new(),
             source: Some(SourcePackage { name: source.0.to_owned(), version: source.1.to_owned() }),
             architecture: Some("amd64".to_owned()),
-            vendor: None,
-            module: None,
-            depends_on: Vec::new(),
-            licenses: Vec::new(),
-            owned_by: None,
-            locations: Vec::new(),
+            ..Package::new(kind, name, version)
         };
         let distribution = distribution.map(|(id, version_id)| Distribution {
             id: id.to_owned(),

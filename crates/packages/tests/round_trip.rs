@@ -69,18 +69,10 @@ fn check(name: &str, packages: &[Package], distribution: Option<&Distribution>) 
 
 fn package(kind: PackageType, name: &str, version: &str, purl: String) -> Package {
     Package {
-        kind,
-        name: name.into(),
-        version: version.into(),
         purl,
-        source: None,
-        architecture: None,
-        module: None,
-        vendor: None,
         licenses: vec!["MIT".into(), "Own words; of someone".into()],
-        depends_on: Vec::new(),
-        owned_by: None,
         locations: vec![Location { path: "a b/c; d".into(), layer: Some(Digest::of(b"layer")) }],
+        ..Package::new(kind, name, version)
     }
 }
 

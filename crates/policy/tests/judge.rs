@@ -529,18 +529,9 @@ fn secrets_that_nobody_looked_for() {
 fn licences() {
     let mut image = Image::with(&[]);
     let package = |name: &str, licenses: &[&str]| Package {
-        kind: PackageType::Npm,
-        name: name.to_owned(),
-        version: "1".to_owned(),
         purl: format!("pkg:npm/{name}@1"),
-        source: None,
-        architecture: None,
-        vendor: None,
-        module: None,
-        depends_on: Vec::new(),
         licenses: licenses.iter().map(|text| (*text).to_owned()).collect(),
-        owned_by: None,
-        locations: Vec::new(),
+        ..Package::new(PackageType::Npm, name, "1")
     };
     image.packages = vec![package("b", &["AGPL-3.0-only"]), package("a", &["MIT", "agpl-3.0-only"]), package("c", &[])];
     image.check(

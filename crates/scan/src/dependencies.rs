@@ -111,18 +111,10 @@ mod tests {
 
     fn package(kind: PackageType, name: &str, version: &str, path: &str, needs: &[&str]) -> Package {
         Package {
-            kind,
-            name: name.into(),
-            version: version.into(),
             purl: format!("pkg:{kind}/{name}@{version}"),
-            source: None,
-            architecture: None,
-            vendor: None,
-            module: None,
-            licenses: Vec::new(),
             depends_on: needs.iter().map(|&name| name.to_owned()).collect(),
-            owned_by: None,
             locations: vec![Location { path: path.into(), layer: None }],
+            ..Package::new(kind, name, version)
         }
     }
 

@@ -238,21 +238,10 @@ mod tests {
 
     fn package(purl: &str, source: Option<(&str, &str)>) -> Package {
         let url = PackageUrl::parse(purl).unwrap();
-        Package {
-            kind: url.package_type().unwrap(),
-            name: url.ecosystem_name().into_owned(),
-            version: url.version.to_string(),
-            purl: purl.to_owned(),
-            source: source
-                .map(|(name, version)| portcullis_model::SourcePackage { name: name.into(), version: version.into() }),
-            architecture: None,
-            module: None,
-            vendor: None,
-            licenses: Vec::new(),
-            depends_on: Vec::new(),
-            owned_by: None,
-            locations: Vec::new(),
-        }
+        let source = source
+            .map(|(name, version)| portcullis_model::SourcePackage { name: name.into(), version: version.into() });
+        let kind = url.package_type().unwrap();
+        Package { purl: purl.to_owned(), source, ..Package::new(kind, url.ecosystem_name(), url.version.to_string()) }
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
-
 use portcullis_model::{
     Digest, Distribution, Evidence, Finding, FindingPackage, FixState, Location, Package, PackageUrl, Severity,
     SourcePackage, Target, Warning,
@@ -21,19 +19,12 @@ fn package(purl: &str, path: &str) -> Package {
     let url = PackageUrl::parse(purl).unwrap();
     let source =
         (url.kind == "deb").then(|| SourcePackage { name: "openssl".into(), version: url.version.to_string() });
+    let kind = url.package_type().unwrap();
     Package {
-        kind: url.package_type().unwrap(),
-        name: url.ecosystem_name().into_owned(),
-        version: url.version.to_string(),
         purl: purl.to_owned(),
         source,
-        architecture: None,
-        module: None,
-        vendor: None,
-        licenses: Vec::new(),
-        depends_on: Vec::new(),
-        owned_by: None,
         locations: vec![Location { path: path.to_owned(), layer: None }],
+        ..Package::new(kind, url.ecosystem_name(), url.version.to_string())
     }
 }
 
@@ -79,17 +70,7 @@ fn finding(package: &Package, id: &str, cve: Option<&str>) -> Finding {
 }
 
 fn target() -> Target {
-    Target {
-        reference: "registry.example/team/app:v1".into(),
-        digest: Some(Digest::of(b"manifest")),
-        index_digest: None,
-        config_digest: None,
-        platform: None,
-        created: None,
-        layers: Vec::new(),
-        labels: BTreeMap::new(),
-        base: None,
-    }
+    Target { digest: Some(Digest::of(b"manifest")), ..Target::named("registry.example/team/app:v1") }
 }
 
 fn debian() -> Distribution {

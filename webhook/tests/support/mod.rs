@@ -8,7 +8,6 @@
 )]
 
 use std::{
-    collections::BTreeMap,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
@@ -173,17 +172,7 @@ pub(crate) fn report(image: Digest, result: Outcome, time: Timestamp, findings: 
         schema_version: SCHEMA_VERSION,
         created: time,
         tool: Tool { name: "portcullis".into(), version: "0.1.0".into() },
-        target: Target {
-            reference: "registry.example/app:v1".into(),
-            digest: Some(image),
-            index_digest: None,
-            config_digest: None,
-            platform: None,
-            created: None,
-            layers: Vec::new(),
-            base: None,
-            labels: BTreeMap::new(),
-        },
+        target: Target { digest: Some(image), ..Target::named("registry.example/app:v1") },
         distribution: None,
         advisory_coverage: Some(AdvisoryCoverage::default()),
         inventory: Inventory::default(),

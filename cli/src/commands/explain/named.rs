@@ -20,7 +20,7 @@ pub(super) fn of_purl(text: &str) -> Result<(Package, Option<Distribution>), Fai
         "" | "0" => purl.version.to_string(),
         epoch => format!("{epoch}:{}", purl.version),
     };
-    let mut package = package(kind, &purl.ecosystem_name(), &version);
+    let mut package = Package::new(kind, purl.ecosystem_name(), version.clone());
     package.purl = text.to_owned();
     package.source = source(kind, purl.qualifier("upstream"), &version);
     let module = ["rpmmod", "modularitylabel"].map(|key| purl.qualifier(key)).into_iter().find(|text| !text.is_empty());
@@ -38,24 +38,7 @@ pub(super) fn of_ecosystem(text: &str, ecosystem: &str) -> Result<Package, Failu
     };
     let base = |ecosystem: &str| ecosystem.split(':').next().unwrap_or_default().to_owned();
     let rule = DISTRIBUTIONS.iter().find(|rule| base(rule.example.1) == base(ecosystem));
-    Ok(package(rule.map_or(PackageType::Generic, |rule| rule.kind), name, version))
-}
-
-fn package(kind: PackageType, name: &str, version: &str) -> Package {
-    Package {
-        kind,
-        name: name.to_owned(),
-        version: version.to_owned(),
-        purl: String::new(),
-        source: None,
-        architecture: None,
-        module: None,
-        vendor: None,
-        licenses: Vec::new(),
-        depends_on: Vec::new(),
-        owned_by: None,
-        locations: Vec::new(),
-    }
+    Ok(Package::new(rule.map_or(PackageType::Generic, |rule| rule.kind), name, version))
 }
 
 /// The qualifier `upstream`: `openssl`, `dash@0.5.12-2`, `bind-9.11-1.el8.src.rpm`.

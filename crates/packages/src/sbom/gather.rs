@@ -248,7 +248,7 @@ impl Gathered {
         } else {
             Purl::new(read_as, namespace, last, version).build()
         };
-        let mut package = package(read_as, name.clone(), version.to_owned(), purl);
+        let mut package = Package { purl, ..Package::new(read_as, name.as_str(), version) };
         if kind.is_none() {
             self.unidentified.push(self.packages.len());
             package.vendor = (!vendor.is_empty()).then_some(vendor);
@@ -362,24 +362,7 @@ fn identified(found: &Found<'_>, url: &PackageUrl<'_>) -> Option<Package> {
     // Types of older tools are written as they are called today.
     let is_old = kind.is_operating_system() && url.kind != kind.as_str();
     let purl = if is_old { String::new() } else { found.purl.trim().to_owned() };
-    Some(package(kind, url.ecosystem_name().into_owned(), version, purl))
-}
-
-fn package(kind: PackageType, name: String, version: String, purl: String) -> Package {
-    Package {
-        kind,
-        name,
-        version,
-        purl,
-        source: None,
-        architecture: None,
-        module: None,
-        vendor: None,
-        licenses: Vec::new(),
-        depends_on: Vec::new(),
-        owned_by: None,
-        locations: Vec::new(),
-    }
+    Some(Package { purl, ..Package::new(kind, url.ecosystem_name(), version) })
 }
 
 /// All but the identity.

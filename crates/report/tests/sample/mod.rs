@@ -123,9 +123,6 @@ fn package(kind: PackageType, name: &str, version: &str, path: &str) -> Package 
     let purl = Purl::new(kind, namespace, short, version);
     let is_deb = kind == PackageType::Deb;
     Package {
-        kind,
-        name: name.to_owned(),
-        version: version.to_owned(),
         purl: if is_deb {
             purl.qualifier("arch", "amd64").qualifier("distro", "debian-12").build()
         } else {
@@ -134,11 +131,8 @@ fn package(kind: PackageType, name: &str, version: &str, path: &str) -> Package 
         source: is_deb.then(|| SourcePackage { name: "openssl".to_owned(), version: version.to_owned() }),
         architecture: is_deb.then(|| "amd64".to_owned()),
         vendor: is_deb.then(|| "Debian OpenSSL Team".to_owned()),
-        module: None,
-        depends_on: Vec::new(),
-        licenses: Vec::new(),
-        owned_by: None,
         locations: vec![Location { path: path.to_owned(), layer: Some(layer) }],
+        ..Package::new(kind, name, version)
     }
 }
 
