@@ -262,8 +262,15 @@ fn range_intervals(range: RangeRecord, scheme: Scheme, out: &mut Vec<Interval>, 
     }
     let first = out.len();
     let mut open: Option<Interval> = None;
-    for event in events {
+    let mut events = events.into_iter().peekable();
+    while let Some(event) = events.next() {
         match (event, &mut open) {
+            // Introduced and fixed at one version, which was not affected before: nothing is.
+            (Event::Fixed(version), None)
+                if events.next_if(|next| is_introduced_at(next, &version, scheme)).is_some() =>
+            {
+                warn(format!("{version} introduces what it fixes: no version is affected by that"));
+            }
             (Event::Introduced(version), None) => {
                 open = Some(Interval { introduced: (version != "0").then_some(version), ..Interval::default() });
             }
@@ -323,6 +330,10 @@ fn split_event(record: EventRecord) -> impl Iterator<Item = Event> {
     ]
     .into_iter()
     .flatten()
+}
+
+fn is_introduced_at(event: &Event, version: &str, scheme: Scheme) -> bool {
+    matches!(event, Event::Introduced(introduced) if scheme.compare(introduced, version).is_ok_and(Ordering::is_eq))
 }
 
 fn compare_events(a: &Event, b: &Event, scheme: Scheme) -> Ordering {
