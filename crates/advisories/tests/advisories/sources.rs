@@ -1,5 +1,4 @@
 //! Folders of exports: what can be read is used, what cannot is named.
-#![allow(clippy::unwrap_used, reason = "helpers of a test stop where the test must")]
 
 use std::{
     fs,

@@ -1,57 +1,16 @@
 //! The file: the same input gives the same bytes, and no damage gives another answer.
-#![allow(clippy::unwrap_used, reason = "helpers of a test stop where the test must")]
 
 use portcullis_advisories::{Builder, Database};
-use portcullis_model::{Advisory, AdvisoryKey, AdvisoryLookup as _, Affected, Exploited, LookupError};
+use portcullis_model::{AdvisoryKey, AdvisoryLookup as _};
 use portcullis_testkit::AdvisoryRecord;
 use proptest::prelude::*;
 use serde_json::json;
 
-fn records() -> Vec<AdvisoryRecord> {
-    let cvss = json!([{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]);
-    let mut records: Vec<AdvisoryRecord> = (0..12)
-        .map(|number| {
-            AdvisoryRecord::new(&format!("GHSA-{number}"))
-                .aliases(&[&format!("CVE-2024-{:04}", 1000 + number / 2)])
-                .affects("npm", &format!("p{}", number % 5), "0", Some(&format!("{number}.0.0")))
-                .affects("PyPI", "q", "1.0", None)
-                .field("details", json!("why ".repeat(number)))
-                .field("severity", cvss.clone())
-        })
-        .collect();
-    // The same record, from another source, changed later.
-    records.push(AdvisoryRecord::new("GHSA-3").affects("npm", "p1", "0", None).field("modified", json!("2026-05-05")));
-    records.push(AdvisoryRecord::new("GHSA-4").affects("npm", "p1", "0", None));
-    records
-}
-
-fn build(records: &[AdvisoryRecord]) -> Vec<u8> {
-    let mut builder = Builder::new();
-    for (number, record) in records.iter().enumerate() {
-        builder.add_record("osv/test", &format!("{number}"), record.json().as_bytes());
-    }
-    builder.build().unwrap().0
-}
-
-/// Everything that a scan, `db search` and `explain` may ask.
-type Answers = Vec<Result<(Vec<Affected>, Vec<Advisory>, Exploited, bool, usize), LookupError>>;
-
-fn answers(database: &Database) -> Answers {
-    let ask = |ecosystem: &str, name: &str| {
-        let affected = database.affected(ecosystem, name)?;
-        let advisories = affected.iter().map(|entry| database.advisory(entry.advisory, true));
-        let advisories = advisories.collect::<Result<Vec<_>, _>>()?;
-        let exploited = database.exploited("CVE-2024-1002")?;
-        let found = database.search("CVE-2024-1003")?;
-        Ok((affected, advisories, exploited, database.covers(ecosystem), found.len()))
-    };
-    let names = ["p0", "p1", "p2", "p3", "p4", "none"];
-    names.iter().map(|name| ask("npm", name)).chain([ask("PyPI", "q"), ask("Debian:12", "q")]).collect()
-}
+use crate::support::{answers, file, records};
 
 #[test]
 fn no_changed_byte_gives_another_answer() {
-    let bytes = build(&records());
+    let bytes = file(&records());
     let right = answers(&Database::from_bytes(bytes.clone()).unwrap());
     assert!(right.iter().all(Result::is_ok));
     assert!(right.iter().flatten().any(|(affected, ..)| !affected.is_empty()));
@@ -74,7 +33,7 @@ fn no_changed_byte_gives_another_answer() {
 
 #[test]
 fn a_cut_file_is_an_error() {
-    let bytes = build(&records());
+    let bytes = file(&records());
     for length in (0..bytes.len()).step_by(7).chain([bytes.len() - 1]) {
         assert!(Database::from_bytes(bytes[..length].to_vec()).is_err(), "{length}");
     }
@@ -85,7 +44,7 @@ fn a_cut_file_is_an_error() {
 
 #[test]
 fn a_key_that_is_none_is_an_error() {
-    let database = Database::from_bytes(build(&records())).unwrap();
+    let database = Database::from_bytes(file(&records())).unwrap();
     for key in [12, 1000, u32::MAX] {
         assert!(database.advisory(AdvisoryKey(key), true).is_err(), "{key}");
     }
@@ -99,7 +58,7 @@ fn the_digest_names_the_bytes() {
     let database = Database::from_bytes(bytes.clone()).unwrap();
     assert_eq!(database.digest(), summary.digest);
     assert_eq!(database.info().digest, summary.digest);
-    assert_ne!(Database::from_bytes(build(&records()[..5])).unwrap().digest(), summary.digest);
+    assert_ne!(Database::from_bytes(file(&records()[..5])).unwrap().digest(), summary.digest);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("advisories.db");
     std::fs::write(&path, &bytes).unwrap();
@@ -113,7 +72,7 @@ proptest! {
 
     #[test]
     fn the_order_of_adding_does_not_matter(shuffled in Just(records()).prop_shuffle()) {
-        prop_assert_eq!(build(&shuffled), build(&records()));
+        prop_assert_eq!(file(&shuffled), file(&records()));
     }
 
     #[test]

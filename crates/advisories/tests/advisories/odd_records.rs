@@ -1,39 +1,13 @@
 //! What records say of each other, how bad things are, and what odd ones are made of.
 //!
 //! (<https://ossf.github.io/osv-schema/>)
-#![allow(clippy::unwrap_used, reason = "helpers of a test stop where the test must")]
 
-use portcullis_advisories::{BuildSummary, Builder, Database};
-use portcullis_model::{AdvisoryLookup as _, Affected, FixState};
+use portcullis_advisories::Builder;
+use portcullis_model::{AdvisoryLookup as _, FixState};
 use portcullis_testkit::AdvisoryRecord;
 use serde_json::{Value, json};
 
-fn build(records: &[AdvisoryRecord]) -> (Database, BuildSummary) {
-    let mut builder = Builder::new();
-    for record in records {
-        builder.add_record("osv/test", "a place", record.json().as_bytes());
-    }
-    // So that there is something to build.
-    let other = AdvisoryRecord::new("OTHER-1").affects("npm", "other", "0", None);
-    builder.add_record("osv/test", "other", other.json().as_bytes());
-    let (bytes, summary) = builder.build().unwrap();
-    (Database::from_bytes(bytes).unwrap(), summary)
-}
-
-/// What a record with this `affected` entry says of the npm package `x`, and how many warnings it gave.
-fn said(entry: Value) -> (String, usize) {
-    let (database, summary) = build(&[AdvisoryRecord::new("TEST-1").affected("npm", "x", entry)]);
-    let affected = database.affected("npm", "x").unwrap();
-    let text = affected.iter().flat_map(|Affected { intervals, versions, .. }| {
-        let intervals = intervals.iter().map(ToString::to_string);
-        intervals.chain(versions.iter().map(|version| format!("= {version}"))).collect::<Vec<_>>()
-    });
-    (text.collect::<Vec<_>>().join(" | "), summary.warnings.len())
-}
-
-fn ranges(kind: &str, events: Value) -> Value {
-    json!({"ranges": [{"type": kind, "events": events}]})
-}
+use crate::support::{build, ranges, said};
 
 #[test]
 fn lists_without_end_are_cut_and_said() {

@@ -1,54 +1,12 @@
 //! Damaged, cut and replaced files: an error with a hint, or the identical answer; never another one.
-#![allow(clippy::unwrap_used, reason = "helpers of a test stop where the test must")]
 
 use portcullis_advisories::{BuildError, Builder, Database, OpenError};
 use portcullis_errors::Hint as _;
-use portcullis_model::{Advisory, AdvisoryLookup as _, Affected, Exploited, LookupError};
 use portcullis_testkit::AdvisoryRecord;
 use proptest::prelude::*;
 use serde_json::json;
 
-fn records() -> Vec<AdvisoryRecord> {
-    let cvss = json!([{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]);
-    let mut records: Vec<AdvisoryRecord> = (0..12)
-        .map(|number| {
-            AdvisoryRecord::new(&format!("GHSA-{number}"))
-                .aliases(&[&format!("CVE-2024-{:04}", 1000 + number / 2)])
-                .affects("npm", &format!("p{}", number % 5), "0", Some(&format!("{number}.0.0")))
-                .affects("PyPI", "q", "1.0", None)
-                .field("details", json!("why ".repeat(number)))
-                .field("severity", cvss.clone())
-        })
-        .collect();
-    // The same record, from another source, changed later.
-    records.push(AdvisoryRecord::new("GHSA-3").affects("npm", "p1", "0", None).field("modified", json!("2026-05-05")));
-    records.push(AdvisoryRecord::new("GHSA-4").affects("npm", "p1", "0", None));
-    records
-}
-
-fn build(records: &[AdvisoryRecord]) -> Vec<u8> {
-    let mut builder = Builder::new();
-    for (number, record) in records.iter().enumerate() {
-        builder.add_record("osv/test", &format!("{number}"), record.json().as_bytes());
-    }
-    builder.build().unwrap().0
-}
-
-/// Everything that a scan, `db search` and `explain` may ask.
-type Answers = Vec<Result<(Vec<Affected>, Vec<Advisory>, Exploited, bool, usize), LookupError>>;
-
-fn answers(database: &Database) -> Answers {
-    let ask = |ecosystem: &str, name: &str| {
-        let affected = database.affected(ecosystem, name)?;
-        let advisories = affected.iter().map(|entry| database.advisory(entry.advisory, true));
-        let advisories = advisories.collect::<Result<Vec<_>, _>>()?;
-        let exploited = database.exploited("CVE-2024-1002")?;
-        let found = database.search("CVE-2024-1003")?;
-        Ok((affected, advisories, exploited, database.covers(ecosystem), found.len()))
-    };
-    let names = ["p0", "p1", "p2", "p3", "p4", "none"];
-    names.iter().map(|name| ask("npm", name)).chain([ask("PyPI", "q"), ask("Debian:12", "q")]).collect()
-}
+use crate::support::{Answers, answers, file, records};
 
 /// What somebody made of the file: it is an error with a hint, or every answer is as it was.
 fn is_error_or_the_same(bytes: Vec<u8>, right: &Answers) -> Result<(), String> {
@@ -68,7 +26,7 @@ fn is_error_or_the_same(bytes: Vec<u8>, right: &Answers) -> Result<(), String> {
 #[test]
 fn a_database_of_a_newer_or_older_format_is_named_as_such() {
     for version in [0_u32, 1, 3, 4, u32::MAX] {
-        let mut bytes = build(&records());
+        let mut bytes = file(&records());
         bytes[8..12].copy_from_slice(&version.to_le_bytes());
         match Database::from_bytes(bytes) {
             Err(error @ OpenError::Version { found, readable: 2 }) if found == version => {
@@ -82,7 +40,7 @@ fn a_database_of_a_newer_or_older_format_is_named_as_such() {
 
 #[test]
 fn a_file_that_ends_at_a_boundary_is_an_error() {
-    let bytes = build(&records());
+    let bytes = file(&records());
     let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
     // Ends of sections, the table of page digests, pages, the header.
     let mut boundaries: Vec<usize> =
@@ -119,7 +77,7 @@ fn an_open_database_keeps_its_file_when_another_takes_the_name() {
     let second = write(&records()[..5]);
     assert_ne!(first, second);
     // Nothing of the old one was read before it lost its name.
-    assert_eq!(answers(&old), answers(&Database::from_bytes(build(&records())).unwrap()));
+    assert_eq!(answers(&old), answers(&Database::from_bytes(file(&records())).unwrap()));
     old.verify().unwrap();
     assert_eq!((old.digest(), Database::open(&path).unwrap().digest()), (first, second));
     std::fs::remove_file(&path).unwrap();
@@ -150,7 +108,7 @@ fn large() -> &'static (Vec<u8>, Answers) {
                     json!(format!("{} in the {}th of {}", number * 104_729 % 1013, number, "x".repeat(number % 500))),
                 )
         });
-        let bytes = build(&records().into_iter().chain(more).collect::<Vec<_>>());
+        let bytes = file(&records().into_iter().chain(more).collect::<Vec<_>>());
         let right = answers(&Database::from_bytes(bytes.clone()).unwrap());
         assert!(right.iter().all(Result::is_ok));
         // The dictionary is there.
