@@ -116,7 +116,7 @@ pub(crate) struct TrustArgs {
     /// Take it without a signature.
     #[arg(long, conflicts_with_all = ["key", "certificate_identity"])]
     pub(crate) allow_unsigned: bool,
-    /// Take it even if it is older than the one in use.
+    /// Take it even if it is older than the one in use, or has much less.
     #[arg(long)]
     pub(crate) allow_rollback: bool,
 }

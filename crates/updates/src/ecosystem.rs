@@ -115,7 +115,7 @@ impl Ecosystem<'_> {
         let known = local.as_ref().map(|local| local.heading.list.clone());
         let listed = match self.fetcher.get(&self.url("modified_id.csv")?, known.as_ref(), MAX_LIST).await {
             Ok(Answer::Unchanged) => return Ok(self.synced(Change::None, &local.unwrap_or_default(), Vec::new())),
-            Ok(Answer::Body(text, validator)) => Some((listing::records(&String::from_utf8_lossy(&text)).0, validator)),
+            Ok(Answer::Body(text, validator)) => Some((listing::records(&String::from_utf8_lossy(&text)), validator)),
             // A mirror may have the archives alone.
             Err(FetchError::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
@@ -123,7 +123,7 @@ impl Ecosystem<'_> {
         let mut change = Change::None;
         let few = local.as_ref().map_or(0, |local| FEW.max(local.index.len() / 20));
         let is_much = match (&local, &listed) {
-            (Some(local), Some((list, _))) => {
+            (Some(local), Some(((list, _), _))) => {
                 let plan = Plan::new(&local.index, list);
                 plan.fetch.len() + plan.gone.len() > few
             }
@@ -135,11 +135,17 @@ impl Ecosystem<'_> {
         }
         let mut local = local.unwrap_or_default();
         let mut warnings = Vec::new();
-        if let Some((list, validator)) = listed {
-            // What an archive made just now does not list is newer than the list; what it still has may have gone.
-            let plan = Plan::new(&local.index, &list);
-            let is_new = change == Change::Whole;
-            let (fetched, removed) = self.singles(&mut local, &list, plan, is_new, &mut warnings).await?;
+        if let Some(((list, unread), validator)) = listed {
+            let mut plan = Plan::new(&local.index, &list);
+            if unread > 0 {
+                warnings.push(format!("{}: {unread} lines of its list cannot be read; nothing is removed", self.name));
+            }
+            // What an archive made just now does not list is newer than the list; what it still has may have gone. And
+            // a line that cannot be read may be about what seems to have gone.
+            if change == Change::Whole || unread > 0 {
+                plan.gone.clear();
+            }
+            let (fetched, removed) = self.singles(&mut local, &list, plan, &mut warnings).await?;
             if change == Change::None && fetched + removed > 0 {
                 change = Change::Records { fetched, removed };
             }
@@ -224,25 +230,20 @@ impl Ecosystem<'_> {
         local: &mut Local,
         list: &Index,
         plan: Plan,
-        is_new: bool,
         warnings: &mut Vec<String>,
     ) -> Result<(usize, usize), UpdateError> {
-        let Plan { fetch, mut gone } = plan;
+        let Plan { fetch, gone } = plan;
         if fetch.len() > MAX_SINGLE {
             let reason = format!("it lacks {} of the records that are listed", fetch.len());
             return Err(UpdateError::Export { url: shown(&self.url("all.zip")?), reason });
         }
-        if is_new {
-            gone.clear();
-        }
         let fetched: Vec<(String, Option<Vec<u8>>)> =
             stream::iter(fetch).map(|id| self.single(id)).buffer_unordered(AT_ONCE).try_collect().await?;
         let mut changed = BTreeMap::new();
+        let mut missing = Vec::new();
         for (id, record) in fetched {
             let Some(record) = record else {
-                if local.index.contains_key(&id) {
-                    gone.insert(id);
-                }
+                missing.push(id);
                 continue;
             };
             let promised = list.get(&id).copied().unwrap_or_else(export::unknown_time);
@@ -258,6 +259,11 @@ impl Ecosystem<'_> {
             local.index.insert(id.clone(), time);
             changed.insert(id, record);
         }
+        if let Some(first) = missing.first() {
+            let count = missing.len();
+            let what = "listed records are not there; what was fetched of them before is used";
+            warnings.push(format!("{}: {count} {what}, such as of {first}", self.name));
+        }
         local.index.retain(|id, _| !gone.contains(id));
         let counts = (changed.len(), gone.len());
         if counts != (0, 0) {
@@ -267,11 +273,11 @@ impl Ecosystem<'_> {
         Ok(counts)
     }
 
-    /// One record; none where it has gone since the list was written.
+    /// One record; none where the server does not have what it lists.
     async fn single(&self, id: String) -> Result<(String, Option<Vec<u8>>), UpdateError> {
         match self.fetcher.get(&self.url(&format!("{id}.json"))?, None, MAX_RECORD).await {
             Ok(Answer::Body(record, _)) => Ok((id, Some(record.to_vec()))),
-            Ok(Answer::Unchanged) | Err(FetchError::NotFound { .. }) => Ok((id, None)),
+            Err(FetchError::NotFound { .. }) | Ok(Answer::Unchanged) => Ok((id, None)),
             Err(error) => Err(error.into()),
         }
     }

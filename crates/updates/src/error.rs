@@ -7,7 +7,7 @@ use std::{
 
 use portcullis_advisories::{BuildError, OpenError, SourceError};
 use portcullis_attest::{SignError, StoreError, VerifyError};
-use portcullis_errors::Hint;
+use portcullis_errors::{Hint, printable};
 use portcullis_model::{Digest, Timestamp};
 use portcullis_registry::{ReferenceError, RegistryError};
 
@@ -136,6 +136,12 @@ pub enum UpdateError {
         /// Of the one in use.
         installed: Timestamp,
     },
+    /// It lacks what is in use.
+    #[error("the new database lacks much of the one in use: {}", printable(&lost.join("; "), 400))]
+    Shrunk {
+        /// What, by source.
+        lost: Vec<String>,
+    },
     /// It cannot be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -194,7 +200,7 @@ impl Hint for UpdateError {
             Self::Artifact { .. } => "publish one there with `portcullis db publish`".into(),
             Self::Unsigned { .. } => "check the key; `--allow-unsigned` takes it all the same".into(),
             Self::Signatures { .. } => "try again later".into(),
-            Self::Rollback { .. } => "`--allow-rollback` takes it all the same".into(),
+            Self::Rollback { .. } | Self::Shrunk { .. } => "`--allow-rollback` takes it all the same".into(),
             Self::NotReproduced => {
                 "fetch it again with `portcullis db update --from oci://…`, or sign what you export with `--key`".into()
             }

@@ -17,6 +17,7 @@ mod fetch;
 mod files;
 mod install;
 mod listing;
+mod losses;
 mod osv;
 mod publish;
 mod pull;

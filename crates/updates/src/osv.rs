@@ -40,6 +40,8 @@ pub struct Sources {
     pub kev: Option<String>,
     /// FIRST's scores.
     pub epss: Option<String>,
+    /// Takes what is older, or has much less, than the database in use.
+    pub allow_rollback: bool,
 }
 
 /// What the cache holds of the sources.
@@ -69,7 +71,7 @@ pub(crate) async fn gather(
     cache: &Path,
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<Gathered, UpdateError> {
-    let Sources { export, ecosystems, kev, epss } = sources;
+    let Sources { export, ecosystems, kev, epss, allow_rollback: _ } = sources;
     let base = address(export)?;
     let names = wanted(fetcher, &base, ecosystems).await?;
     let folder = |name: &str| cache.join("osv").join(name);
@@ -84,11 +86,12 @@ pub(crate) async fn gather(
     let mut catalogues = Vec::new();
     for (catalogue, place) in [(Catalogue::Exploited, kev), (Catalogue::Predicted, epss)] {
         let Some(place) = place else { continue };
-        let (has_changed, warning) = catalogue.sync(fetcher, &address(place)?, cache).await?;
+        let place = address(place)?;
+        let (has_changed, warning) = catalogue.sync(fetcher, &place, cache).await?;
         if let Some(warning) = warning {
             tell(Event::Warning(warning));
         }
-        tell(Event::Catalogue { from: place.clone(), has_changed });
+        tell(Event::Catalogue { from: shown(&place), has_changed });
         catalogues.push(catalogue.path(cache));
     }
     Ok(Gathered { ecosystems: names.iter().map(|name| folder(name)).collect(), catalogues })
@@ -96,7 +99,7 @@ pub(crate) async fn gather(
 
 /// What the cache holds already.
 pub(crate) fn gathered_before(sources: &Sources, cache: &Path) -> Result<Gathered, UpdateError> {
-    let Sources { export: _, ecosystems, kev, epss } = sources;
+    let Sources { export: _, ecosystems, kev, epss, allow_rollback: _ } = sources;
     let root = cache.join("osv");
     let mut found: Vec<PathBuf> = if ecosystems.is_empty() {
         let folders = std::fs::read_dir(&root).into_iter().flatten().flatten();
@@ -118,10 +121,10 @@ pub(crate) fn gathered_before(sources: &Sources, cache: &Path) -> Result<Gathere
     Ok(Gathered { ecosystems: found, catalogues })
 }
 
-fn address(text: &str) -> Result<Url, UpdateError> {
-    let refused = || UpdateError::Address { text: portcullis_errors::printable(text, 200) };
-    let url: Url = text.parse().map_err(|_error| refused())?;
-    if matches!(url.scheme(), "https" | "http") { Ok(url) } else { Err(refused()) }
+pub(crate) fn address(text: &str) -> Result<Url, UpdateError> {
+    let refused = |text: String| UpdateError::Address { text };
+    let url: Url = text.parse().map_err(|_error| refused(portcullis_errors::printable(text, 200)))?;
+    if matches!(url.scheme(), "https" | "http") { Ok(url) } else { Err(refused(shown(&url))) }
 }
 
 /// The ecosystems to bring up to date.

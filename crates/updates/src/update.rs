@@ -11,9 +11,10 @@ use portcullis_model::{Digest, Timestamp, Warning, WarningKind};
 use crate::{
     Sources, Synced, UpdateError,
     ecosystem::off_thread,
-    fetch::Fetcher,
+    fetch::{Fetcher, shown},
     files::Lock,
     install::{Origin, Place, origin},
+    losses,
     osv::{self, Gathered},
 };
 
@@ -104,7 +105,7 @@ impl Update {
         self.within_time(async {
             let _cache = self.hold_cache(tell)?;
             let gathered = osv::gather(fetcher, sources, &self.cache, tell).await?;
-            self.rebuild(gathered, &sources.export, tell).await
+            self.rebuild(gathered, sources, shown(&osv::address(&sources.export)?), tell).await
         })
         .await
     }
@@ -116,13 +117,14 @@ impl Update {
     pub async fn from_cache(&self, sources: &Sources, tell: &(dyn Fn(Event) + Sync)) -> Result<Installed, UpdateError> {
         let _cache = self.hold_cache(tell)?;
         let gathered = osv::gathered_before(sources, &self.cache)?;
-        self.rebuild(gathered, "the cache of earlier updates", tell).await
+        self.rebuild(gathered, sources, "the cache of earlier updates".to_owned(), tell).await
     }
 
     async fn rebuild(
         &self,
         gathered: Gathered,
-        from: &str,
+        sources: &Sources,
+        from: String,
         tell: &(dyn Fn(Event) + Sync),
     ) -> Result<Installed, UpdateError> {
         let place = self.hold_place(tell)?;
@@ -133,8 +135,9 @@ impl Update {
             return Ok(Installed::of(&current, false));
         }
         tell(Event::Building);
-        let (from, now) = (portcullis_errors::printable(from, 500), self.now);
-        off_thread(move || build(place, &gathered, &from, inputs, now)).await?
+        let (now, sources) = (self.now, sources.clone());
+        let origin = move |digest| Origin { digest, from, installed: now, inputs: Some(inputs), artifact: None };
+        off_thread(move || build(place, &gathered, &sources, now, origin)).await?
     }
 
     pub(crate) async fn within_time<T>(
@@ -165,9 +168,9 @@ impl Update {
 fn build(
     place: Place,
     gathered: &Gathered,
-    from: &str,
-    inputs: Digest,
+    wanted: &Sources,
     now: Timestamp,
+    origin: impl FnOnce(Digest) -> Origin,
 ) -> Result<Installed, UpdateError> {
     // Beside the new database there must be room anyway, and what is left there is removed.
     let staged = place.staged();
@@ -182,12 +185,14 @@ fn build(
         let first = portcullis_errors::printable(&format!("{}: {}", first.path, first.message), 300);
         return Err(UpdateError::Lost { count: lost.count() + 1, first });
     }
-    let before = place.current().map(|database| database.digest());
-    let origin =
-        Origin { digest: summary.digest, from: from.to_owned(), installed: now, inputs: Some(inputs), artifact: None };
-    let database = place.install(origin)?;
-    let has_changed = before != Some(database.digest());
-    Ok(Installed { warnings: summary.warnings, ..Installed::of(&database, has_changed) })
+    let mut warnings = summary.warnings;
+    let before = place.current().map(|database| database.info());
+    if let Some(before) = &before {
+        warnings.extend(losses::compare(&Database::open(&staged)?.info(), before, wanted)?);
+    }
+    let database = place.install(origin(summary.digest))?;
+    let has_changed = before.is_none_or(|before| before.digest != database.digest());
+    Ok(Installed { warnings, ..Installed::of(&database, has_changed) })
 }
 
 /// The folder that the builder reads: an ecosystem's, or a catalogue's.

@@ -30,9 +30,15 @@ pub(super) fn run(args: &DbUpdateArgs, global: &Global) -> Outcome {
 }
 
 fn from_export(args: &DbUpdateArgs, update: &Update, global: &Global) -> Result<Installed, UpdateError> {
-    let DbUpdateArgs { from, ecosystem, kev, epss, db: _, offline, jobs, trust: _, network } = args;
+    let DbUpdateArgs { from, ecosystem, kev, epss, db: _, offline, jobs, trust, network } = args;
     let named = |place: &String| Some(place.clone()).filter(|place| place != "none");
-    let sources = Sources { export: from.clone(), ecosystems: ecosystem.clone(), kev: named(kev), epss: named(epss) };
+    let sources = Sources {
+        export: from.clone(),
+        ecosystems: ecosystem.clone(),
+        kev: named(kev),
+        epss: named(epss),
+        allow_rollback: trust.allow_rollback,
+    };
     let tell = |event: Event| tell(&event, global);
     let runtime = runtime()?;
     if *offline {

@@ -2,7 +2,6 @@
 //!
 //! (<https://ossf.github.io/osv-schema/>)
 
-use portcullis_advisories::Builder;
 use portcullis_model::{AdvisoryLookup as _, FixState};
 use portcullis_testkit::AdvisoryRecord;
 use serde_json::{Value, json};

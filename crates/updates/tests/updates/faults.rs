@@ -4,7 +4,7 @@ use std::fs;
 
 use portcullis_errors::Hint as _;
 use portcullis_testkit::Fault;
-use portcullis_updates::{FetchError, FetchOptions, Fetcher, UpdateError};
+use portcullis_updates::{Event, FetchError, FetchOptions, Fetcher, Sources, UpdateError, origin};
 
 use crate::support::{Bucket, Desk, options, record, sources};
 
@@ -210,4 +210,84 @@ async fn what_a_killed_update_left_is_removed() {
     bucket.list("npm");
     desk.run(&bucket).await.unwrap();
     desk.is_clean();
+}
+
+#[tokio::test]
+async fn a_copy_that_is_emptied_or_old_is_not_taken_without_a_word() {
+    let bucket = Bucket::small(500);
+    bucket.set("PyPI", "PYSEC-1", record("PYSEC-1", "2026-01-02T00:00:00Z", "x", "1.0.0"));
+    bucket.export("PyPI");
+    let desk = Desk::new();
+    let first = desk.run(&bucket).await.unwrap();
+    let accepted = Sources { allow_rollback: true, ..sources(&bucket) };
+    // Most records are gone; an ecosystem is gone; everything is older.
+    let emptied = Bucket::small(5);
+    emptied.set("PyPI", "PYSEC-1", record("PYSEC-1", "2026-01-02T00:00:00Z", "x", "1.0.0"));
+    emptied.export("PyPI");
+    let vanished = Bucket::small(500);
+    vanished.list("npm");
+    for (bad, said) in [(&emptied, "osv/npm has 5 records, and 500 before"), (&vanished, "osv/PyPI with 1 records")] {
+        let error = desk.run(bad).await.unwrap_err();
+        assert!(error.to_string().contains(said) && error.hint().unwrap().contains("--allow-rollback"), "{error}");
+        assert_eq!(desk.database().digest(), first.digest);
+        desk.is_clean();
+        // Without a network it is the same cache, and the same answer.
+        if said.contains("npm") {
+            assert!(desk.update.from_cache(&sources(bad), &desk.tell()).await.is_err());
+        }
+    }
+    desk.run(&bucket).await.unwrap();
+    assert_eq!(desk.database().advisory_count(), 501);
+    let old = Bucket::start();
+    for number in 0..500 {
+        let id = format!("GHSA-{number}");
+        old.set("npm", &id, record(&id, "2025-01-01T00:00:00Z", "left-pad", "1.0.0"));
+    }
+    old.set("PyPI", "PYSEC-1", record("PYSEC-1", "2025-01-02T00:00:00Z", "x", "1.0.0"));
+    old.export("npm");
+    old.export("PyPI");
+    fs::remove_dir_all(&desk.update.cache).unwrap();
+    let error = desk.run(&old).await.unwrap_err();
+    assert!(matches!(error, UpdateError::Rollback { .. }), "{error:?}");
+    let taken = Sources { export: emptied.server.url(""), ..accepted };
+    let installed = desk.run_with(&taken).await.unwrap();
+    assert!(installed.has_changed && installed.warnings.iter().any(|warning| warning.message.contains("500 before")));
+}
+
+#[tokio::test]
+async fn what_a_list_promises_and_nobody_has_is_told_and_kept() {
+    let bucket = Bucket::small(50);
+    let desk = Desk::new();
+    desk.run(&bucket).await.unwrap();
+    bucket.set("npm", "GHSA-1", record("GHSA-1", "2026-06-01T00:00:00Z", "left-pad", "7.0.0"));
+    bucket.list("npm");
+    bucket.server.remove("/npm/GHSA-1.json");
+    desk.events();
+    desk.run(&bucket).await.unwrap();
+    let warned = |desk: &Desk| {
+        let synced = desk.events().into_iter().find_map(|event| match event {
+            Event::Synced(synced) => Some(synced.warnings),
+            _ => None,
+        });
+        synced.unwrap().join("\n")
+    };
+    let said = warned(&desk);
+    assert!(said.contains("1 listed records are not there") && said.contains("GHSA-1"), "{said}");
+    assert_eq!(desk.database().search("GHSA-1").unwrap().len(), 1);
+    // A list that is half nonsense removes nothing.
+    bucket.server.put("/npm/modified_id.csv", "2026-01-01T00:00:00Z,GHSA-2\nyesterday,GHSA-3\n");
+    desk.run(&bucket).await.unwrap();
+    assert!(warned(&desk).contains("1 lines of its list cannot be read"));
+    assert_eq!(desk.database().advisory_count(), 50);
+}
+
+#[tokio::test]
+async fn a_password_in_an_address_is_kept_nowhere() {
+    let bucket = Bucket::small(3);
+    let desk = Desk::new();
+    let export = bucket.server.url("").replace("http://", "http://user:secret@");
+    let installed = desk.run_with(&Sources { export, ..sources(&bucket) }).await.unwrap();
+    let origin = origin(&desk.update.path, installed.digest).unwrap();
+    assert!(origin.from.starts_with("http://127.0.0.1:"), "{}", origin.from);
+    assert!(!format!("{:?}", desk.events()).contains("secret"));
 }

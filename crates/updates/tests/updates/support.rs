@@ -189,5 +189,5 @@ pub(crate) fn options() -> FetchOptions {
 
 pub(crate) fn sources(bucket: &Bucket) -> Sources {
     let export = bucket.server.url("");
-    Sources { export, ecosystems: Vec::new(), kev: None, epss: None }
+    Sources { export, ecosystems: Vec::new(), kev: None, epss: None, allow_rollback: false }
 }
