@@ -376,7 +376,16 @@ impl Batch {
     }
 
     pub(crate) fn warn(&mut self, place: &str, message: String) {
-        self.size += place.len() + message.len();
-        self.warnings.push(Warning::note(place, message));
+        self.tell(Warning::note(place, message));
+    }
+
+    /// Something that could not be read: nobody knows what the database lacks.
+    pub(crate) fn gap(&mut self, place: &str, message: String) {
+        self.tell(Warning::gap(place, message));
+    }
+
+    fn tell(&mut self, warning: Warning) {
+        self.size += warning.path.len() + warning.message.len();
+        self.warnings.push(warning);
     }
 }

@@ -76,10 +76,15 @@ pub enum SourceError {
 /// When the folder cannot be read, or holds nothing.
 pub fn add_directory(builder: &mut Builder, root: &Path) -> Result<(), SourceError> {
     let mut files = Vec::new();
-    list(root, 0, &mut files)?;
+    let mut passed_over = Vec::new();
+    list(root, 0, &mut files, &mut passed_over)?;
     files.sort();
     if files.is_empty() {
         return Err(SourceError::Nothing { path: root.to_owned() });
+    }
+    for path in passed_over {
+        let place = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        builder.warn(Warning::gap(place, "a link, or too deep a folder, is not followed"));
     }
     for path in files {
         let name = source_name(root, &path);
@@ -96,8 +101,13 @@ pub fn add_directory(builder: &mut Builder, root: &Path) -> Result<(), SourceErr
     Ok(())
 }
 
-/// Every file below `directory` that may be a source. Links are not followed.
-fn list(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), SourceError> {
+/// Every file below `directory` that may be a source, and what may lead to more. Links are not followed.
+fn list(
+    directory: &Path,
+    depth: usize,
+    files: &mut Vec<PathBuf>,
+    passed_over: &mut Vec<PathBuf>,
+) -> Result<(), SourceError> {
     let unreadable = |cause| SourceError::Read { path: directory.to_owned(), cause };
     if directory.is_file() {
         files.push(directory.to_owned());
@@ -109,13 +119,14 @@ fn list(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let kind = entry.file_type().map_err(unreadable)?;
+        let is_source =
+            !name.ends_with("_schema.json") && [".zip", ".json", ".csv.gz"].iter().any(|ending| name.ends_with(ending));
         if kind.is_dir() && depth < MAX_DEPTH {
-            list(&path, depth + 1, files)?;
-        } else if kind.is_file()
-            && !name.ends_with("_schema.json")
-            && [".zip", ".json", ".csv.gz"].iter().any(|ending| name.ends_with(ending))
-        {
+            list(&path, depth + 1, files, passed_over)?;
+        } else if kind.is_file() && is_source {
             files.push(path);
+        } else if kind.is_dir() || (kind.is_symlink() && (is_source || path.is_dir())) {
+            passed_over.push(path);
         }
     }
     Ok(())
@@ -202,12 +213,12 @@ fn add_member(archive: &mut ZipArchive<Positioned>, index: usize, buffer: &mut V
     let mut member = match archive.by_index(index) {
         Ok(member) if member.is_dir() => return,
         Ok(member) => member,
-        Err(error) => return batch.warn(&format!("member {index}"), error.to_string()),
+        Err(error) => return batch.gap(&format!("member {index}"), error.to_string()),
     };
     let place = member.name().map_or_else(|_error| format!("member {index}"), |name| name.into_owned());
     match read_into(&mut member, MAX_RECORD, buffer) {
         Ok(()) => batch.add_record(&place, buffer),
-        Err(error) => batch.warn(&place, format!("cannot be unpacked: {error}")),
+        Err(error) => batch.gap(&place, format!("cannot be unpacked: {error}")),
     }
 }
 
@@ -274,6 +285,7 @@ fn add_catalogue(builder: &mut Builder, path: &Path) -> io::Result<()> {
     let json = read_bounded(File::open(path)?, MAX_RECORD)?;
     let catalogue: Catalogue = serde_json::from_slice(&json)?;
     let count = catalogue.vulnerabilities.iter().filter(|entry| builder.add_exploited(&entry.cve)).count();
+    tell_unused(builder, "kev", count as u64, catalogue.vulnerabilities.len() as u64)?;
     builder.add_source("kev", count as u64, catalogue.date_released.and_then(|date| date.parse().ok()));
     Ok(())
 }
@@ -282,9 +294,10 @@ fn add_catalogue(builder: &mut Builder, path: &Path) -> io::Result<()> {
 fn add_predictions(builder: &mut Builder, path: &Path) -> io::Result<()> {
     let unpacked = flate2::read::MultiGzDecoder::new(BufReader::new(File::open(path)?)).take(MAX_EPSS);
     let mut newest: Option<Timestamp> = None;
-    let mut count = 0;
+    let (mut count, mut lines) = (0, 0);
     for line in BufReader::new(unpacked).lines() {
         let line = line?;
+        lines += u64::from(!line.starts_with('#') && !line.starts_with("cve,"));
         if let Some((_, date)) = line.split_once("score_date:") {
             newest = date.get(..10).and_then(|date| date.parse().ok());
         }
@@ -296,7 +309,19 @@ fn add_predictions(builder: &mut Builder, path: &Path) -> io::Result<()> {
             count += u64::from(builder.add_prediction(cve, score, percentile));
         }
     }
+    tell_unused(builder, "epss", count, lines)?;
     builder.add_source("epss", count, newest);
+    Ok(())
+}
+
+/// Says how many lines of a catalogue are of no use; one of which nothing is of use is none.
+fn tell_unused(builder: &mut Builder, name: &str, used: u64, all: u64) -> io::Result<()> {
+    if used == 0 {
+        return Err(io::Error::other(format!("none of the {all} entries of {name} can be used")));
+    }
+    if used < all {
+        builder.warn(Warning::note(name, format!("{} of its {all} entries cannot be used", all - used)));
+    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use portcullis_model::Warning;
 
 use super::{
     names::Names,
-    record::{Encoded, Head, Piece},
+    record::{Encoded, Head, Piece, Rank},
     spool::Spool,
 };
 
@@ -20,8 +20,8 @@ const NAMED: usize = 3;
 /// Records that came after another of the same id, and are not the same.
 #[derive(Default)]
 pub(super) struct Duplicates {
-    /// Records by what they share their id with.
-    others: BTreeMap<u32, Vec<Head>>,
+    /// Records by what they share their id with, and by rank.
+    others: BTreeMap<u32, BTreeMap<Rank, Head>>,
     /// How many there were, equal ones among them.
     pub(super) count: u64,
     sources: Vec<String>,
@@ -50,10 +50,7 @@ impl Duplicates {
     /// Adds a record with the id of another one, whose number is given.
     pub(super) fn add(&mut self, head: Head, number: u32) {
         self.count += 1;
-        let others = self.others.entry(number).or_default();
-        if !others.iter().any(|other| other.rank() == head.rank()) {
-            others.push(head);
-        }
+        self.others.entry(number).or_default().entry(head.rank()).or_insert(head);
     }
 
     /// Makes one record of all that share an id; says of which sources that was.
@@ -65,8 +62,9 @@ impl Duplicates {
         ids: &Names,
     ) -> io::Result<Vec<Warning>> {
         let mut notes: BTreeMap<(u32, u32), BTreeSet<&str>> = BTreeMap::new();
-        for (number, mut all) in std::mem::take(&mut self.others) {
+        for (number, others) in std::mem::take(&mut self.others) {
             let Some(first) = heads.get_mut(number as usize) else { continue };
+            let mut all: Vec<Head> = others.into_values().collect();
             let id = ids.get(first.id);
             all.push(*first);
             all.sort_by_key(|head| std::cmp::Reverse(head.rank()));
@@ -101,13 +99,14 @@ fn merged(all: Vec<Head>, entries: &mut Spool, packages: &Names) -> io::Result<H
     let mut buffer = Vec::new();
     for head in &all {
         let bytes = entries.read(head.entries.start, head.entries.length as usize, &mut buffer)?;
-        let before = named.clone();
+        let mut new = BTreeSet::new();
         for (package, entry) in split(bytes) {
-            if !before.contains(ecosystem(package)) {
-                named.insert(ecosystem(package));
+            if !named.contains(ecosystem(package)) {
+                new.insert(ecosystem(package));
                 kept.push((package, entry.to_owned()));
             }
         }
+        named.extend(new);
     }
     // As they stand in a record that names them all.
     kept.sort_by(|a, b| packages.bytes(a.0).cmp(packages.bytes(b.0)));

@@ -51,9 +51,12 @@ pub(super) struct Head {
     pub(super) fingerprint: u64,
 }
 
+/// What decides which of two records of one id is taken; the greater one.
+pub(super) type Rank = (Option<Timestamp>, u32, u32, u64);
+
 impl Head {
     /// Which of two records of one id is taken: the later one; of two alike, the one that says more.
-    pub(super) const fn rank(&self) -> (Option<Timestamp>, u32, u32, u64) {
+    pub(super) const fn rank(&self) -> Rank {
         (self.modified, self.packages, self.details, self.fingerprint)
     }
 }

@@ -106,8 +106,43 @@ fn a_damaged_byte_of_an_export_loses_nothing_without_a_word() {
         damaged[at] ^= 0x20;
         let (bytes, summary) = build(&[("PyPI/all.zip", good.clone()), ("npm/all.zip", damaged)]);
         let found = Database::from_bytes(bytes).unwrap().affected("npm", "a").unwrap().len();
-        assert!(found == ids.len() || !summary.warnings.is_empty(), "byte {at}: {found} and nothing said");
+        let is_said = summary.warnings.iter().any(|warning| warning.kind == WarningKind::Gap);
+        assert!(found == ids.len() || is_said, "byte {at}: {found} and nothing said");
     }
+}
+
+#[test]
+fn links_and_catalogues_without_anything_of_use_are_gaps() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = export(&[("B-1.json", member(&record("B-1", "PyPI", "b")))]);
+    fs::create_dir_all(folder.path().join("from/PyPI")).unwrap();
+    fs::create_dir_all(folder.path().join("elsewhere")).unwrap();
+    fs::write(folder.path().join("from/PyPI/all.zip"), &good).unwrap();
+    fs::write(folder.path().join("elsewhere/all.zip"), good).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", folder.path().join("from/npm")).unwrap();
+    fs::write(
+        folder.path().join("from/known_exploited_vulnerabilities.json"),
+        r#"{"vulnerabilities": [{"cveID": "none"}]}"#,
+    )
+    .unwrap();
+    let mut scores = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    scores
+        .write_all(
+            b"#model_version:v1,score_date:2026-01-01T00:00:00Z
+cve,epss,percentile
+CVE-2024-1000,1,x
+",
+        )
+        .unwrap();
+    fs::write(folder.path().join("from/epss_scores-current.csv.gz"), scores.finish().unwrap()).unwrap();
+    let mut builder = Builder::new();
+    add_directory(&mut builder, &folder.path().join("from")).unwrap();
+    let (bytes, summary) = builder.build().unwrap();
+    let gaps = summary.warnings.iter().filter(|warning| warning.kind == WarningKind::Gap).count();
+    assert_eq!(gaps, 3, "{:?}", said(&summary));
+    // A policy that needs a catalogue must not take an empty one for it.
+    let sources = Database::from_bytes(bytes).unwrap().info().sources;
+    assert_eq!(sources.into_iter().map(|source| source.name).collect::<Vec<_>>(), ["osv/PyPI"]);
 }
 
 #[test]
