@@ -195,9 +195,13 @@ impl Update {
         let discovery = discover_in_layout(&folder, &digest, &[PREDICATE_TYPE]);
         let discovery = discovery.map_err(|error| refused(portcullis_errors::chain(&error)))?;
         let accepted = trust.accept(&name, &digest, &discovery, self.now, tell)?;
+        let blob = folder.join(blob_name(&layer.digest));
+        if !artifact::is_content(&blob, &layer) {
+            return Err(refused(format!("it does not hold what the digest {} names", layer.digest)));
+        }
         let packed = packed_path(&self.cache, &layer);
         let kept = fs::create_dir_all(self.cache.join("oci"));
-        let moved = kept.and_then(|()| fs::copy(folder.join(blob_name(&layer.digest)), &packed));
+        let moved = kept.and_then(|()| fs::copy(blob, &packed));
         moved.map_err(UpdateError::writing(&packed))?;
         crate::pull::keep_only(&packed);
         self.use_artifact(place, Taken { name, manifest, layer, packed }, accepted, trust).await
@@ -209,7 +213,8 @@ fn unpack(file: &Path, folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder.join("blobs/sha256"))?;
     let mut archive = tar::Archive::new(BufReader::new(File::open(file)?.take(MAX_ARCHIVE)));
     let mut count = 0;
-    for entry in archive.entries()? {
+    // Raw: no long name or other header that stands before an entry is read into memory. What we need has short names.
+    for entry in archive.entries()?.raw(true) {
         let mut entry = entry?;
         count += 1;
         if count > MAX_ENTRIES {

@@ -13,8 +13,12 @@ use crate::{
     Event, Update, UpdateError,
     artifact::{self, Claim, EMPTY_CONFIG},
     ecosystem::off_thread,
+    files::read_bounded,
     pull::packed_path,
 };
+
+/// Largest packed database published, in bytes: it is held in memory while it is sent. That of all of OSV has some 25 MB.
+const MAX_PUBLISHED: u64 = 2 << 30;
 
 /// What was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +91,7 @@ async fn push(
     let _cache = update.hold_cache(tell)?;
     let (database, cache) = (update.path.clone(), update.cache.clone());
     let packed = off_thread(move || Packed::make(&database, &cache)).await??;
-    let content = fs::read(&packed.path).map_err(UpdateError::reading(&packed.path))?;
+    let content = read_bounded(&packed.path, MAX_PUBLISHED).map_err(UpdateError::reading(&packed.path))?;
     client.push_blob(reference, Bytes::from_static(EMPTY_CONFIG)).await?;
     client.push_blob(reference, Bytes::from(content)).await?;
     let subject = packed.descriptor();

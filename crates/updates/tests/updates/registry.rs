@@ -256,8 +256,10 @@ async fn a_file_carries_the_database_with_its_signature() {
         let mut changed = whole.clone();
         changed[place] ^= 0x20;
         fs::write(&file, &changed).unwrap();
-        if let Ok(installed) = import(&Desk::new(), trust(&shop.key)).await {
-            assert_eq!(installed.digest, published.database, "{place}");
+        match import(&Desk::new(), trust(&shop.key)).await {
+            Ok(installed) => assert_eq!(installed.digest, published.database, "{place}"),
+            // It is the file's fault, not that of the disk here.
+            Err(error) => assert!(!matches!(error, UpdateError::File { .. }), "{place}: {error}"),
         }
         // The last blocks of an archive are empty, and nobody misses them.
         if place < whole.len() - 2048 {
