@@ -75,7 +75,6 @@ impl HttpServer {
     /// # Panics
     /// When there is no port.
     #[must_use]
-    #[allow(clippy::expect_used, reason = "a test without a server has to stop")]
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().expect("an address");
