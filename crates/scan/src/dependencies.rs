@@ -2,55 +2,120 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use portcullis_model::{Package, PackageType, lookup_name};
+use portcullis_model::{Package, PackageType, Warning, lookup_name};
 
-/// Installed packages by type and normalised name.
-type Installed<'a> = HashMap<(PackageType, String), Vec<&'a Package>>;
+/// Folders looked into in all. An honest image of a hundred thousand files needs less than a million.
+const MAX_LOOKS: u64 = 4_000_000;
+
+/// Bytes of purls written in all.
+const MAX_BYTES: usize = 128 << 20;
+
+/// Places of one package that are asked what they reach. Beyond them are copies of the same tree.
+const MAX_PLACES: usize = 64;
+
+/// The installed packages of one type and name.
+#[derive(Default)]
+struct Named<'a> {
+    all: Vec<&'a Package>,
+    /// By the folder in which others find them.
+    by_home: HashMap<&'a str, Vec<&'a Package>>,
+}
+
+/// What is installed, and how much may still be looked for.
+struct Resolver<'a> {
+    installed: HashMap<(PackageType, String), Named<'a>>,
+    looks: u64,
+    bytes: usize,
+}
 
 /// Replaces the names in `depends_on` by the purls of installed packages; what is not installed is left out.
 ///
-/// A name may be followed by `@version`, where whoever wrote it knows the one that was chosen.
-pub(crate) fn resolve(packages: &mut [Package]) {
+/// A name may be followed by `@version`, where whoever wrote it knows the one that was chosen. A note says where there
+/// was more than can be followed.
+pub(crate) fn resolve(packages: &mut [Package]) -> Option<Warning> {
     if packages.iter().all(|package| package.depends_on.is_empty()) {
-        return;
+        return None;
     }
-    let mut installed = Installed::new();
-    for package in packages.iter() {
-        installed.entry((package.kind, normal(package.kind, &package.name))).or_default().push(package);
-    }
-    let resolved: Vec<Vec<String>> = packages
-        .iter()
-        .map(|package| {
-            let needed = package.depends_on.iter().flat_map(|name| needed(package, name, &installed));
-            let purls: BTreeSet<&str> = needed.map(|other| other.purl.as_str()).collect();
-            purls.into_iter().filter(|purl| *purl != package.purl && !purl.is_empty()).map(str::to_owned).collect()
-        })
-        .collect();
+    let mut resolver = Resolver::of(packages);
+    let resolved: Vec<Vec<String>> = packages.iter().map(|package| resolver.needs(package)).collect();
+    let is_over = resolver.is_over();
     for (package, resolved) in packages.iter_mut().zip(resolved) {
         package.depends_on = resolved;
     }
+    is_over.then(|| Warning::note("", "the packages need so many others that not all of that is listed"))
 }
 
-/// What `package` means by `name`.
-fn needed<'a>(package: &Package, name: &str, installed: &Installed<'a>) -> Vec<&'a Package> {
-    let find = |name: &str| installed.get(&(package.kind, normal(package.kind, name))).map_or(&[][..], Vec::as_slice);
-    let candidates = find(name);
-    if candidates.is_empty() {
-        // Scopes of npm begin with the sign that separates the version.
-        let versioned = name.rsplit_once('@').filter(|(name, _)| !name.is_empty());
-        return versioned.map_or_else(Vec::new, |(name, version)| {
-            find(name).iter().copied().filter(|candidate| candidate.version == version).collect()
-        });
+impl<'a> Resolver<'a> {
+    fn of(packages: &'a [Package]) -> Self {
+        let mut installed: HashMap<(PackageType, String), Named<'a>> = HashMap::new();
+        for package in packages {
+            let named = installed.entry((package.kind, normal(package.kind, &package.name))).or_default();
+            named.all.push(package);
+            for location in &package.locations {
+                let here = named.by_home.entry(home(package.kind, &location.path)).or_default();
+                // Sorted: the copies of one package come one after the other.
+                if here.last().is_none_or(|last| !std::ptr::eq(*last, package)) {
+                    here.push(package);
+                }
+            }
+        }
+        Self { installed, looks: 0, bytes: 0 }
     }
-    if let [only] = candidates {
-        return vec![only];
+
+    fn is_over(&self) -> bool {
+        self.looks > MAX_LOOKS || self.bytes > MAX_BYTES
     }
-    if package.kind == PackageType::Npm {
-        return nearest(package, candidates);
+
+    /// The purls of what `package` needs, sorted.
+    fn needs(&mut self, package: &Package) -> Vec<String> {
+        let mut purls: BTreeSet<&'a str> = BTreeSet::new();
+        for name in &package.depends_on {
+            if self.is_over() {
+                break;
+            }
+            for needed in self.needed(package, name) {
+                if needed.purl != package.purl && !needed.purl.is_empty() && purls.insert(&needed.purl) {
+                    self.bytes += needed.purl.len();
+                }
+            }
+        }
+        purls.into_iter().map(str::to_owned).collect()
     }
-    // Two environments, or two architectures: those beside it, or else any.
-    let beside: Vec<&Package> = candidates.iter().copied().filter(|other| are_beside(package, other)).collect();
-    if beside.is_empty() { candidates.to_vec() } else { beside }
+
+    /// What `package` means by `name`.
+    fn needed(&mut self, package: &Package, name: &str) -> Vec<&'a Package> {
+        let find = |name: &str| self.installed.get(&(package.kind, normal(package.kind, name)));
+        let Some(named) = find(name) else {
+            // Scopes of npm begin with the sign that separates the version.
+            let versioned = name.rsplit_once('@').filter(|(name, _)| !name.is_empty());
+            let chosen = versioned.and_then(|(name, version)| Some((find(name)?, version)));
+            return chosen.map_or_else(Vec::new, |(named, version)| {
+                self.looks += named.all.len() as u64;
+                named.all.iter().copied().filter(|candidate| candidate.version == version).collect()
+            });
+        };
+        if let [only] = named.all.as_slice() {
+            self.looks += 1;
+            return vec![only];
+        }
+        let mut found = Vec::new();
+        for place in package.locations.iter().take(MAX_PLACES) {
+            for folder in reach(package.kind, &place.path) {
+                self.looks += 1;
+                if let Some(here) = named.by_home.get(folder) {
+                    self.looks += here.len() as u64;
+                    found.extend(here.iter().copied().filter(|other| other.architecture == package.architecture));
+                    break;
+                }
+            }
+        }
+        // Of two environments, or two architectures, what is not beside it is better than nothing.
+        if found.is_empty() && package.kind != PackageType::Npm {
+            self.looks += named.all.len() as u64;
+            found.clone_from(&named.all);
+        }
+        found
+    }
 }
 
 /// Names that mean the same are the same.
@@ -65,42 +130,30 @@ fn normal(kind: PackageType, name: &str) -> String {
     lookup_name(ecosystem, name).into_owned()
 }
 
-/// Node looks in the `node_modules` of the package itself, then in those of the directories above.
-/// (<https://nodejs.org/api/modules.html#loading-from-node_modules-folders>)
-fn nearest<'a>(package: &Package, candidates: &[&'a Package]) -> Vec<&'a Package> {
-    let mut found = Vec::new();
-    for place in &package.locations {
-        let from = directory(&place.path);
-        let reach = |other: &Package| {
-            let shared =
-                |folder: &str| from == folder || from.starts_with(folder) && from[folder.len()..].starts_with('/');
-            let above = other.locations.iter().filter_map(|location| location.path.rsplit_once("node_modules/"));
-            above
-                .map(|(above, _)| above.trim_end_matches('/'))
-                .filter(|above| above.is_empty() || shared(above))
-                .map(str::len)
-                .max()
-        };
-        found.extend(
-            candidates
-                .iter()
-                .filter_map(|other| Some((reach(other)?, *other)))
-                .max_by_key(|(length, _)| *length)
-                .map(|(_, other)| other),
-        );
+/// The folder in which others find a package that lies at `path`: for Node the one that holds `node_modules`, for
+/// others the one that holds its own, as `site-packages` holds `x.dist-info/METADATA`.
+fn home(kind: PackageType, path: &str) -> &str {
+    match kind {
+        PackageType::Npm => path.rsplit_once("node_modules/").map_or(directory(path), |(above, _)| trimmed(above)),
+        _ => directory(directory(path)),
     }
-    found
 }
 
-fn are_beside(package: &Package, other: &Package) -> bool {
-    // `site-packages/x.dist-info/METADATA`: two up from the file.
-    let home = |path: &str| directory(directory(path)).to_owned();
-    package.locations.iter().any(|a| other.locations.iter().any(|b| home(&a.path) == home(&b.path)))
-        && package.architecture == other.architecture
+/// The folders in which a package at `path` looks, the nearest first. Node looks in the `node_modules` of its own
+/// folder, then in those above (<https://nodejs.org/api/modules.html#loading-from-node_modules-folders>).
+fn reach(kind: PackageType, path: &str) -> impl Iterator<Item = &str> {
+    let nearest = if kind == PackageType::Npm { directory(path) } else { home(kind, path) };
+    std::iter::successors(Some(nearest), move |&folder| {
+        (kind == PackageType::Npm && !folder.is_empty()).then(|| directory(folder))
+    })
 }
 
 fn directory(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
+fn trimmed(folder: &str) -> &str {
+    folder.trim_end_matches('/')
 }
 
 #[cfg(test)]
@@ -147,5 +200,26 @@ mod tests {
         resolve(&mut packages);
         assert_eq!(packages[0].depends_on, ["pkg:pypi/zope.interface@1"]);
         assert_eq!(packages[3].depends_on, ["pkg:cargo/y@2.0"]);
+    }
+
+    /// Two versions of each of many packages, of which every one needs every other.
+    #[test]
+    fn what_cannot_be_followed_to_the_end_is_said() {
+        let names: Vec<String> = (0..600).map(|number| format!("p{number}")).collect();
+        let needs: Vec<&str> = names.iter().map(String::as_str).collect();
+        let deep = "d/".repeat(300);
+        let packages = |root: fn(&str, &str) -> String| -> Vec<Package> {
+            let versions = names.iter().flat_map(|name| ["1", "2"].map(|version| (name, version)));
+            let place = |name: &str, version| format!("{}/{deep}node_modules/{name}/package.json", root(name, version));
+            let made = versions.map(|(name, version)| (name, version, place(name, version)));
+            made.map(|(name, version, path)| package(PackageType::Npm, name, version, &path, &needs)).collect()
+        };
+        let mut beside_one_another = packages(|_, version| version.to_owned());
+        assert_eq!(resolve(&mut beside_one_another), None);
+        assert_eq!(beside_one_another[0].depends_on.len(), 599);
+        // Nothing lies above anything: every folder is looked into.
+        let mut apart = packages(|name, version| format!("{name}-{version}"));
+        let note = resolve(&mut apart).unwrap();
+        assert!(note.message.contains("not all of that is listed"), "{note:?}");
     }
 }

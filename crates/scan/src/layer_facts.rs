@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use portcullis_filetree::{Contents, ContentsError, FileHeader, LayerVisitor, OtherEntry};
-use portcullis_model::{Digest, PathHash, Reading, Warning, path_hashes};
+use portcullis_model::{Digest, Package, PathHash, Reading, Warning, path_hashes};
 use portcullis_packages::{PackageReader, READERS, Scope, Selection};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -22,7 +22,7 @@ const MAX_WHOLE: usize = 64 * 1024 * 1024;
 /// Most packages and owned paths of a layer kept, a package counted as [`PACKAGE_WEIGHT`] paths.
 const MAX_WEIGHT: usize = 40_000_000;
 
-/// The memory of a package, in owned paths.
+/// The memory of a package without its texts, in owned paths.
 const PACKAGE_WEIGHT: usize = 60;
 
 /// Paths of one chunk of [`Paths`].
@@ -232,7 +232,7 @@ impl FactGatherer {
         }
         self.reading_warnings += reading.warnings.len();
         let paths: usize = reading.owned.iter().map(|owned| owned.paths.len()).sum();
-        self.weight += paths + reading.packages.len() * PACKAGE_WEIGHT;
+        self.weight += paths + reading.packages.iter().map(weight).sum::<usize>();
         self.by_path.entry(exact(path)).or_default().push(self.facts.facts.len());
         self.facts.facts.push(Fact { path: path.to_owned(), reader, reading });
     }
@@ -306,6 +306,14 @@ impl FactGatherer {
             }
         }
     }
+}
+
+/// The memory of a package, in owned paths: eight bytes each.
+fn weight(package: &Package) -> usize {
+    let Package { name, version, purl, vendor, licenses, depends_on, .. } = package;
+    let vendor = vendor.as_ref().map_or(0, String::len);
+    let lists = licenses.iter().chain(depends_on).map(|text| size_of::<String>() + text.len());
+    PACKAGE_WEIGHT + (name.len() + version.len() + purl.len() + vendor + lists.sum::<usize>()) / 8
 }
 
 /// The last two parts of a path.

@@ -106,7 +106,7 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
         package.locations.dedup();
     }
     packages.sort();
-    dependencies::resolve(&mut packages);
+    warnings.extend(dependencies::resolve(&mut packages));
     if let Some(distribution) = &distribution
         && !packages.iter().any(|package| package.kind.is_operating_system())
     {
