@@ -29,9 +29,15 @@ pub(crate) fn guess(history: &[History], labels: &BTreeMap<String, String>) -> O
 }
 
 /// Adds what annotations or labels name; none where nothing is known at all.
+///
+/// Labels come down from the base image, and may name the base of that; a manifest's annotations do not, so they are
+/// asked last and take the place of what labels say, name and digest together.
 fn named(mut base: BaseImage, names: &BTreeMap<String, String>) -> Option<BaseImage> {
-    base.reference = base.reference.or_else(|| names.get(NAME).filter(|name| !name.is_empty()).cloned());
-    base.digest = base.digest.or_else(|| names.get(DIGEST).and_then(|digest| digest.parse().ok()));
+    let reference = names.get(NAME).filter(|name| !name.is_empty()).cloned();
+    let digest = names.get(DIGEST).and_then(|digest| digest.parse().ok());
+    if reference.is_some() || digest.is_some() {
+        base = BaseImage { reference, digest, ..base };
+    }
     (base.layers > 0 || base.reference.is_some() || base.digest.is_some()).then_some(base)
 }
 
@@ -119,5 +125,10 @@ mod tests {
             (Some("docker.io/library/debian:12"), Some(digest), 0)
         );
         assert_eq!(guess(&[], &BTreeMap::from([(DIGEST.to_owned(), "sha256:x".to_owned())])), None);
+        // The label was the base image's own.
+        let mut target = Target { base: Some(base), ..Target::named("app") };
+        annotate(&mut target, Some(&BTreeMap::from([(NAME.to_owned(), "registry.example/python:3".to_owned())])));
+        let base = target.base.unwrap();
+        assert_eq!((base.reference.as_deref(), base.digest), (Some("registry.example/python:3"), None));
     }
 }

@@ -35,8 +35,10 @@ const MAX_LINKS: usize = 500_000;
 /// What a directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// A file system as it stands.
-    Tree,
+    /// An unpacked file system.
+    RootFs,
+    /// Any folder.
+    Sources,
     /// One layer of overlayfs, with its whiteouts.
     Overlay,
 }
@@ -168,7 +170,8 @@ impl Walk<'_> {
                 removed if removed.starts_with(b".wh.") => {}
                 _ => visitor.other(&self.path.replacen(".wh.", "", 1), OtherEntry::Removed),
             }
-            return true;
+            // There the running system shows itself; only of an unpacked file system is that known by the name.
+            return self.form != Form::RootFs || !matches!(self.path.as_str(), "proc" | "sys" | "dev");
         }
         if metadata.file_type().is_char_device() && metadata.rdev() == 0 {
             visitor.other(&self.path, OtherEntry::Removed);
@@ -186,8 +189,7 @@ impl Walk<'_> {
     /// Whether a directory is part of the tree.
     fn is_entered(&self, host_path: &Path, metadata: &Metadata, visitor: &mut dyn LayerVisitor) -> bool {
         if metadata.dev() == self.device || self.form == Form::Overlay {
-            // What lies there in an unpacked image is the running system's, not the image's.
-            return self.form == Form::Overlay || !matches!(self.path.as_str(), "proc" | "sys" | "dev");
+            return true;
         }
         visitor.warning(mounts::left_out(&self.path, host_path));
         false

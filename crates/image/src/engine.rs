@@ -20,7 +20,7 @@ fn failure(engine: &'static str, why: impl Into<String>, hint: impl Into<String>
 
 /// Opens an image of Podman, Buildah or CRI-O: from the storage that they share, or through Podman's socket.
 pub(crate) fn open_podman(name: &str, options: &OpenOptions) -> Result<Image, ImageError> {
-    let from_storage = storage::open(name, options);
+    let from_storage = storage::open(name);
     match from_storage {
         Ok(image) => Ok(image),
         Err(error) => match address::podman() {
@@ -43,7 +43,7 @@ pub(crate) fn open_containerd(
 /// Opens an image that the kubelet's engine has: containerd, or CRI-O.
 pub(crate) fn open_cri(name: &str, options: &OpenOptions) -> Result<Image, ImageError> {
     containerd::open(name, Some("k8s.io"), options.platform.as_ref())
-        .or_else(|error| storage::open(name, options).map_err(|_other| error))
+        .or_else(|error| storage::open(name).map_err(|_other| error))
 }
 
 /// Names under which an engine may know the image that a user calls `name`.

@@ -273,7 +273,10 @@ impl Image {
                 let source = remote.open(digest, size.unwrap_or_default())?;
                 layer::visit(source, named, limits, visitor)?;
             }
-            Blob::Directory(path) => directory::visit(path, Form::Tree, limits, visitor)?,
+            Blob::Directory(path) => {
+                let form = if self.is_sources { Form::Sources } else { Form::RootFs };
+                directory::visit(path, form, limits, visitor)?;
+            }
             Blob::Overlay(path) => directory::visit(path, Form::Overlay, limits, visitor)?,
         }
         Ok(())

@@ -9,6 +9,7 @@ use std::{
 };
 
 use portcullis_filetree::clean_path;
+use rustix::fs::OFlags;
 
 use crate::{
     ImageError,
@@ -106,7 +107,8 @@ impl Store {
                 let path = root.join(clean);
                 let missing = || ImageError::missing(self.place(), name);
                 // A FIFO would keep whoever opens it waiting.
-                let options = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+                let options =
+                    File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path);
                 let file = options.map_err(|cause| match cause.kind() {
                     io::ErrorKind::NotFound => missing(),
                     _ => unreadable(&path, cause),

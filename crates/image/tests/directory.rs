@@ -20,7 +20,7 @@ fn a_directory_is_one_layer_and_nothing_outside_of_it_is_read() {
     symlink("../secret", root.join("link")).unwrap();
     symlink(folder.path(), root.join("loop")).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(root.join("fifo")).status().unwrap().success());
-    let image = Image::open(&Source::Directory(root.clone()), &OpenOptions::default()).unwrap();
+    let image = Image::open(&Source::RootFs(root.clone()), &OpenOptions::default()).unwrap();
     let record = image.visit_layers(1, Limits::default(), |_| Record::default()).unwrap().remove(0);
     let outside = folder.path().to_str().unwrap();
     assert_eq!(record.warnings, []);
@@ -36,6 +36,10 @@ fn a_directory_is_one_layer_and_nothing_outside_of_it_is_read() {
             "file usr/bin/env 9 #!/bin/sh".to_owned(),
         ]
     );
+    // Of a folder of sources, `proc` is a folder like any other.
+    let sources = Image::open(&Source::Directory(root.clone()), &OpenOptions::default()).unwrap();
+    let all = sources.visit_layers(1, Limits::default(), |_| Record::default()).unwrap().remove(0);
+    assert!(all.entries.contains(&"file proc/1/status 7 running".to_owned()), "{:?}", all.entries);
     let limits = Limits { entries: 3, ..Limits::default() };
     let record = image.visit_layers(1, limits, |_| Record::default()).unwrap().remove(0);
     assert_eq!((record.entries.len(), record.warnings.len()), (3, 1));

@@ -32,7 +32,8 @@ impl<'a> Known<'a> {
             for location in &package.locations {
                 let path = location.path.as_str();
                 let place = match package.kind {
-                    PackageType::Npm => path.rsplit_once('/').map_or("", |(parent, _)| parent),
+                    // A lockfile names what is wanted, and owns nothing.
+                    PackageType::Npm => path.strip_suffix("/package.json").unwrap_or(""),
                     // What lies in an archive is the archive's.
                     _ => path.split_once("!/").map_or(path, |(archive, _)| archive),
                 };

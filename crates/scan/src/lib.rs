@@ -111,7 +111,7 @@ pub fn take_inventory(image: &Image, options: &InventoryOptions<'_>) -> Result<T
     };
     let gather = GatherOptions { is_sources: image.is_sources, hashes_executables: executables };
     // All else that decides what is gathered.
-    let reading = format!("sources={} executables={executables}", image.is_sources);
+    let reading = format!("{gather:?}");
     let key = |index| Some(cache::key(image.layer_identity(index)?, limits, &reading));
     let keys: Vec<Option<Digest>> = (0..image.layer_count()).map(key).collect();
     // Laying many layers over one another takes longer than reading what came of it.

@@ -12,7 +12,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use portcullis_filetree::HEAD_BYTES;
-use rustix::fs::Advice;
+use rustix::fs::{Advice, OFlags};
 
 /// Directories looked into at a time. They wait more than they work.
 const WORKERS: usize = 8;
@@ -24,7 +24,7 @@ const WAITING: usize = 64;
 const LARGE: usize = 4096;
 
 /// A name that became a link, or a FIFO, since it was listed is not opened.
-const NO_FOLLOW: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+const NO_FOLLOW: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 
 /// What an entry is.
 pub(super) type Look = io::Result<Looked>;
@@ -132,6 +132,6 @@ fn head(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Opens what is a regular file, and nothing else.
 pub(super) fn open_file(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(NO_FOLLOW).open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(NO_FOLLOW.bits().cast_signed()).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it changed while it was read")) }
 }

@@ -17,7 +17,7 @@ use super::{
     failure, known_as,
 };
 use crate::{
-    Blob, Image, ImageError, OpenOptions, StoredLayer,
+    Blob, Image, ImageError, StoredLayer,
     manifest::{Config, MAX_DOCUMENT},
 };
 
@@ -72,7 +72,7 @@ struct LayerRecord {
 }
 
 /// Opens an image of the storage.
-pub(super) fn open(name: &str, _options: &OpenOptions) -> Result<Image, ImageError> {
+pub(super) fn open(name: &str) -> Result<Image, ImageError> {
     let roots = roots();
     let mut unreadable = None;
     for root in &roots {

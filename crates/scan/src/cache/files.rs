@@ -8,11 +8,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use rustix::fs::OFlags;
+
 /// What was begun this long ago is not being written any more.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// What files that are being written are called.
 const UNFINISHED: &str = ".tmp";
+
+/// A link, or a FIFO, in the place of an entry is not opened.
+const NO_FOLLOW: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 
 /// Bits of a mode that let others write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -27,7 +32,7 @@ pub(super) struct CacheFile {
 
 /// An entry's bytes and the moment of its last use; none if there is none.
 pub(super) fn read(path: &Path, limit: u64) -> io::Result<Option<(Vec<u8>, SystemTime)>> {
-    let file = match File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
+    let file = match File::options().read(true).custom_flags(NO_FOLLOW.bits().cast_signed()).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -44,7 +49,7 @@ pub(super) fn read(path: &Path, limit: u64) -> io::Result<Option<(Vec<u8>, Syste
 /// Whether nobody else can have written it. What the administrator wrote is believed as well.
 fn is_ours(metadata: &fs::Metadata) -> bool {
     let owner = metadata.uid();
-    (owner == nix::unistd::geteuid().as_raw() || owner == 0) && metadata.mode() & WRITABLE_BY_OTHERS == 0
+    (owner == rustix::process::geteuid().as_raw() || owner == 0) && metadata.mode() & WRITABLE_BY_OTHERS == 0
 }
 
 /// Writes an entry beside its place, and moves it there.
