@@ -170,8 +170,7 @@ impl Walk<'_> {
                 removed if removed.starts_with(b".wh.") => {}
                 _ => visitor.other(&self.path.replacen(".wh.", "", 1), OtherEntry::Removed),
             }
-            // There the running system shows itself; only of an unpacked file system is that known by the name.
-            return self.form != Form::RootFs || !matches!(self.path.as_str(), "proc" | "sys" | "dev");
+            return true;
         }
         if metadata.file_type().is_char_device() && metadata.rdev() == 0 {
             visitor.other(&self.path, OtherEntry::Removed);
@@ -189,7 +188,8 @@ impl Walk<'_> {
     /// Whether a directory is part of the tree.
     fn is_entered(&self, host_path: &Path, metadata: &Metadata, visitor: &mut dyn LayerVisitor) -> bool {
         if metadata.dev() == self.device || self.form == Form::Overlay {
-            return true;
+            // There the running system shows itself; only of an unpacked file system is that known by the name.
+            return self.form != Form::RootFs || !matches!(self.path.as_str(), "proc" | "sys" | "dev");
         }
         visitor.warning(mounts::left_out(&self.path, host_path));
         false

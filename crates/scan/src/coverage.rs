@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use portcullis_model::{Coverage, Digest, ExecutableFile, Package, PackageType, PathHash};
 
 use crate::{
-    layer_facts::Executable,
+    executables::Executable,
     merge::{Owner, Owners, ancestors},
 };
 

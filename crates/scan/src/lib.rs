@@ -6,6 +6,7 @@
 mod cache;
 mod coverage;
 mod dependencies;
+mod executables;
 mod layer_facts;
 mod links;
 mod merge;

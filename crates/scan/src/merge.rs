@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     coverage, dependencies,
-    layer_facts::{Executable, Fact, LayerFacts, Paths, exact},
+    executables::Executable,
+    layer_facts::{Fact, LayerFacts, Paths, exact},
 };
 
 /// An image's inventory. It is kept in the layer cache.
