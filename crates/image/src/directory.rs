@@ -6,6 +6,9 @@
 
 mod ahead;
 mod mounts;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and says what it skips")]
+mod tests;
 
 use std::{
     collections::HashMap,
