@@ -85,11 +85,10 @@ fn place(document: &Document) -> String {
 }
 
 fn suppression(document: &Document, statement: &Statement) -> Option<Suppression> {
-    let word = match statement.status {
-        Status::NotAffected => "not affected",
-        Status::Fixed => "fixed",
-        Status::UnderInvestigation | Status::Affected => return None,
-    };
+    if !statement.status.rules_out() {
+        return None;
+    }
+    let word = if statement.status == Status::Fixed { "fixed" } else { "not affected" };
     let reason = match statement.reason.as_str() {
         "" => word.to_owned(),
         reason => format!("{word}: {}", reason.chars().take(MAX_REASON).collect::<String>()),
@@ -119,32 +118,46 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     fn speaks_of(&self, document: &Document, statement: &Statement, package: &Package) -> bool {
-        statement.products.iter().any(|product| self.is_of(document, product, package))
-    }
-
-    fn is_of(&self, document: &Document, product: &Product, package: &Package) -> bool {
-        let Product { whole, parts } = product;
-        let Some(whole) = document.components.get(*whole) else { return false };
-        let mut parts = parts.iter().filter_map(|part| document.components.get(*part)).peekable();
-        if parts.peek().is_none() {
-            return whole.is_package(package, self.distribution) || whole.is_image(&self.image);
+        let mut wholes = Vec::new();
+        for Product { whole, parts } in &statement.products {
+            let Some(whole) = document.components.get(*whole) else { continue };
+            let mut named = parts.iter().filter_map(|part| document.components.get(*part));
+            if parts.is_empty() {
+                if whole.is_package(package, self.distribution) || whole.is_image(&self.image) {
+                    return true;
+                }
+            } else if named.any(|part| part.is_package(package, self.distribution)) {
+                if whole.is_image(&self.image) {
+                    return true;
+                }
+                wholes.push(whole);
+            }
         }
-        let is_part = parts.any(|part| part.is_package(package, self.distribution));
-        is_part && (whole.is_image(&self.image) || self.holds(whole, package))
+        !wholes.is_empty() && self.hold(&wholes, statement.status, package)
     }
 
-    /// Whether the product is a package that `package` is part of: it depends on it, or both lie in one file, as the
-    /// modules of one binary and the libraries of one archive do.
-    fn holds(&self, whole: &Component, package: &Package) -> bool {
-        let wholes = self.packages.iter().filter(|other| whole.is_package(other, self.distribution));
-        wholes.into_iter().any(|other| {
-            other.depends_on.contains(&package.purl)
-                || other.locations.iter().any(|place| package.locations.iter().any(|own| is_in_one_file(place, own)))
-        })
+    /// Whether the products are packages that `package` is part of: they depend on it, or lie in one file with it, as the
+    /// modules of one binary and the libraries of one archive do. A finding is of all copies of a package: what rules it
+    /// out must speak of whatever holds one, and one is enough for what does not.
+    fn hold(&self, wholes: &[&Component], status: Status, package: &Package) -> bool {
+        let is_whole = |other: &&Package| wholes.iter().any(|whole| whole.is_package(other, self.distribution));
+        let others = || self.packages.iter().filter(|other| other.purl != package.purl);
+        let mut dependents = others().filter(|other| other.depends_on.contains(&package.purl)).peekable();
+        let mut places = package.locations.iter().peekable();
+        let is_in_whole =
+            |place: &Location| others().filter(|other| lies_at(other, place)).any(|other| is_whole(&other));
+        if !status.rules_out() {
+            return dependents.any(|other| is_whole(&other)) || places.any(is_in_whole);
+        }
+        (dependents.peek().is_some() && dependents.all(|other| is_whole(&other)))
+            || (places.peek().is_some() && places.all(is_in_whole))
     }
 }
 
-fn is_in_one_file(a: &Location, b: &Location) -> bool {
-    let outer = |location: &Location| location.path.split("!/").next().unwrap_or_default().to_owned();
-    a.layer == b.layer && outer(a) == outer(b)
+/// Whether a package lies in the file of `place`, or in an archive that this is.
+fn lies_at(package: &Package, place: &Location) -> bool {
+    fn outer(location: &Location) -> &str {
+        location.path.split("!/").next().unwrap_or_default()
+    }
+    package.locations.iter().any(|own| own.layer == place.layer && outer(own) == outer(place))
 }

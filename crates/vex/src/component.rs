@@ -48,8 +48,11 @@ impl Component {
     /// Whether it is the image.
     pub(crate) fn is_image(&self, image: &Image<'_>) -> bool {
         let (repository, tag) = split_reference(image.reference);
-        self.digests.iter().any(|digest| image.digests.contains(digest))
-            || self.names.iter().any(|name| name == image.reference || (name == repository && !repository.is_empty()))
+        if !self.digests.is_empty() {
+            // The name beside a digest is one of many builds'.
+            return self.digests.iter().any(|digest| image.digests.contains(digest));
+        }
+        self.names.iter().any(|name| name == image.reference || (name == repository && !repository.is_empty()))
             || self.purls.iter().any(|purl| purl_is_image(purl, image, repository, tag))
     }
 
@@ -77,7 +80,11 @@ fn split_reference(reference: &str) -> (&str, &str) {
 /// (<https://github.com/package-url/purl-spec/blob/main/types-doc/oci-definition.md>)
 fn purl_is_image(purl: &str, image: &Image<'_>, repository: &str, tag: &str) -> bool {
     let Ok(purl) = PackageUrl::parse(purl) else { return false };
-    if !matches!(&*purl.kind, "oci" | "docker") {
+    if !matches!(&*purl.kind, "oci" | "docker") || !purl.subpath.is_empty() {
+        return false;
+    }
+    let architecture = purl.qualifier("arch");
+    if !architecture.is_empty() && image.architecture != Some(architecture) {
         return false;
     }
     let path = match &*purl.namespace {
@@ -98,17 +105,17 @@ fn purl_is_image(purl: &str, image: &Image<'_>, repository: &str, tag: &str) -> 
         Err(_) => purl.version.is_empty() || purl.version == tag,
     };
     let wanted_tag = purl.qualifier("tag");
-    let architecture = purl.qualifier("arch");
-    is_repository
-        && is_version
-        && (wanted_tag.is_empty() || wanted_tag == tag)
-        && (architecture.is_empty() || image.architecture.is_none_or(|own| own == architecture))
+    is_repository && is_version && (wanted_tag.is_empty() || wanted_tag == tag)
 }
 
 /// Same type, namespace and name; same version and qualifiers as far as the document names any.
 fn purl_is_package(purl: &str, package: &Package, distribution: Option<&Distribution>) -> bool {
     let (Ok(wanted), Ok(own)) = (PackageUrl::parse(purl), PackageUrl::parse(&package.purl)) else { return false };
     if wanted.kind != own.kind || !wanted.namespace.eq_ignore_ascii_case(&own.namespace) {
+        return false;
+    }
+    // What holds for a part of a package need not hold for the rest of it.
+    if !wanted.subpath.is_empty() && wanted.subpath != own.subpath {
         return false;
     }
     // A source package: what it says holds for all that is built from it.
@@ -173,15 +180,14 @@ fn is_same_release(wanted: &str, own: &str, distribution: Option<&Distribution>)
 }
 
 /// Whether an image that calls itself `own` is of the platform: the same vendor and product, and the same release as far
-/// as both say. Forms: `cpe:/o:redhat:enterprise_linux:9::baseos`, `cpe:2.3:o:redhat:enterprise_linux:9:*:*:…`.
+/// as the platform says. Forms: `cpe:/o:redhat:enterprise_linux:9::baseos`, `cpe:2.3:o:redhat:enterprise_linux:9:*:*:…`.
 /// SUSE's modules are products of their own, of the system's release.
 fn is_same_platform(platform: &str, own: &str) -> bool {
     let (Some(platform), Some(own)) = (cpe_parts(platform), cpe_parts(own)) else { return false };
     let [vendor, product, version, update] = platform;
     let [own_vendor, own_product, own_version, own_update] = own;
-    let major = |version: &str| version.split('.').next().unwrap_or_default().to_owned();
-    let is_version = version == own_version
-        || ((!version.contains('.') || !own_version.contains('.')) && major(version) == major(own_version));
+    let own_major = own_version.split('.').next().unwrap_or_default();
+    let is_version = version == own_version || version == own_major;
     vendor == own_vendor
         && (product == own_product || vendor == "suse")
         && !version.is_empty()
@@ -212,6 +218,7 @@ mod tests {
         let of_digest = format!("pkg:oci/other@{}", digest());
         let encoded = format!("pkg:oci/app@sha256%3A{}?repository_url=registry.example/team/app", digest().hex());
         let other = format!("pkg:oci/app@{}", Digest::of(b"other"));
+        let of_other_architecture = format!("pkg:oci/app@{}?arch=arm64", digest());
         for (id, expected) in [
             (digest().to_string().as_str(), true),
             (IMAGE, true),
@@ -220,7 +227,9 @@ mod tests {
             (&of_digest, true),
             (&encoded, true),
             (&other, false),
+            (&of_other_architecture, false),
             ("pkg:oci/app", true),
+            ("pkg:oci/app#etc", false),
             ("pkg:oci/app?repository_url=registry.example/team/app", true),
             ("pkg:oci/app?repository_url=registry.example/team", true),
             ("pkg:oci/app?repository_url=registry.example/other/app", false),
@@ -271,6 +280,7 @@ mod tests {
             (&ssl, "pkg:deb/debian/openssl@3.0.11-1?arch=source&distro=bookworm", true),
             (&ssl, "pkg:deb/debian/openssl@3.0.12-1?arch=source", false),
             (&ssl, "pkg:deb/debian/openssl", false),
+            (&ssl, "pkg:deb/debian/libssl3#usr/lib/engines-3", false),
             (&bind, "pkg:rpm/redhat/bind-libs@9.11-1.el8?epoch=32", true),
             (&bind, "pkg:rpm/redhat/bind-libs@32:9.11-1.el8", true),
             (&bind, "pkg:rpm/redhat/bind-libs@9.11-1.el8?epoch=31", false),
@@ -292,6 +302,8 @@ mod tests {
             ("cpe:/o:redhat:enterprise_linux:9", rhel, true),
             ("cpe:/a:redhat:enterprise_linux:9::appstream", rhel, true),
             ("cpe:/o:redhat:enterprise_linux:8", rhel, false),
+            ("cpe:/o:redhat:enterprise_linux:9", "cpe:/o:redhat:enterprise_linux:9.4", true),
+            ("cpe:/o:redhat:enterprise_linux:9.2", rhel, false),
             ("cpe:/a:redhat:openshift:4.14::el9", rhel, false),
             ("cpe:/o:redhat:enterprise_linux:10.1", "cpe:/o:redhat:enterprise_linux:10.0", false),
             ("cpe:2.3:o:redhat:enterprise_linux:9:*:*:*:*:*:*:*", rhel, true),

@@ -70,6 +70,13 @@ pub enum Status {
     Affected,
 }
 
+impl Status {
+    /// Whether a finding that it is said of does not count.
+    const fn rules_out(self) -> bool {
+        matches!(self, Self::NotAffected | Self::Fixed)
+    }
+}
+
 /// Why a document cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum VexError {

@@ -1,8 +1,10 @@
 //! CycloneDX, JSON, 1.4 and later: <https://cyclonedx.org/docs/1.6/json/#vulnerabilities>. What a vulnerability affects
-//! is named by a component's `bom-ref`, here or in another document (a BOM-Link, `urn:cdx:serial/version#ref`).
+//! is named by a component's `bom-ref`, here or in another document (a BOM-Link, `urn:cdx:serial/version#ref`), whose
+//! components are known only where the reference itself is a package URL.
 
 use std::collections::HashMap;
 
+use portcullis_model::PackageUrl;
 use serde::Deserialize;
 
 use super::{Draft, joined, time};
@@ -86,11 +88,24 @@ struct AnalysisRecord {
 struct AffectsRecord {
     #[serde(rename = "ref", default)]
     reference: String,
+    #[serde(default)]
+    versions: Option<Vec<VersionRecord>>,
+}
+
+/// One version, or a range of them, which is not read.
+#[derive(Deserialize)]
+struct VersionRecord {
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
 }
 
 pub(super) fn read(bytes: &[u8], draft: &mut Draft) -> Result<(), serde_json::Error> {
     let Record { serial_number, metadata, components, vulnerabilities } = serde_json::from_slice(bytes)?;
-    draft.id = serial_number.unwrap_or_default();
+    let serial = serial_number.unwrap_or_default();
+    draft.id.clone_from(&serial);
+    let serial = serial.trim_start_matches("urn:uuid:");
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut document_time = None;
     // The image is the root; what is said of it is said of all its packages.
@@ -117,11 +132,19 @@ pub(super) fn read(bytes: &[u8], draft: &mut Draft) -> Result<(), serde_json::Er
                 continue;
             }
         };
-        let products = affects.into_iter().flatten().map(|affects| {
-            let whole = place(&affects.reference, &mut places, draft);
-            Product { whole, parts: Vec::new() }
-        });
-        let products: Vec<Product> = products.collect();
+        let mut products = Vec::new();
+        for AffectsRecord { reference, versions } in affects.into_iter().flatten() {
+            let whole = place(&reference, serial, &mut places, draft);
+            let versions = versions.unwrap_or_default();
+            if status.rules_out()
+                && !versions.is_empty()
+                && !draft.components.get(whole).is_some_and(|component| is_of_version(component, &versions))
+            {
+                draft.problem("a statement is limited to other versions than its component's: it is left out".into());
+                continue;
+            }
+            products.push(Product { whole, parts: Vec::new() });
+        }
         let ids = id.into_iter().chain(references.into_iter().flatten().filter_map(|reference| reference.id));
         let word = if state == "false_positive" { Some("false_positive") } else { justification.as_deref() };
         let times = [last_updated, first_issued, updated, document_time.clone()];
@@ -139,7 +162,7 @@ fn index(record: ComponentRecord, places: &mut HashMap<String, usize>, draft: &m
         let hashes = hashes.iter().flatten().filter(|hash| hash.alg == "SHA-256");
         hashes.for_each(|hash| component.add(&format!("sha256:{}", hash.content.to_ascii_lowercase())));
         if component.is_nameless() {
-            component.add(&reference);
+            component = named(&reference);
         }
         let place = draft.component(component);
         places.insert(reference, place);
@@ -149,18 +172,40 @@ fn index(record: ComponentRecord, places: &mut HashMap<String, usize>, draft: &m
 
 /// The component of a reference: one of this document, or what the reference itself names, as many tools write package
 /// URLs there.
-fn place(reference: &str, places: &mut HashMap<String, usize>, draft: &mut Draft) -> usize {
-    let of_link = reference.strip_prefix("urn:cdx:").and_then(|rest| rest.split_once('#')).map(|(_, rest)| rest);
-    let reference = of_link.unwrap_or(reference);
-    if let Some(&place) = places.get(reference) {
+fn place(reference: &str, serial: &str, places: &mut HashMap<String, usize>, draft: &mut Draft) -> usize {
+    let link = reference.strip_prefix("urn:cdx:").and_then(|rest| rest.split_once('#'));
+    let is_own = |document: &str| !serial.is_empty() && document.split('/').next() == Some(serial);
+    let local = match link {
+        Some((document, local)) if is_own(document) => local,
+        _ => reference,
+    };
+    if let Some(&place) = places.get(local) {
         return place;
     }
-    let mut component = Component::named(reference);
-    // In a fragment of a link the reference is encoded.
-    if component.purls.is_empty() && reference.contains("%3A") {
-        component.add(&reference.replace("%3A", ":").replace("%2F", "/").replace("%40", "@"));
-    }
-    let place = draft.component(component);
-    places.insert(reference.to_owned(), place);
+    let place = draft.component(named(link.map_or(reference, |(_, local)| local)));
+    places.insert(local.to_owned(), place);
     place
+}
+
+/// What a reference names by itself: a package URL or a digest. Any other text is a label within its document, and not
+/// the name of an image.
+fn named(reference: &str) -> Component {
+    // In a fragment of a link the reference is encoded.
+    let decoded = reference.replace("%3A", ":").replace("%2F", "/").replace("%40", "@");
+    let is_encoded = !reference.contains(':') && reference.contains("%3A");
+    let mut component = Component::named(if is_encoded { &decoded } else { reference });
+    component.names.clear();
+    component
+}
+
+/// Whether a component is of one of the versions that are called unaffected.
+fn is_of_version(component: &Component, versions: &[VersionRecord]) -> bool {
+    let is_listed = |purl: &String| {
+        PackageUrl::parse(purl).is_ok_and(|purl| {
+            versions.iter().any(|record| {
+                record.status.as_deref() == Some("unaffected") && record.version.as_deref() == Some(&*purl.version)
+            })
+        })
+    };
+    component.purls.iter().any(is_listed)
 }

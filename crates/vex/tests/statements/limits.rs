@@ -1,0 +1,97 @@
+//! What a statement does not speak of, although it comes near.
+
+use portcullis_model::{Digest, Location};
+use serde_json::{Value, json};
+
+use crate::support::{
+    ALL, BINARY, LODASH, MODULE, applied_to, counts, document, not_affected, openvex, package, packages, said,
+};
+
+/// Whether the module of `app` is ruled out by a statement of this status on `app`.
+fn is_ruled_out(packages: &[portcullis_model::Package], statements: Value) -> bool {
+    let (lines, _) = applied_to(packages, &[document(&openvex(statements))]);
+    lines.iter().any(|line| line.starts_with("golang.org/x/net: vex:"))
+}
+
+fn of_module(product: &str, status: &str, day: u8) -> Value {
+    json!({"vulnerability": {"name": "CVE-2024-1000"}, "timestamp": format!("2026-01-{day:02}T00:00:00Z"),
+           "products": [{"@id": product, "subcomponents": [{"@id": MODULE}]}], "status": status})
+}
+
+#[test]
+fn a_copy_elsewhere_is_not_ruled_out() {
+    const OTHER: &str = "pkg:golang/example.com/other@v1.0.0";
+    let mut packages = packages();
+    let of_app = of_module(BINARY, "not_affected", 1);
+    assert!(is_ruled_out(&packages, json!([of_app])));
+    // The same module is in another binary, of which nothing is said.
+    packages[3].locations.push(Location { path: "usr/bin/other".into(), layer: None });
+    packages.push(package(OTHER, "usr/bin/other"));
+    assert!(!is_ruled_out(&packages, json!([of_app])));
+    let mut of_both = of_app.clone();
+    of_both["products"].as_array_mut().unwrap().push(of_module(OTHER, "", 1)["products"][0].clone());
+    assert!(is_ruled_out(&packages, json!([of_both])));
+    // To be affected, one copy is enough.
+    assert!(!is_ruled_out(&packages, json!([of_both, of_module(OTHER, "affected", 2)])));
+}
+
+#[test]
+fn a_package_that_others_need_too_is_not_ruled_out() {
+    let mut packages = packages();
+    packages[3].locations = vec![Location { path: "go.sum".into(), layer: None }];
+    packages[2].depends_on = vec![MODULE.to_owned()];
+    let of_app = of_module(BINARY, "not_affected", 1);
+    assert!(is_ruled_out(&packages, json!([of_app])));
+    packages[0].depends_on = vec![MODULE.to_owned()];
+    assert!(!is_ruled_out(&packages, json!([of_app])));
+}
+
+#[test]
+fn a_digest_stands_above_the_name_beside_it() {
+    let statement = json!({"vulnerability": {"name": "CVE-2024-1000"}, "status": "not_affected"});
+    let attested = |digest: &Digest| {
+        json!({
+            "subject": [{"name": "registry.example/team/app", "digest": {"sha256": digest.hex()}}],
+            "predicate": openvex(json!([statement])),
+        })
+    };
+    assert!(said(&attested(&Digest::of(b"manifest"))).iter().all(|line| line.contains("vex:")));
+    assert_eq!(said(&attested(&Digest::of(b"another build"))), counts(&ALL));
+    let mut hashed = not_affected("pkg:oci/app");
+    hashed["products"][0]["hashes"] = json!({"sha-256": Digest::of(b"another build").hex()});
+    assert_eq!(said(&openvex(json!([hashed]))), counts(&ALL));
+}
+
+fn cyclonedx(reference: &str, affects: &Value) -> Value {
+    json!({
+        "bomFormat": "CycloneDX", "specVersion": "1.6", "serialNumber": "urn:uuid:1",
+        "components": [{"bom-ref": reference, "name": "x", "purl": "pkg:npm/lodash"},
+                       {"bom-ref": "registry.example/team/app", "name": "a library of that name"}],
+        "vulnerabilities": [{"id": "CVE-2024-1000", "analysis": {"state": "not_affected"}, "affects": [affects]}],
+    })
+}
+
+#[test]
+fn references_of_cyclonedx_are_labels_of_one_document() {
+    let rules_out = |reference: &str| said(&cyclonedx("7", &json!({"ref": reference})));
+    assert!(rules_out("7")[1].contains("vex:"));
+    assert!(rules_out("urn:cdx:1/1#7")[1].contains("vex:"));
+    for other in ["urn:cdx:2/1#7", "8", "registry.example/team/app", "registry.example/team/app:v1"] {
+        assert_eq!(rules_out(other), counts(&ALL), "{other}");
+    }
+}
+
+#[test]
+fn versions_of_cyclonedx_limit_what_is_said() {
+    let rules_out = |versions: Value| said(&cyclonedx("7", &json!({"ref": LODASH, "versions": versions})));
+    assert!(rules_out(json!([]))[1].contains("vex:"));
+    assert!(rules_out(json!([{"version": "4.17.20", "status": "unaffected"}]))[1].contains("vex:"));
+    for versions in [
+        json!([{"version": "4.17.20", "status": "affected"}]),
+        json!([{"version": "4.17.20"}]),
+        json!([{"version": "4.17.21", "status": "unaffected"}]),
+        json!([{"range": "vers:npm/>=4.17.20", "status": "unaffected"}]),
+    ] {
+        assert_eq!(rules_out(versions.clone()), counts(&ALL), "{versions}");
+    }
+}
