@@ -230,6 +230,9 @@ pub struct Reading {
     pub owned: Vec<OwnedPaths>,
     /// What could not be read; the rest survives.
     pub warnings: Vec<Warning>,
+    /// Why the packages are only some of those that the file was made of, although all that it says was read. They
+    /// count; the file does not count as explained by them.
+    pub partial: Option<String>,
 }
 
 /// The files that a package claims, as hashes: a package list can name hundreds of thousands.

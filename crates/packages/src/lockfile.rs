@@ -126,6 +126,11 @@ impl<'a> Listing<'a> {
         *self.left_out.entry(reason).or_default() += 1;
     }
 
+    /// Says that the packages are some of those that the file was made of, and no more.
+    pub(crate) fn partial(&mut self, why: &str) {
+        self.reading.partial = Some(why.to_owned());
+    }
+
     /// Something that was not read.
     pub(crate) fn gap(&mut self, what: impl Into<String>) {
         self.reading.warnings.push(Warning::gap(self.path, what));

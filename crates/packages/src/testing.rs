@@ -68,6 +68,9 @@ pub(crate) fn render(reading: &Reading) -> String {
     for owned in &reading.owned {
         writeln!(text, "{} owns {} paths", owned.package, owned.paths.len()).unwrap();
     }
+    if let Some(why) = &reading.partial {
+        writeln!(text, "partial: {why}").unwrap();
+    }
     for warning in &reading.warnings {
         let kind = if warning.kind == WarningKind::Gap { "gap" } else { "note" };
         writeln!(text, "{kind} in {}: {}", warning.path, warning.message).unwrap();

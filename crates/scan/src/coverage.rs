@@ -22,7 +22,8 @@ pub(crate) struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    pub(crate) fn of(packages: &'a [Package], owners: &'a Owners) -> Self {
+    /// Of the files in `partial` some packages are known, and not all: those do not explain them.
+    pub(crate) fn of(packages: &'a [Package], owners: &'a Owners, partial: &BTreeMap<&str, &str>) -> Self {
         let mut known = Self { owners, purls: HashMap::new(), places: HashMap::new() };
         for package in packages {
             known.purls.insert((package.kind, &package.name), &package.purl);
@@ -37,7 +38,7 @@ impl<'a> Known<'a> {
                     // What lies in an archive is the archive's.
                     _ => path.split_once("!/").map_or(path, |(archive, _)| archive),
                 };
-                if !place.is_empty() {
+                if !place.is_empty() && !partial.contains_key(place) {
                     known.places.entry(place).or_insert(&package.purl);
                 }
             }
@@ -48,10 +49,19 @@ impl<'a> Known<'a> {
     /// The package of the file at `path`; an empty purl where only that there is one is known.
     fn owner(&self, path: &str) -> Option<&str> {
         let by_list = self.owners.get(&PathHash::of(path));
-        let purl = |owner: &Owner| self.purls.get(&(owner.kind, owner.name.as_str())).copied().unwrap_or("");
+        // A list of files without the metadata beside it names no package of a language.
+        let purl = |owner: &Owner| {
+            let known = self.purls.get(&(owner.kind, owner.name.as_str())).copied();
+            known.or_else(|| owner.kind.is_operating_system().then_some(""))
+        };
         by_list
-            .map(purl)
+            .and_then(purl)
             .or_else(|| std::iter::once(path).chain(ancestors(path)).find_map(|place| self.places.get(place).copied()))
+    }
+
+    /// Whether the file at `path` belongs to a package that is known.
+    pub(crate) fn explains(&self, path: &str) -> bool {
+        self.owner(path).is_some()
     }
 
     /// How much of `executables`, each with its layer, is known; and the list of those that were hashed.

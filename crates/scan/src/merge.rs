@@ -115,11 +115,36 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
             format!("none of its packages was found: their list was removed, or is not read ({})", distribution.id);
         warnings.push(Warning::gap("etc/os-release", what));
     }
+    let partial = partial(&survivors);
+    let known = coverage::Known::of(&packages, &owners, &partial);
+    warnings.extend(unexplained(&partial, &known));
     warnings.sort();
     warnings.dedup();
-    let known = coverage::Known::of(&packages, &owners);
     let (coverage, executables) = known.measure(executables, diff_ids);
     Merged { packages, warnings, distribution, coverage, executables }
+}
+
+/// The files whose packages are only some of those in them, each with the reason.
+fn partial(survivors: &[Survivor]) -> BTreeMap<&str, &str> {
+    let partial = survivors.iter().filter_map(|survivor| {
+        let why = survivor.current.iter().find_map(|reading| reading.partial.as_deref())?;
+        Some((survivor.path.as_str(), why))
+    });
+    partial.collect()
+}
+
+/// One note for each reason: hundreds of files can have the same. What a known package brought is that package's.
+fn unexplained(partial: &BTreeMap<&str, &str>, known: &coverage::Known<'_>) -> Vec<Warning> {
+    let mut by_reason: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
+    for (path, why) in partial.iter().filter(|(path, _)| !known.explains(path)) {
+        by_reason.entry(why).or_insert((path, 0)).1 += 1;
+    }
+    let notes = by_reason.into_iter().map(|(why, (path, files))| match files {
+        1 => Warning::note(path, why),
+        2 => Warning::note(path, format!("{why} (the same holds for 1 more file)")),
+        _ => Warning::note(path, format!("{why} (the same holds for {} more files)", files - 1)),
+    });
+    notes.collect()
 }
 
 /// Every path that may have to be asked about, and its ancestors.

@@ -5,7 +5,7 @@
 mod support;
 
 use portcullis_image::{Image, Limits, OpenOptions, Source};
-use portcullis_model::Digest;
+use portcullis_model::{Digest, WarningKind};
 use portcullis_scan::{InventoryOptions, Taken, take_inventory};
 use portcullis_testkit::{ImageBuilder, Layer};
 use support::npm;
@@ -71,4 +71,35 @@ fn nothing_is_hashed_unasked_and_all_else_is_the_same() {
     let (with, without) = (taken(&image(), true), taken(&image(), false));
     assert_eq!(without.executables, None);
     assert_eq!((with.inventory, with.coverage), (without.inventory, without.coverage));
+}
+
+/// A program that has `text` in it.
+fn program(text: &[u8]) -> Vec<u8> {
+    [b"\x7fELF".as_slice(), &[0; 2044], text, &[0; 64]].concat()
+}
+
+/// Some crates of a program are not all of them: the program is not explained, and hundreds of them are one note.
+#[test]
+fn what_is_known_in_part_is_not_explained() {
+    let traces = program(b"/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/serde_json-1.0.145/src/de.rs");
+    let go = program(&[b"\xff Go buildinf:\x08\x02".as_slice(), &[0; 16], b"\x06go1.21\0"].concat());
+    let layer = Layer::new()
+        .file("var/lib/dpkg/info/bash.list", "/usr/bin/owned\n")
+        .executable("usr/bin/owned", &traces)
+        .executable("opt/a", &traces)
+        .executable("opt/b", &traces)
+        .executable("opt/go", &go)
+        // A list of files whose package is not there.
+        .file("usr/lib/python3/site-packages/gone-1.dist-info/RECORD", "../../../bin/claimed,,\n")
+        .executable("usr/bin/claimed", &traces);
+    let taken = taken(&ImageBuilder::debian(12).package("bash", "5.2").layer(layer), true);
+    let coverage = taken.coverage.unwrap();
+    assert_eq!(coverage.unknown, ["opt/a", "opt/b", "opt/go", "usr/bin/claimed"]);
+    assert_eq!(coverage.known_files, 1);
+    assert!(taken.executables.unwrap().iter().all(|file| file.owner.is_some() == (file.path == "usr/bin/owned")));
+    let names: Vec<_> = taken.inventory.packages.iter().map(|package| package.name.as_str()).collect();
+    assert!(names.contains(&"serde_json") && names.contains(&"stdlib"), "{names:?}");
+    let notes: Vec<_> = taken.inventory.warnings.iter().map(|note| (note.kind, note.path.as_str())).collect();
+    assert_eq!(notes, [(WarningKind::Note, "opt/a"), (WarningKind::Note, "opt/go")]);
+    assert!(taken.inventory.warnings[0].message.ends_with("(the same holds for 2 more files)"));
 }

@@ -2,7 +2,7 @@
 //!
 //! Format: <https://github.com/rust-secure-code/cargo-auditable/blob/master/PARSING.md>: a section `.dep-v0` of JSON,
 //! packed by zlib. It is known by how it begins, while the file streams by. A program without one names the crates
-//! whose code can panic, by the path of their sources: better than nothing, and said to be incomplete.
+//! whose code can panic, by the path of their sources: better than nothing, and said to be partial: such a program stays an unexplained one.
 
 mod auditable;
 mod traces;

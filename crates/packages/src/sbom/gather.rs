@@ -291,6 +291,7 @@ impl Gathered {
                 distribution: self.distribution,
                 owned: Vec::new(),
                 warnings: self.problems.into_warnings(),
+                partial: None,
             },
         })
     }

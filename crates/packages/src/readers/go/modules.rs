@@ -12,6 +12,9 @@ pub(super) const MARK: usize = 16;
 /// The most modules of one program; the largest real ones have some two thousand.
 const MAX_MODULES: usize = 50_000;
 
+/// Why Go's standard library is not all that a program was built from.
+const NO_MODULES: &str = "a program of Go that does not name the modules it was built from: others may be missing";
+
 /// The packages of one program: Go's standard library, what it was built from, and itself.
 pub(super) fn reading(version: &str, modules: &[u8], path: &str) -> Reading {
     let mut reading = Reading::default();
@@ -47,6 +50,11 @@ pub(super) fn reading(version: &str, modules: &[u8], path: &str) -> Reading {
             (Some("build"), Some(setting), _) => ldflags = setting.strip_prefix("-ldflags=").unwrap_or(ldflags),
             _ => {}
         }
+    }
+    // Go itself is built from nothing else. Other build tools (Bazel) and Go without modules write no list at all.
+    let is_go_s_own = list.lines().any(|line| line.starts_with("path\tcmd/"));
+    if main.is_none() && pending.is_none() && reading.packages.len() <= 1 && !is_go_s_own {
+        reading.partial = Some(NO_MODULES.to_owned());
     }
     reading.packages.extend(pending.map(|(name, version)| package(name, version, path)));
     reading.packages.extend(main.and_then(|(name, version)| match version {

@@ -121,6 +121,7 @@ fn pointers_of_go_1_17_are_a_gap() {
         program(&old),
         expect![[r#"
             golang stdlib 1.20, purl pkg:golang/stdlib@1.20
+            partial: a program of Go that does not name the modules it was built from: others may be missing
         "#]],
     );
 }

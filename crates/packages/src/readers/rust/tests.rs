@@ -65,7 +65,7 @@ fn traces_are_read_where_there_is_no_list() {
             cargo own 0.1.0, purl pkg:cargo/own@0.1.0?repository_url=registry
             cargo serde_json 1.0.145, purl pkg:cargo/serde_json@1.0.145
             cargo x-1 2.0.0-rc.1+b, purl pkg:cargo/x-1@2.0.0-rc.1%2Bb
-            note in usr/bin/app: a program of Rust without a list of its crates: those are named whose sources its messages name, and others may be missing. hint: build it with `cargo auditable build`
+            partial: a program of Rust without a list of its crates: those are named whose sources its messages name, and others may be missing. hint: build it with `cargo auditable build`
         "#]],
     );
     let both = [TRACES.as_bytes(), &pack(LIST)].concat();

@@ -40,7 +40,7 @@ impl Traces {
         if self.0.is_empty() {
             return;
         }
-        listing.note(
+        listing.partial(
             "a program of Rust without a list of its crates: those are named whose sources its messages name, and \
              others may be missing. hint: build it with `cargo auditable build`",
         );
