@@ -118,9 +118,13 @@ fn dependencies(contents: &[u8], path: &str) -> Reading {
         // A package whose files the framework has newer ones of, or that only names others, brings nothing.
         let assets = assets.and_then(|assets| assets.get(id));
         let is_used = library.kind == "runtimepack" || assets.is_none_or(|assets| !assets.is_empty());
-        if let Some((name, version)) = name.split_once('/').filter(|_| is_used) {
-            let depends_on = assets.map(Assets::needs).unwrap_or_default();
-            reading.packages.push(Package { depends_on, ..nuget(name, version, path) });
+        match name.split_once('/') {
+            Some((name, version)) if is_used => {
+                let depends_on = assets.map(Assets::needs).unwrap_or_default();
+                reading.packages.push(Package { depends_on, ..nuget(name, version, path) });
+            }
+            Some(_) => {}
+            None => reading.warnings.push(Warning::gap(path, format!("{name} has no version"))),
         }
     }
     if let Some((framework, version)) = shared_framework(path) {

@@ -28,6 +28,9 @@ static BEGINNINGS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(BEGI
 /// Bytes kept from one piece to the next: a signature, and what stands before it.
 const KEPT: usize = 64;
 
+/// Bytes before the beginning of a list in which its brace stands.
+const BLANKS: usize = 32;
+
 /// Looks for a bundle's list of dependencies.
 pub(super) struct Bundle {
     path: String,
@@ -44,7 +47,7 @@ enum State {
     List(List),
     /// The host of an application that lies beside it.
     Nothing,
-    Done(Reading),
+    Done(Box<Reading>),
 }
 
 /// The list, as far as it has come.
@@ -94,17 +97,20 @@ impl Bundle {
     }
 
     fn files(&mut self, piece: &[u8]) -> bool {
-        let mut again: Option<Vec<u8>> = None;
-        loop {
-            let found = self.find(&BEGINNINGS, again.as_deref().unwrap_or(piece));
-            let Some((before, rest)) = found else { return true };
-            if before.trim_ascii_end().ends_with(b"{") {
-                let list = List { json: b"{".to_vec(), depth: 1, ..List::default() };
-                self.state = State::List(list);
-                return self.feed(&rest);
-            }
-            again = Some(rest.get(BEGINNING.len()..).unwrap_or_default().to_vec());
+        let mut all = std::mem::take(&mut self.kept);
+        all.extend_from_slice(piece);
+        let opens = |at: &usize| {
+            let before = all.get(at.saturating_sub(BLANKS)..*at).unwrap_or_default();
+            before.trim_ascii_end().ends_with(b"{")
+        };
+        if let Some(at) = BEGINNINGS.find_iter(&all).find(opens) {
+            let list = List { json: b"{".to_vec(), depth: 1, ..List::default() };
+            self.state = State::List(list);
+            return self.feed(all.get(at..).unwrap_or_default());
         }
+        all.drain(..all.len().saturating_sub(KEPT));
+        self.kept = all;
+        true
     }
 }
 
@@ -140,11 +146,11 @@ impl StreamReader for Bundle {
             State::List(list) => {
                 let is_end = list.take(piece);
                 if is_end {
-                    self.state = State::Done(super::dependencies(&list.json, &self.path));
+                    self.state = State::Done(Box::new(super::dependencies(&list.json, &self.path)));
                 } else if list.json.len() > super::LIMIT {
                     let what = format!("its list of dependencies has more than {} bytes", super::LIMIT);
                     let warning = Warning::gap(&*self.path, what);
-                    self.state = State::Done(Reading { warnings: vec![warning], ..Reading::default() });
+                    self.state = State::Done(Box::new(Reading { warnings: vec![warning], ..Reading::default() }));
                 }
                 matches!(self.state, State::List(_))
             }
@@ -154,7 +160,7 @@ impl StreamReader for Bundle {
 
     fn finish(self: Box<Self>) -> Reading {
         match self.state {
-            State::Done(reading) => reading,
+            State::Done(reading) => *reading,
             State::Host | State::Nothing => Reading::default(),
             State::Files | State::List(_) => {
                 let what = "a single-file .NET program whose list of dependencies was not found";
