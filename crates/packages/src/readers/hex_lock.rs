@@ -34,46 +34,71 @@ impl PackageReader for HexLock {
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         let mut listing = Listing::new(PackageType::Hex, file);
-        for line in fields::lines(contents) {
-            let line = fields::text(line);
-            let line = line.trim();
-            if line.starts_with('"') {
-                mix(line, &mut listing);
-            } else {
-                rebar(line, &mut listing);
-            }
+        let text = fields::text(contents);
+        let is_whole =
+            if file.file_name() == "mix.lock" { mix(&text, &mut listing) } else { rebar(&text, &mut listing) };
+        if !is_whole {
+            listing.gap("it does not begin and end as a lockfile does: packages may be missing");
         }
         listing.finish()
     }
 }
 
+/// A map, an entry a line; false if it is none.
+fn mix(text: &str, listing: &mut Listing<'_>) -> bool {
+    for line in text.lines().map(str::trim).filter(|line| line.starts_with('"')) {
+        if mix_entry(line, listing).is_none() {
+            listing.gap(format!("an entry that was not understood: {}", line.chars().take(100).collect::<String>()));
+        }
+    }
+    text.trim_start().starts_with("%{") && text.trim_end().ends_with('}')
+}
+
 /// `"plug": {:hex, :plug, "1.14.2", …` or `"plug": {:git, "https://…", "commit", …`
-fn mix(line: &str, listing: &mut Listing<'_>) {
-    let Some((name, value)) = line.trim_start_matches('"').split_once("\": {") else { return };
-    let quoted: Vec<&str> = value.split('"').skip(1).step_by(2).take(2).collect();
+fn mix_entry(line: &str, listing: &mut Listing<'_>) -> Option<()> {
+    let (name, value) = line.trim_start_matches('"').split_once("\": {")?;
+    let mut quoted = value.split('"').skip(1).step_by(2);
     if let Some(rest) = value.strip_prefix(":hex, :") {
         // The package may have another name than the application.
         let package = rest.split(',').next().unwrap_or(name).trim().trim_matches('"');
-        match quoted.iter().find(|text| text.starts_with(|first: char| first.is_ascii_digit())) {
-            Some(version) => listing.add(package, version, Vec::new()),
-            None => listing.gap(format!("`{name}` has no version")),
-        }
-    } else if let (true, [url, commit]) = (value.starts_with(":git"), quoted.as_slice()) {
-        listing.add_from(Origin::Repository(&format!("git+{url}@{commit}")), name, commit, Vec::new());
+        let version = quoted.take(2).find(|text| text.starts_with(|first: char| first.is_ascii_digit()))?;
+        listing.add(package, version, Vec::new());
+        return Some(());
     }
+    value.strip_prefix(":git")?;
+    let (url, commit) = (quoted.next()?, quoted.next()?);
+    listing.add_from(Origin::Repository(&format!("git+{url}@{commit}")), name, commit, Vec::new());
+    Some(())
 }
 
-/// `{<<"cowboy">>,{pkg,<<"cowboy">>,<<"2.9.0">>},0},` or `{<<"x">>,{git,"https://…",{ref,"commit"}},0}`
-fn rebar(line: &str, listing: &mut Listing<'_>) {
-    let line = line.trim_start_matches(['[', '{', ' ']);
-    let quoted: Vec<&str> = line.split('"').skip(1).step_by(2).take(3).collect();
-    match quoted.as_slice() {
-        [_, package, version] if line.contains("{pkg,") => listing.add(package, version, Vec::new()),
-        [name, url, commit] if line.contains("{git,") => {
-            listing.add_from(Origin::Repository(&format!("git+{url}@{commit}")), name, commit, Vec::new());
+/// `{<<"cowboy">>,{pkg,<<"cowboy">>,<<"2.9.0">>},0},` or `{<<"x">>,{git,"https://…",{ref,"commit"}},0}`, over several
+/// lines where one would be too long; false if there is no list.
+fn rebar(text: &str, listing: &mut Listing<'_>) -> bool {
+    // Behind the list stand hashes, which name the packages again.
+    let list = text.split("{pkg_hash").next().unwrap_or(text);
+    let list: String = list.chars().filter(|character| !character.is_whitespace()).collect();
+    for entry in list.split("{<<\"").skip(1) {
+        if rebar_entry(entry, listing).is_none() {
+            listing.gap(format!("an entry that was not understood: {}", entry.chars().take(100).collect::<String>()));
         }
-        _ => {}
     }
+    // Without dependencies, and without its version before it in older files, it is empty.
+    list.starts_with(['[', '{']) && (list.contains("].") || list.contains("]}."))
+}
+
+/// What follows `{<<"`.
+fn rebar_entry(entry: &str, listing: &mut Listing<'_>) -> Option<()> {
+    let (name, value) = entry.split_once("\">>,{")?;
+    let mut quoted = value.split('"').skip(1).step_by(2);
+    let (first, second) = (quoted.next()?, quoted.next()?);
+    if value.starts_with("pkg,") {
+        listing.add(first, second, Vec::new());
+        return Some(());
+    }
+    // `git`, and `git_subdir` for a part of a repository.
+    value.strip_prefix("git")?;
+    listing.add_from(Origin::Repository(&format!("git+{first}@{second}")), name, second, Vec::new());
+    Some(())
 }
 
 #[cfg(test)]
@@ -116,6 +141,43 @@ mod tests {
                 hex own 0123abc, purl pkg:hex/own@0123abc?vcs_url=git%2Bhttps:%2F%2Fgit.example%2Fown.git%400123abc
             "#]],
         );
+    }
+
+    /// As rebar3 prints what is longer than a line.
+    #[test]
+    fn entries_over_several_lines_are_read_and_others_are_gaps() {
+        check(
+            &HexLock,
+            "rebar.lock",
+            r#"{"1.2.0",
+[{<<"prometheus_process_collector">>,
+  {pkg,<<"prometheus_process_collector">>,<<"1.6.0">>},
+  0},
+ {<<"cowlib">>,
+  {git,"https://git.example/cowlib",
+       {ref,"cc04201c1d0e1d5603cd1cde037ab729b192634c"}},
+  1},
+ {<<"other">>,{hg,"https://hg.example/other",{ref,"0123"}},0}]}.
+"#,
+            expect![[r#"
+                hex prometheus_process_collector 1.6.0, purl pkg:hex/prometheus_process_collector@1.6.0
+                hex cowlib cc04201c1d0e1d5603cd1cde037ab729b192634c, purl pkg:hex/cowlib@cc04201c1d0e1d5603cd1cde037ab729b192634c?vcs_url=git%2Bhttps:%2F%2Fgit.example%2Fcowlib%40cc04201c1d0e1d5603cd1cde037ab729b192634c
+                gap in rebar.lock: an entry that was not understood: other">>,{hg,"https://hg.example/other",{ref,"0123"}},0}]}.
+            "#]],
+        );
+        check(
+            &HexLock,
+            "mix.lock",
+            "%{\n  \"a\": {:svn, \"x\"},\n}\n",
+            expect![[r#"
+                gap in mix.lock: an entry that was not understood: "a": {:svn, "x"},
+            "#]],
+        );
+        for (path, contents, gaps) in
+            [("mix.lock", "%{\n}\n", 0), ("rebar.lock", "[].\n", 0), ("mix.lock", "<<<", 1), ("rebar.lock", "x", 1)]
+        {
+            assert_eq!(read(&HexLock, path, contents.as_bytes()).unwrap().warnings.len(), gaps, "{path}: {contents}");
+        }
     }
 
     proptest::proptest! {
