@@ -8,16 +8,22 @@ pub(crate) fn database() -> Option<PathBuf> {
     Some(base("XDG_DATA_HOME", ".local/share")?.join("portcullis/portcullis.db"))
 }
 
-/// Where downloads are kept: `updates` in the folder that all caches share, `$PORTCULLIS_CACHE_DIR`, else
-/// `$XDG_CACHE_HOME/portcullis`.
-pub(crate) fn downloads() -> Option<PathBuf> {
-    let named = std::env::var_os("PORTCULLIS_CACHE_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
-    let shared = named.or_else(|| Some(base("XDG_CACHE_HOME", ".cache")?.join("portcullis")));
-    Some(shared?.join("updates"))
+/// The folder that all caches share: the one that is named, else `$XDG_CACHE_HOME/portcullis`, `~/.cache/portcullis`.
+/// None where there is no home.
+pub(crate) fn caches(named: Option<&PathBuf>) -> Option<PathBuf> {
+    named.cloned().or_else(|| Some(base("XDG_CACHE_HOME", ".cache")?.join("portcullis")))
 }
 
-/// The folder that a variable names, or that lies in the home. The specification has relative paths ignored.
+/// Where downloads are kept: `updates` in the folder of caches that `PORTCULLIS_CACHE_DIR` names, or in the usual one.
+pub(crate) fn downloads() -> Option<PathBuf> {
+    let named = std::env::var_os("PORTCULLIS_CACHE_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
+    Some(caches(named.as_ref())?.join("updates"))
+}
+
+/// The folder that a variable names, or that lies in the home. The specification has relative paths ignored, and
+/// accounts of services have a home that is not there.
 fn base(variable: &str, in_home: &str) -> Option<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    folder(variable).or_else(|| Some(folder("HOME")?.join(in_home)))
+    let home = || folder("HOME").filter(|home| home.is_dir()).map(|home| home.join(in_home));
+    folder(variable).or_else(home)
 }

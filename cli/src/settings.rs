@@ -144,20 +144,10 @@ pub(crate) fn verifying_key(reference: &str) -> Result<VerifyingKey, Failure> {
     Ok(VerifyingKey::from_pem(&key_text(reference)?)?)
 }
 
-/// The folder that all caches share: the flag, or `$XDG_CACHE_HOME/portcullis`, `~/.cache/portcullis`
-/// (<https://specifications.freedesktop.org/basedir-spec/latest/>). None where there is no home.
-pub(crate) fn cache_root(flag: Option<&PathBuf>) -> Option<PathBuf> {
-    let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    // Accounts of services have a home that is not there.
-    let home = || folder("HOME").filter(|home| home.is_dir()).map(|home| home.join(".cache"));
-    let xdg = || folder("XDG_CACHE_HOME").or_else(home);
-    flag.cloned().or_else(|| xdg().map(|caches| caches.join("portcullis")))
-}
-
 /// The layer cache, where there is a place for it.
 pub(crate) fn layer_cache(place: &CachePlaceArgs) -> Option<LayerCache> {
     let CachePlaceArgs { cache_dir, cache_size } = place;
-    cache_root(cache_dir.as_ref()).map(|root| LayerCache::new(root.join("layers"), *cache_size))
+    places::caches(cache_dir.as_ref()).map(|root| LayerCache::new(root.join("layers"), *cache_size))
 }
 
 /// How images are reached.
@@ -178,7 +168,7 @@ impl Access {
         let mut options = OpenOptions {
             platform: platform.as_deref().map(parse_platform).transpose()?,
             // Temporary folders are often held in memory; an image's archive is large.
-            spool: cache_root(cache.place.cache_dir.as_ref()).map(|root| root.join("archives")),
+            spool: places::caches(cache.place.cache_dir.as_ref()).map(|root| root.join("archives")),
             ..OpenOptions::default()
         };
         let mut runtime = None;
