@@ -335,7 +335,7 @@ impl Builder {
             kev: &self.kev,
             epss: &self.epss,
         };
-        let mut out = Output::new(sink).map_err(BuildError::Output)?;
+        let mut out = Output::new(sink, gathered.key(plan)).map_err(BuildError::Output)?;
         let level = if self.starter { STARTER_LEVEL } else { LEVEL };
         let (packages, ecosystems) = gathered.write_packages(plan, &mut out)?;
         gathered.write_ids(plan, &mut out)?;

@@ -171,7 +171,7 @@ impl Database {
     /// # Errors
     /// When the database is damaged.
     pub fn search(&self, id: &str) -> Result<Vec<SearchHit>, LookupError> {
-        let hash = slot_hash(&[id.as_bytes()]);
+        let hash = slot_hash(self.pages.key(), &[id.as_bytes()]);
         let matches = |mut cursor: Cursor<'_>| Ok(cursor.text()? == id);
         let Some(entry) = self.probe(hash, Section::IdSlots, Section::IdOffsets, Section::Ids, matches)? else {
             return Ok(Vec::new());
@@ -217,7 +217,7 @@ impl Database {
 
 impl AdvisoryLookup for Database {
     fn affected(&self, ecosystem: &str, name: &str) -> Result<Vec<Affected>, LookupError> {
-        let hash = slot_hash(&[ecosystem.as_bytes(), b"\0", name.as_bytes()]);
+        let hash = slot_hash(self.pages.key(), &[ecosystem.as_bytes(), b"\0", name.as_bytes()]);
         let matches = |mut cursor: Cursor<'_>| Ok(cursor.text()? == ecosystem && cursor.text()? == name);
         let entry = self.probe(hash, Section::PackageSlots, Section::PackageOffsets, Section::Packages, matches)?;
         entry.map_or_else(|| Ok(Vec::new()), records::affected)

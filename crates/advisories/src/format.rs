@@ -1,4 +1,4 @@
-//! The layout of the file, version 2. All numbers are little-endian.
+//! The layout of the file, version 3. All numbers are little-endian.
 //!
 //! ```text
 //! header            one page of 2,048 bytes
@@ -9,6 +9,7 @@
 //!   24   page digests      u64 offset of the table
 //!   32   sections          SECTIONS × (u64 offset, u64 length)
 //!   240  digest            32 bytes
+//!   272  key of the hashes   16 bytes
 //!   …    zeros
 //! sections          one after another
 //! page digests      for every page between the header and this table: the first 16 bytes of its SHA-256
@@ -17,11 +18,13 @@
 //! every byte of the file, and costs little to compute: it is compared when the file is opened. A page is checked
 //! against the table when it is first read.
 
+use portcullis_model::Hasher;
+
 /// The first bytes of every database.
 pub(crate) const MAGIC: &[u8; 8] = b"PORTCLDB";
 
 /// The version of the layout. A reader takes its own only.
-pub(crate) const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The unit of checking, in bytes.
 pub(crate) const PAGE: usize = 2048;
@@ -37,6 +40,13 @@ pub(crate) const HEADER_DIGEST: usize = SECTION_TABLE + SECTIONS * 16;
 
 /// Bytes of the digest.
 pub(crate) const DIGEST: usize = 32;
+
+/// Where in the header the key of the slot tables stands.
+pub(crate) const HEADER_KEY: usize = HEADER_DIGEST + DIGEST;
+
+/// What the hashes of one database begin with. It follows from all records together: whoever names packages cannot
+/// know it beforehand, and so cannot make names that fall into one slot.
+pub(crate) type SlotKey = [u8; 16];
 
 /// The sections, in the order of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,14 +90,13 @@ pub(crate) const CVE_KEV: u8 = 1;
 /// Flag of a CVE with an EPSS score.
 pub(crate) const CVE_EPSS: u8 = 2;
 
-/// The hash of the slot tables: FNV-1a over the key, with a final mix.
-pub(crate) fn slot_hash(parts: &[&[u8]]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for &byte in parts.iter().flat_map(|part| part.iter()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    hash ^= hash >> 32;
-    hash.wrapping_mul(0xd6e8_feb8_6659_fd93)
+/// The hash of the slot tables: the first eight bytes of SHA-256, over the table's key and what is looked up.
+pub(crate) fn slot_hash(key: &SlotKey, parts: &[&[u8]]) -> u64 {
+    let mut hasher = Hasher::new();
+    hasher.update(key);
+    parts.iter().for_each(|part| hasher.update(part));
+    let digest = hasher.finish();
+    digest.as_bytes().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
 }
 
 /// The slots that a table of `entries` needs: a power of two, at most three quarters full.
@@ -112,4 +121,21 @@ pub(crate) fn parse_cve(id: &str) -> Option<(u16, u32)> {
 /// The inverse of [`parse_cve`].
 pub(crate) fn write_cve(year: u16, number: u32) -> String {
     format!("CVE-{year}-{number:04}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_that_collide_in_one_database_do_not_in_another() {
+        let names: Vec<String> = (0..20_000).map(|number| format!("name-{number}")).collect();
+        let slot = |key: &SlotKey, name: &str| slot_hash(key, &[b"npm", b"\0", name.as_bytes()]) % 256;
+        let same: Vec<&String> = names.iter().filter(|name| slot(&[1; 16], name) == 7).collect();
+        assert!(same.len() > 40, "{}", same.len());
+        let slots: HashSet<u64> = same.iter().map(|name| slot(&[2; 16], name)).collect();
+        assert!(slots.len() > 30, "{} slots for {} names", slots.len(), same.len());
+    }
 }

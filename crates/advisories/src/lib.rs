@@ -25,5 +25,6 @@ mod texts;
 
 pub use builder::{BuildError, BuildSummary, Builder};
 pub use database::{Database, OpenError, SearchHit};
+pub use format::FORMAT_VERSION;
 pub use sources::{SourceError, add_directory};
 pub use starter::{STARTER_TABLE, build_starter};

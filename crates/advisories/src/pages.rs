@@ -6,7 +6,10 @@ use portcullis_model::{Digest, Hasher, LookupError};
 
 use crate::{
     database::OpenError,
-    format::{DIGEST, FORMAT_VERSION, HEADER_DIGEST, MAGIC, PAGE, PAGE_DIGEST, SECTION_TABLE, SECTIONS, Section},
+    format::{
+        DIGEST, FORMAT_VERSION, HEADER_DIGEST, HEADER_KEY, MAGIC, PAGE, PAGE_DIGEST, SECTION_TABLE, SECTIONS, Section,
+        SlotKey,
+    },
     map::Bytes,
 };
 
@@ -16,6 +19,7 @@ pub(crate) struct Pages {
     sections: [(usize, usize); SECTIONS],
     table: usize,
     digest: Digest,
+    key: SlotKey,
     /// One bit a page: checked and found right.
     checked: Box<[AtomicU64]>,
 }
@@ -59,13 +63,19 @@ impl Pages {
         if header[HEADER_DIGEST..HEADER_DIGEST + DIGEST] != *digest.as_bytes() {
             return Err(damaged("its header or its page table is not what was written"));
         }
+        let key = header[HEADER_KEY..].first_chunk().copied().unwrap_or_default();
         let checked = (0..pages.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { bytes, sections, table, digest, checked })
+        Ok(Self { bytes, sections, table, digest, key, checked })
     }
 
     /// Binds every byte of the file.
     pub(crate) const fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// What the hashes of its slot tables begin with.
+    pub(crate) const fn key(&self) -> &SlotKey {
+        &self.key
     }
 
     pub(crate) const fn length(&self, section: Section) -> usize {

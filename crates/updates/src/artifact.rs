@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use portcullis_advisories::Database;
+use portcullis_advisories::{Database, FORMAT_VERSION};
 use portcullis_attest::Statement;
 use portcullis_model::{Digest, Hasher, Timestamp};
 use portcullis_registry::{Descriptor, media_type};
@@ -82,7 +82,7 @@ pub(crate) fn manifest(claim: &Claim, layer: &Descriptor) -> Bytes {
         ("org.opencontainers.image.title", "portcullis.db".to_owned()),
         ("dev.portcullis.database.digest", claim.digest.to_string()),
         ("dev.portcullis.database.built", claim.built.to_string()),
-        ("dev.portcullis.database.format", "1".to_owned()),
+        ("dev.portcullis.database.format", FORMAT_VERSION.to_string()),
         ("dev.portcullis.database.size", claim.size.to_string()),
     ]);
     let config = Descriptor::of(media_type::OCI_EMPTY, EMPTY_CONFIG);

@@ -5,7 +5,8 @@ use std::io::{self, Seek, SeekFrom, Write};
 use portcullis_model::{Digest, Hasher};
 
 use crate::format::{
-    DIGEST, FORMAT_VERSION, HEADER_DIGEST, MAGIC, PAGE, PAGE_DIGEST, SECTION_TABLE, SECTIONS, Section,
+    DIGEST, FORMAT_VERSION, HEADER_DIGEST, HEADER_KEY, MAGIC, PAGE, PAGE_DIGEST, SECTION_TABLE, SECTIONS, Section,
+    SlotKey,
 };
 
 /// Bytes gathered for one write of fixed-size numbers.
@@ -19,14 +20,16 @@ pub(super) struct Output<W> {
     in_page: usize,
     table: Vec<u8>,
     sections: [(u64, u64); SECTIONS],
+    /// What the hashes of the slot tables begin with.
+    pub(super) key: SlotKey,
 }
 
 impl<W: Write + Seek> Output<W> {
-    pub(super) fn new(mut sink: W) -> io::Result<Self> {
+    pub(super) fn new(mut sink: W, key: SlotKey) -> io::Result<Self> {
         sink.write_all(&[0; PAGE])?;
         let position = PAGE as u64;
         let sections = [(position, 0); SECTIONS];
-        Ok(Self { sink, position, page: Hasher::new(), in_page: 0, table: Vec::new(), sections })
+        Ok(Self { sink, position, page: Hasher::new(), in_page: 0, table: Vec::new(), sections, key })
     }
 
     /// What is written next belongs to `section`. Each is begun once; they may come in any order.
@@ -112,6 +115,7 @@ impl<W: Write + Seek> Output<W> {
             header[at..at + 8].copy_from_slice(&start.to_le_bytes());
             header[at + 8..at + 16].copy_from_slice(&length.to_le_bytes());
         }
+        header[HEADER_KEY..HEADER_KEY + self.key.len()].copy_from_slice(&self.key);
         let mut hasher = Hasher::new();
         hasher.update(&header);
         hasher.update(&self.table);

@@ -5,6 +5,8 @@ use std::{
     io::{self, Seek, Write},
 };
 
+use portcullis_model::Hasher;
+
 use super::{
     BuildError, duplicates,
     names::Names,
@@ -18,7 +20,7 @@ use super::{
 };
 use crate::{
     encode::Writer,
-    format::{CVE_EPSS, CVE_KEV, CVE_RECORD, Section, parse_cve, slot_hash},
+    format::{CVE_EPSS, CVE_KEV, CVE_RECORD, Section, SlotKey, parse_cve, slot_hash},
 };
 
 /// Bytes of text that share a compressed frame: a lookup unpacks one frame for the advisories of a package.
@@ -51,6 +53,13 @@ struct Entry {
 impl Gathered<'_> {
     fn advisories<'b>(&'b self, plan: &'b Plan<'_>) -> impl Iterator<Item = &'b Head> {
         plan.order.iter().map(|&number| &self.heads[number as usize])
+    }
+
+    /// What the hashes begin with: it follows from everything that the records say.
+    pub(super) fn key(&self, plan: &Plan<'_>) -> SlotKey {
+        let mut hasher = Hasher::new();
+        self.advisories(plan).for_each(|head| hasher.update(&head.fingerprint.to_le_bytes()));
+        hasher.finish().as_bytes().first_chunk().copied().unwrap_or_default()
     }
 
     /// Every entry, by package, then by advisory, then in the order of the record.
@@ -88,7 +97,7 @@ impl Gathered<'_> {
                 Some(count) => *count += entries.len() as u64,
                 None => _ = ecosystems.insert(ecosystem.to_owned(), entries.len() as u64),
             }
-            let record = section.next(slot_hash(&[ecosystem.as_bytes(), b"\0", name.as_bytes()]))?;
+            let record = section.next(slot_hash(&out.key, &[ecosystem.as_bytes(), b"\0", name.as_bytes()]))?;
             record.text(ecosystem);
             record.text(name);
             let mut said = SaidOfPackage::default();
@@ -120,7 +129,7 @@ impl Gathered<'_> {
         for pairs in pairs.chunk_by(|a, b| a.0 == b.0) {
             let place = pairs.first().map_or(0, |pair| pair.0 as usize);
             let id = self.ids.get(plan.ids.order[place]);
-            let record = section.next(slot_hash(&[id.as_bytes()]))?;
+            let record = section.next(slot_hash(&out.key, &[id.as_bytes()]))?;
             record.text(id);
             record.number(pairs.len() as u64);
             pairs.iter().for_each(|pair| record.number(u64::from(pair.1)));
