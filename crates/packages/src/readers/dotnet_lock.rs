@@ -5,7 +5,7 @@
 //! <https://learn.microsoft.com/nuget/consume-packages/central-package-management>. A lockfile and
 //! `obj/project.assets.json` name everything; a project file names direct packages alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use portcullis_filetree::FileHeader;
 use portcullis_model::{PackageType, Reading};
@@ -86,38 +86,55 @@ impl PackageReader for DotnetLock {
 /// `dependencies` → framework → name → `{type, resolved, dependencies}`.
 fn lock(document: &Node, listing: &mut Listing<'_>) {
     for (_, packages) in document.get("dependencies").entries() {
+        let chosen: HashMap<String, String> = packages
+            .entries()
+            .iter()
+            .filter_map(|(name, package)| {
+                Some((name.to_lowercase(), format!("{name}@{}", package.text_of("resolved")?)))
+            })
+            .collect();
         for (name, package) in packages.entries() {
             if package.text_of("type") == Some("Project") {
                 continue;
             }
             match package.text_of("resolved") {
-                Some(version) => listing.add(name, version, needs(package.get("dependencies"), packages)),
+                Some(version) => listing.add(name, version, needs(package, &chosen)),
                 None => listing.gap(format!("{name} has no version")),
             }
         }
     }
 }
 
-/// What a package needs, in the versions that were chosen.
-fn needs(dependencies: &Node, packages: &Node) -> Vec<String> {
-    let resolved = |name: &str| packages.get(name).text_of("resolved").map(|version| format!("{name}@{version}"));
-    dependencies.keys().filter_map(resolved).collect()
+/// What a package needs, in the versions that were chosen: the file names the lowest that would do.
+fn needs<'a>(package: &'a Node, chosen: &'a HashMap<String, String>) -> impl Iterator<Item = String> + 'a {
+    package.get("dependencies").keys().filter_map(|name| chosen.get(&name.to_lowercase()).cloned())
 }
 
 /// `libraries` → `name/version` → `{type}`; `targets` → framework → `name/version` → `{dependencies}`.
 fn assets(document: &Node, listing: &mut Listing<'_>) {
-    let targets = || document.get("targets").entries();
-    for (id, library) in document.get("libraries").entries() {
-        if library.text_of("type") != Some("package") {
-            continue;
+    let is_package: HashMap<&str, bool> = document
+        .get("libraries")
+        .entries()
+        .iter()
+        .map(|(id, library)| (id.as_str(), library.text_of("type") == Some("package")))
+        .collect();
+    for (id, _) in
+        document.get("libraries").entries().iter().filter(|(id, _)| is_package.get(id.as_str()) == Some(&true))
+    {
+        match id.split_once('/') {
+            Some((name, version)) => listing.add(name, version, []),
+            None => listing.gap(format!("{id} has no version")),
         }
-        let Some((name, version)) = id.split_once('/') else {
-            listing.gap(format!("{id} has no version"));
-            continue;
-        };
-        let dependencies = targets().iter().flat_map(|(_, target)| target.get(id).get("dependencies").entries());
-        let needs = dependencies.filter_map(|(name, version)| Some(format!("{name}@{}", version.text()?)));
-        listing.add(name, version, needs.collect());
+    }
+    for (_, target) in document.get("targets").entries() {
+        let ids = || target.entries().iter().filter_map(|(id, package)| Some((id.split_once('/')?, id, package)));
+        let chosen: HashMap<String, String> =
+            ids().map(|((name, version), ..)| (name.to_lowercase(), format!("{name}@{version}"))).collect();
+        for ((name, version), id, package) in ids() {
+            if is_package.get(id.as_str()) == Some(&true) {
+                listing.add(name, version, needs(package, &chosen));
+            }
+        }
     }
 }
 
@@ -187,13 +204,18 @@ fn project(contents: &[u8], listing: &mut Listing<'_>) {
 
 /// `text` with its `$(…)` filled in; none where this file does not tell, or nothing is there.
 fn resolve(text: &str, properties: &BTreeMap<String, String>) -> Option<String> {
+    /// Longest value that properties may make, in bytes.
+    const MAX_VALUE: usize = 512;
+    if text.len() > MAX_VALUE {
+        return None;
+    }
     let mut value = text.to_owned();
     for _ in 0..16 {
         let Some(start) = value.find("$(") else { return Some(value).filter(|value| !value.is_empty()) };
         let length = value.get(start..)?.find(')')?;
         let name = value.get(start + 2..start + length)?.trim().to_ascii_lowercase();
-        value.replace_range(start..=start + length, properties.get(&name)?);
-        if value.len() > 512 {
+        value.replace_range(start..=start + length, properties.get(&name).filter(|filled| filled.len() <= MAX_VALUE)?);
+        if value.len() > MAX_VALUE {
             return None;
         }
     }
@@ -234,8 +256,8 @@ mod tests {
         check(
             &DotnetLock,
             "obj/project.assets.json",
-            r#"{"version": 3, "targets": {"net8.0": {"A/1.0.0": {"type": "package", "dependencies": {"B": "2.0.0"}}}},
-                "libraries": {"A/1.0.0": {"type": "package"}, "B/2.0.0": {"type": "package"}, "mine/1.0.0": {"type": "project"}}}"#,
+            r#"{"version": 3, "targets": {"net8.0": {"A/1.0.0": {"type": "package", "dependencies": {"b": "1.5.0"}},
+                "B/2.0.0": {"type": "package"}}}, "libraries": {"A/1.0.0": {"type": "package"}, "B/2.0.0": {"type": "package"}, "mine/1.0.0": {"type": "project"}}}"#,
             expect![[r#"
                 nuget A 1.0.0, purl pkg:nuget/A@1.0.0, needs B@2.0.0
                 nuget B 2.0.0, purl pkg:nuget/B@2.0.0
