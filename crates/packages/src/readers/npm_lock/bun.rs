@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::{origin, reach, split_version};
+use super::{origin, package_lock::MAX_PLACE, reach, split_version};
 use crate::{
     lockfile::{Listing, Origin, reasons},
     tree::{self, Node},
@@ -23,14 +23,21 @@ pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Str
         document.get("packages").entries().iter().map(|(key, node)| (key.as_str(), node)).collect();
     let mut starts = Vec::new();
     for (_, workspace) in document.get("workspaces").entries() {
-        let from = workspace.text_of("name").unwrap_or_default();
+        let from = workspace.text_of("name").filter(|name| name.len() <= MAX_PLACE).unwrap_or_default();
         starts.extend(names(workspace).filter_map(|name| nearest(&packages, from, name)));
     }
     let reached = reach(starts, |key, pending| {
         let needs = packages.get(key).map(|node| details(node));
+        if key.len() > MAX_PLACE {
+            return;
+        }
         pending.extend(needs.into_iter().flat_map(names).filter_map(|name| nearest(&packages, key, name)));
     });
     for (key, node) in document.get("packages").entries() {
+        if key.len() > MAX_PLACE {
+            listing.gap(format!("a package at a place of more than {MAX_PLACE} bytes"));
+            continue;
+        }
         let Some((name, reference)) = node.at(0).text().and_then(split_version) else {
             listing.gap(format!("{key}: no name, or no version"));
             continue;
@@ -51,7 +58,7 @@ pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Str
             continue;
         }
         let chosen = names(details(node)).filter_map(|need| packages.get(nearest(&packages, key, need)?.as_str()));
-        let needs = chosen.filter_map(|node| node.at(0).text()).map(str::to_owned).collect();
+        let needs = chosen.filter_map(|node| node.at(0).text()).map(str::to_owned);
         listing.add_from(origin, name, version, needs);
     }
     Ok(())

@@ -13,7 +13,10 @@ use crate::{
 
 pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
     let document = tree::json(contents)?;
-    document.text_of("version").ok_or("its version is missing")?;
+    let version = document.text_of("version").ok_or("its version is missing")?;
+    if !matches!(version, "2" | "3" | "4" | "5") {
+        return Err(format!("its version {version} is not known"));
+    }
     let places = [document.get("npm").get("packages"), document.get("packages").get("npm"), document.get("npm")];
     let packages = places.into_iter().find(|node| node.is_map()).unwrap_or(&Node::Nothing);
     let mut versions: HashMap<&str, &str> = HashMap::new();
@@ -32,7 +35,7 @@ pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Str
             let (name, version) = name_and_version(key).or_else(|| Some((key, versions.get(key)?)))?;
             Some(format!("{name}@{version}"))
         });
-        listing.add(name, version, needs.collect());
+        listing.add(name, version, needs);
     }
     let jsr = [document.get("jsr"), document.get("packages").get("jsr")];
     let others: usize = jsr.into_iter().chain([document.get("remote")]).map(|node| node.entries().len()).sum();

@@ -21,6 +21,9 @@ struct Entry<'a> {
     needs: &'static [&'static str],
 }
 
+/// Longest place of a package, in bytes: no system has longer paths, and every folder of one is looked at.
+pub(super) const MAX_PLACE: usize = 4096;
+
 const NEEDS: &[&str] = &["dependencies", "optionalDependencies", "peerDependencies"];
 const OLD_NEEDS: &[&str] = &["requires"];
 
@@ -34,12 +37,17 @@ pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Str
     } else {
         return Err("neither `packages` nor `dependencies` are in it".to_owned());
     }
+    let all = entries.len();
+    entries.retain(|entry| entry.place.len() <= MAX_PLACE);
+    if entries.len() < all {
+        listing.gap(format!("{} of its packages lie at places of more than {MAX_PLACE} bytes", all - entries.len()));
+    }
     let versions: HashMap<&str, (&str, &str)> =
         entries.iter().map(|entry| (entry.place.as_str(), (entry.name, entry.version))).collect();
     for entry in &entries {
         let names = entry.needs.iter().flat_map(|field| entry.node.get(field).keys());
         let needs = names.filter_map(|name| nearest(&versions, &entry.place, name));
-        listing.add_from(entry.origin, entry.name, entry.version, needs.collect());
+        listing.add_from(entry.origin, entry.name, entry.version, needs);
     }
     Ok(())
 }

@@ -445,6 +445,35 @@ fn deno_lists_npm_s_packages_among_others() {
 }
 
 #[test]
+fn places_longer_than_paths_are_gaps() {
+    let place = "node_modules/a/".repeat(100_000) + "node_modules/a";
+    let lock = format!(
+        r#"{{"lockfileVersion": 3, "packages": {{"{place}": {{"version": "1", "dependencies": {{"b": "1"}}}},
+            "node_modules/b": {{"version": "2"}}}}}}"#
+    );
+    check(
+        &NpmLock,
+        "package-lock.json",
+        &lock,
+        expect![[r#"
+            npm b 2, purl pkg:npm/b@2
+            gap in package-lock.json: 1 of its packages lie at places of more than 4096 bytes
+        "#]],
+    );
+    let key = "a/".repeat(1_000_000) + "a";
+    let lock = format!(r#"{{"packages": {{"{key}": ["a@1", "", {{"dependencies": {{"b": "1"}}}}], "b": ["b@2"]}}}}"#);
+    check(
+        &NpmLock,
+        "bun.lock",
+        &lock,
+        expect![[r#"
+            gap in bun.lock: a package at a place of more than 4096 bytes
+            note in bun.lock: 1 package left out: needed for development alone
+        "#]],
+    );
+}
+
+#[test]
 fn files_of_others_do_not_count() {
     for path in
         ["node_modules/a/yarn.lock", "a/node_modules/.package-lock.json", "vendor/a/package-lock.json", "a.lock"]
