@@ -84,19 +84,20 @@ fn origin(source: Option<&str>) -> Origin<'_> {
 }
 
 /// What a crate needs: `name`, `name version` or `name version (source)`.
-fn needs(package: &Node, versions: &HashMap<&str, Vec<&str>>) -> Vec<String> {
+fn needs<'a>(package: &'a Node, versions: &'a HashMap<&str, Vec<&str>>) -> impl Iterator<Item = String> + 'a {
     let one = |text: &str| {
         let mut words = text.split(' ');
         let name = words.next()?;
         let version = words.next().or_else(|| versions.get(name)?.first().copied())?;
         Some(format!("{name}@{version}"))
     };
-    package.get("dependencies").texts().filter_map(one).collect()
+    package.get("dependencies").texts().filter_map(one)
 }
 
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::testing::{check, read};
@@ -196,5 +197,20 @@ name = "broken"
         assert_eq!(reading.packages.len(), String::from_utf8(contents).unwrap().matches("[[package]]").count());
         let model = reading.packages.iter().find(|package| package.name == "portcullis-model").unwrap();
         assert!(model.depends_on.iter().any(|name| name.starts_with("serde@1.")), "{:?}", model.depends_on);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_names_what_is_there(
+            contents: Vec<u8>,
+            text in r#"(\[\[package\]\]\n|\[root\]\n|name = "[ab]"\n|version = "[12]"\n|source = "(git\+)?x"\n|dependencies = \["[ab]( [12])?", 1\]\n){0,12}"#,
+        ) {
+            read(&CargoLock, "Cargo.lock", &contents);
+            let reading = read(&CargoLock, "Cargo.lock", text.as_bytes()).unwrap();
+            let entries = text.matches("[[package]]").count() + text.matches("[root]").count();
+            prop_assert!(reading.packages.len() <= entries);
+            // Each entry is a package, or the file has a gap.
+            prop_assert!(entries == 0 || !reading.packages.is_empty() || !reading.warnings.is_empty());
+        }
     }
 }
