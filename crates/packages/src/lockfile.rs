@@ -1,6 +1,9 @@
 //! What readers of lockfiles share: gathering what a file lists, each package once, and saying what was left out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use portcullis_filetree::FileHeader;
 use portcullis_model::{Package, PackageType, Purl, Reading, Warning};
@@ -9,6 +12,12 @@ use crate::complete::{language_package, language_purl};
 
 /// Most packages taken from one file. The largest real ones list some ten thousand.
 const MAX_PACKAGES: usize = 100_000;
+
+/// Most bytes of names of what the packages of one file need: many can need one of a long name, or many of one name.
+const MAX_NEEDED: usize = 64 << 20;
+
+/// Most gaps that are listed one by one.
+const MAX_GAPS: usize = 100;
 
 /// Folders of what others wrote: a lockfile in one is that of its author, and says nothing of this project.
 const OF_OTHERS: [&str; 6] = ["node_modules", "bower_components", "site-packages", "dist-packages", "vendor", ".yarn"];
@@ -44,12 +53,27 @@ impl Origin<'_> {
     pub(crate) fn qualify(self, purl: Purl) -> Purl {
         match self {
             Self::Registry => purl,
-            Self::OtherRegistry(url) => purl.qualifier("repository_url", url),
-            Self::Repository(url) => purl.qualifier("vcs_url", url),
+            Self::OtherRegistry(url) => purl.qualifier("repository_url", &without_credentials(url)),
+            Self::Repository(url) => purl.qualifier("vcs_url", &without_credentials(url)),
             Self::Local("") => purl.qualifier("repository_url", "file:."),
             Self::Local(path) => purl.qualifier("repository_url", &format!("file:{path}")),
         }
     }
+}
+
+/// An address without the user and the password that some write into it: a report is for more eyes than the file.
+fn without_credentials(url: &str) -> Cow<'_, str> {
+    let parts = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let host = rest.split(['/', '?', '#']).next()?;
+        let credentials = host.rfind('@')? + 1;
+        // `git+ssh://git@…`: the user alone is no secret there, as it is for HTTP.
+        if scheme.ends_with("ssh") && !host.get(..credentials)?.contains(':') {
+            return None;
+        }
+        Some(format!("{scheme}://{}", rest.get(credentials..)?))
+    };
+    parts().map_or(Cow::Borrowed(url), Cow::Owned)
 }
 
 /// The packages that one file lists.
@@ -62,6 +86,10 @@ pub(crate) struct Listing<'a> {
     /// How many were left out, by the reason.
     left_out: BTreeMap<&'static str, usize>,
     is_full: bool,
+    /// Bytes that names of what is needed may still take.
+    needed_left: usize,
+    /// How many gaps were not listed one by one.
+    more_gaps: usize,
 }
 
 impl<'a> Listing<'a> {
@@ -73,6 +101,8 @@ impl<'a> Listing<'a> {
             known: HashMap::new(),
             left_out: BTreeMap::new(),
             is_full: false,
+            needed_left: MAX_NEEDED,
+            more_gaps: 0,
         }
     }
 
@@ -88,27 +118,41 @@ impl<'a> Listing<'a> {
     }
 
     /// Adds a package of the registry.
-    pub(crate) fn add(&mut self, name: &str, version: &str, depends_on: Vec<String>) {
+    pub(crate) fn add(&mut self, name: &str, version: &str, depends_on: impl IntoIterator<Item = String>) {
         self.add_from(Origin::Registry, name, version, depends_on);
     }
 
     /// Adds a package. One that is there already gains what it needs.
-    pub(crate) fn add_from(&mut self, origin: Origin<'_>, name: &str, version: &str, depends_on: Vec<String>) {
+    pub(crate) fn add_from(
+        &mut self,
+        origin: Origin<'_>,
+        name: &str,
+        version: &str,
+        depends_on: impl IntoIterator<Item = String>,
+    ) {
         let purl = origin.qualify(language_purl(self.kind, name, version));
         let package = language_package(self.kind, purl, (name.to_owned(), version.to_owned()), None, self.path);
+        let depends_on = depends_on.into_iter().map_while(|needed| self.keep(needed)).collect();
         self.add_package(Package { depends_on, ..package });
+    }
+
+    /// A name of what is needed, if there is room for it.
+    fn keep(&mut self, needed: String) -> Option<String> {
+        let cost = needed.len() + size_of::<String>();
+        if let Some(left) = self.needed_left.checked_sub(cost) {
+            self.needed_left = left;
+            return Some(needed);
+        }
+        if std::mem::take(&mut self.needed_left) > 0 {
+            self.note("its packages need more than can be kept: some of these links are not listed");
+        }
+        None
     }
 
     /// Adds a package that its reader has made.
     pub(crate) fn add_package(&mut self, mut package: Package) {
-        package.depends_on.sort();
-        package.depends_on.dedup();
         if let Some(known) = self.known.get(&package.purl).and_then(|&index| self.reading.packages.get_mut(index)) {
-            if known.depends_on != package.depends_on {
-                known.depends_on.append(&mut package.depends_on);
-                known.depends_on.sort();
-                known.depends_on.dedup();
-            }
+            known.depends_on.append(&mut package.depends_on);
             return;
         }
         if self.reading.packages.len() >= MAX_PACKAGES {
@@ -133,7 +177,11 @@ impl<'a> Listing<'a> {
 
     /// Something that was not read.
     pub(crate) fn gap(&mut self, what: impl Into<String>) {
-        self.reading.warnings.push(Warning::gap(self.path, what));
+        if self.reading.warnings.len() < MAX_GAPS {
+            self.reading.warnings.push(Warning::gap(self.path, what));
+        } else {
+            self.more_gaps += 1;
+        }
     }
 
     /// Something to know.
@@ -143,6 +191,14 @@ impl<'a> Listing<'a> {
 
     /// The reading.
     pub(crate) fn finish(mut self) -> Reading {
+        for package in &mut self.reading.packages {
+            package.depends_on.sort_unstable();
+            package.depends_on.dedup();
+        }
+        if self.more_gaps > 0 {
+            let what = format!("{} more entries were not understood", self.more_gaps);
+            self.reading.warnings.push(Warning::gap(self.path, what));
+        }
         for (reason, count) in std::mem::take(&mut self.left_out) {
             let packages = if count == 1 { "1 package" } else { &format!("{count} packages") };
             self.note(format!("{packages} left out: {reason}"));
@@ -155,4 +211,55 @@ impl<'a> Listing<'a> {
 pub(crate) mod reasons {
     /// The file marks it as for development.
     pub(crate) const DEVELOPMENT: &str = "needed for development alone";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: FileHeader<'static> = FileHeader { path: "a.lock", size: 0, mode: 0o644, head: &[] };
+
+    #[test]
+    fn credentials_in_addresses_are_not_shown() {
+        let shown = |origin: Origin<'_>| {
+            let mut listing = Listing::new(PackageType::Npm, &FILE);
+            listing.add_from(origin, "a", "1", []);
+            listing.finish().packages[0].purl.clone()
+        };
+        assert_eq!(
+            shown(Origin::Repository("git+https://me:secret@git.example/a.git@0123")),
+            "pkg:npm/a@1?vcs_url=git%2Bhttps:%2F%2Fgit.example%2Fa.git%400123"
+        );
+        assert_eq!(
+            shown(Origin::OtherRegistry("https://token@npm.example?x")),
+            "pkg:npm/a@1?repository_url=https:%2F%2Fnpm.example%3Fx"
+        );
+        assert!(shown(Origin::Repository("git+ssh://git@git.example/a")).contains("ssh:%2F%2Fgit%40git.example"));
+        assert_eq!(shown(Origin::Repository("git@git.example:a/b")), "pkg:npm/a@1?vcs_url=git%40git.example:a%2Fb");
+    }
+
+    #[test]
+    fn a_package_that_stands_twice_needs_what_both_need() {
+        let mut listing = Listing::new(PackageType::Npm, &FILE);
+        for needs in [["c", "b"], ["b", "d"]] {
+            listing.add("a", "1", needs.map(str::to_owned));
+        }
+        assert_eq!(listing.finish().packages[0].depends_on, ["b", "c", "d"]);
+    }
+
+    #[test]
+    fn gaps_and_needs_are_bounded() {
+        let mut listing = Listing::new(PackageType::Npm, &FILE);
+        (0..1000).for_each(|index| listing.gap(format!("entry {index}")));
+        let long = "x".repeat(1 << 20);
+        for version in 0..100 {
+            listing.add("a", &version.to_string(), std::iter::repeat_n(long.clone(), 1000));
+        }
+        let reading = listing.finish();
+        assert_eq!(reading.packages.len(), 100);
+        let gaps = reading.warnings.iter().filter(|warning| warning.kind == portcullis_model::WarningKind::Gap);
+        assert_eq!(gaps.count(), MAX_GAPS + 1);
+        assert!(reading.warnings.iter().any(|warning| warning.message.starts_with("900 more entries")));
+        assert!(reading.warnings.iter().any(|warning| warning.message.starts_with("its packages need more")));
+    }
 }

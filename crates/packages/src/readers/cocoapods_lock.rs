@@ -48,7 +48,7 @@ impl PackageReader for CocoapodsLock {
             };
             let own = |needed: &&str| root(needed) != root(name);
             let needed: Vec<&str> = pod.entries().iter().flat_map(|(_, needed)| needed.texts()).filter(own).collect();
-            let needed = needed.into_iter().map(|needed| root(needed).to_owned()).collect();
+            let needed = needed.into_iter().map(|needed| root(needed).to_owned());
             listing.add(root(name), version, needed);
         }
         listing.finish()

@@ -43,7 +43,7 @@ impl PackageReader for GemLock {
         let versions: HashMap<&str, &str> = gems.iter().map(|gem| (gem.name, gem.version)).collect();
         for gem in &gems {
             let needs = gem.needs.iter().filter_map(|name| Some(format!("{name}@{}", versions.get(name)?)));
-            listing.add_from(gem.origin, gem.name, gem.version, needs.collect());
+            listing.add_from(gem.origin, gem.name, gem.version, needs);
         }
         if gems.is_empty() && !text.contains("GEM") && !text.contains("DEPENDENCIES") {
             listing.gap("its packages were not read: it has none of a lockfile's sections");

@@ -6,6 +6,8 @@
 mod requirements;
 mod toml_locks;
 
+use std::collections::HashSet;
+
 use portcullis_filetree::FileHeader;
 use portcullis_model::{PackageType, Reading, lookup_name};
 
@@ -69,7 +71,13 @@ impl PackageReader for PythonLock {
 }
 
 /// Adds a package under its normal name.
-fn add(listing: &mut Listing<'_>, origin: Origin<'_>, name: &str, version: &str, needs: Vec<String>) {
+fn add(
+    listing: &mut Listing<'_>,
+    origin: Origin<'_>,
+    name: &str,
+    version: &str,
+    needs: impl IntoIterator<Item = String>,
+) {
     listing.add_from(origin, &normal(name), version, needs);
 }
 
@@ -84,11 +92,12 @@ fn pipfile(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
     if !document.get("_meta").is_map() {
         return Err("`_meta` is missing".to_owned());
     }
+    let needed: HashSet<&str> = document.get("default").keys().collect();
     for (group, packages) in document.entries().iter().filter(|(group, _)| group != "_meta") {
         for (name, package) in packages.entries() {
             if group == "develop" {
                 // What both need is listed by the other.
-                if !document.get("default").get(name).is_map() {
+                if !needed.contains(name.as_str()) {
                     listing.leave_out(reasons::DEVELOPMENT);
                 }
                 continue;

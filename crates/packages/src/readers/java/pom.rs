@@ -105,13 +105,17 @@ impl Pom {
 
     /// `text` with its `${…}` filled in; none where this file does not tell, or nothing is there.
     pub(in crate::readers) fn resolve(&self, text: &str) -> Option<String> {
+        if text.len() > MAX_VALUE {
+            return None;
+        }
         let mut value = text.to_owned();
         for _ in 0..MAX_STEPS {
             let Some(start) = value.find("${") else {
                 return Some(value).filter(|value| !value.is_empty() && value.len() <= MAX_VALUE);
             };
             let length = value.get(start..)?.find('}')?;
-            let filled = self.property(value.get(start + 2..start + length)?)?.to_owned();
+            let filled = self.property(value.get(start + 2..start + length)?)?;
+            let filled = Some(filled).filter(|filled| filled.len() <= MAX_VALUE)?.to_owned();
             value.replace_range(start..=start + length, &filled);
             if value.len() > MAX_VALUE {
                 return None;

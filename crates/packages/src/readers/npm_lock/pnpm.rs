@@ -120,8 +120,8 @@ fn place<'a>(package: &'a str, node: &'a Node) -> Origin<'a> {
     }
 }
 
-fn needs_of(node: &Node, major: u32) -> Vec<String> {
-    let needs = runtime(node).filter_map(|(name, chosen)| {
+fn needs_of(node: &Node, major: u32) -> impl Iterator<Item = String> + '_ {
+    runtime(node).filter_map(move |(name, chosen)| {
         let version = without_peers(chosen.text()?, major);
         // An alias: `real@1.0.0`, `/real@1.0.0`, `/real/1.0.0`.
         let aliased = match version.strip_prefix('/') {
@@ -132,6 +132,5 @@ fn needs_of(node: &Node, major: u32) -> Vec<String> {
         };
         let (name, version) = aliased.unwrap_or((name, version));
         (!version.contains(':')).then(|| format!("{name}@{version}"))
-    });
-    needs.collect()
+    })
 }

@@ -58,7 +58,7 @@ fn classic(listing: &mut Listing<'_>, text: &str) {
             let (name, version) = chosen.get(format!("{name}@{range}").as_str())?;
             Some(format!("{name}@{version}"))
         });
-        listing.add_from(origin, name, block.version, needs.collect());
+        listing.add_from(origin, name, block.version, needs);
     }
 }
 
@@ -132,7 +132,7 @@ fn berry(listing: &mut Listing<'_>, document: &Node) -> Result<(), String> {
             let (name, version) = whole.or_else(|| chosen.get(format!("{name}@npm:{range}").as_str()))?;
             Some(format!("{name}@{version}"))
         });
-        listing.add_from(origin(reference), name, version, needs.collect());
+        listing.add_from(origin(reference), name, version, needs);
     }
     Ok(())
 }

@@ -284,6 +284,29 @@ name = "broken"
     );
 }
 
+/// Each of many packages needs each of many of one name.
+#[test]
+fn many_versions_of_one_name_are_read_in_linear_time() {
+    let entry = |index: usize| {
+        format!("[[package]]\nname = \"a\"\nversion = \"{index}\"\ndependencies = [{{ name = \"a\" }}]\n")
+    };
+    let lock: String = (0..20_000).map(entry).collect();
+    let start = std::time::Instant::now();
+    for path in ["uv.lock", "poetry.lock", "pylock.toml"] {
+        let own = "version = 1\n[[package]]\nname = \"own\"\nsource = { virtual = \".\" }\ndependencies = [{ name = \"a\" }]\n";
+        let text = format!("{own}{lock}")
+            .replace("[[package]]", if path == "pylock.toml" { "[[packages]]" } else { "[[package]]" });
+        let text = if path == "poetry.lock" {
+            text.replace("dependencies = [{ name = \"a\" }]", "dependencies = { a = \"*\" }")
+        } else {
+            text
+        };
+        let reading = read(&PythonLock, path, text.as_bytes()).unwrap();
+        assert!(reading.packages.len() >= 20_000, "{path}: {}", reading.packages.len());
+    }
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
 proptest! {
     #[test]
     fn never_panics(

@@ -4,13 +4,16 @@
 //! <https://pdm-project.org/en/latest/usage/lockfile/>, <https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile>,
 //! <https://packaging.python.org/en/latest/specifications/pylock-toml/>.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{add, normal, requirements::split_name};
 use crate::{
     lockfile::{Listing, Origin, reasons},
     tree::{self, Node},
 };
+
+/// Most packages of one name that another is said to need. Real files have one, or a few for several systems.
+const MAX_CHOSEN: usize = 100;
 
 /// The packages of a file, and what was chosen by each name.
 struct Lock {
@@ -31,23 +34,26 @@ impl Lock {
         self.document.get(self.list).items()
     }
 
-    /// Indexes of packages by normal name.
+    /// Indexes of packages by normal name, and by `name@version`.
     fn by_name(&self) -> HashMap<String, Vec<usize>> {
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, package) in self.packages().iter().enumerate() {
-            if let Some(name) = package.text_of("name") {
-                by_name.entry(normal(name)).or_default().push(index);
+            if let Some(name) = package.text_of("name").map(normal) {
+                if let Some(version) = package.text_of("version") {
+                    by_name.entry(format!("{name}@{version}")).or_default().push(index);
+                }
+                by_name.entry(name).or_default().push(index);
             }
         }
         by_name
     }
 
     /// `name@version` of each package that a name stands for.
-    fn chosen(&self, by_name: &HashMap<String, Vec<usize>>, name: &str) -> Vec<String> {
+    fn chosen(&self, by_name: &HashMap<String, Vec<usize>>, name: &str) -> impl Iterator<Item = String> {
         let name = normal(name);
-        let indexes = by_name.get(&name).map_or(&[][..], Vec::as_slice);
-        let versions = indexes.iter().filter_map(|&index| self.packages().get(index)?.text_of("version"));
-        versions.map(|version| format!("{name}@{version}")).collect()
+        let indexes = by_name.get(&name).map_or(&[][..], Vec::as_slice).iter().take(MAX_CHOSEN);
+        let versions = indexes.filter_map(|&index| self.packages().get(index)?.text_of("version"));
+        versions.map(move |version| format!("{name}@{version}"))
     }
 }
 
@@ -83,7 +89,7 @@ pub(super) fn poetry(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), S
         };
         let needs = package.get("dependencies").entries().iter();
         let needs = needs.filter(|(_, needed)| !needed.get("optional").is_true());
-        let needs = needs.flat_map(|(name, _)| lock.chosen(&by_name, name)).collect();
+        let needs = needs.flat_map(|(name, _)| lock.chosen(&by_name, name));
         add(listing, origin, name, version, needs);
     }
     Ok(())
@@ -107,7 +113,7 @@ pub(super) fn pdm(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Stri
         let needs = package.get("dependencies").texts().filter_map(split_name);
         // An entry for a package with extras needs the package itself.
         let needs = needs.filter(|(needed, _)| normal(needed) != normal(name));
-        let needs = needs.flat_map(|(name, _)| lock.chosen(&by_name, name)).collect();
+        let needs = needs.flat_map(|(name, _)| lock.chosen(&by_name, name));
         add(listing, origin, name, version, needs);
     }
     Ok(())
@@ -134,10 +140,10 @@ pub(super) fn uv(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Strin
             (None, Some(url)) => Origin::Repository(url),
             (None, None) => Origin::Registry,
         };
-        let chosen = runtime(package).flat_map(|needed| indexes(&lock, &by_name, needed));
-        let chosen = chosen.filter_map(|index| lock.packages().get(index));
+        let chosen = runtime(package).filter_map(key).flat_map(|key| indexes(&by_name, &key).iter().take(MAX_CHOSEN));
+        let chosen = chosen.filter_map(|&index| lock.packages().get(index));
         let needs = chosen.filter_map(|node| Some(format!("{}@{}", node.text_of("name")?, node.text_of("version")?)));
-        add(listing, origin, name, version, needs.collect());
+        add(listing, origin, name, version, needs);
     }
     Ok(())
 }
@@ -148,14 +154,14 @@ fn runtime(package: &Node) -> impl Iterator<Item = &Node> {
     package.get("dependencies").items().iter().chain(extras)
 }
 
-/// The packages that `needed` means; it names a version where there are several.
-fn indexes(lock: &Lock, by_name: &HashMap<String, Vec<usize>>, needed: &Node) -> Vec<usize> {
-    let indexes = needed.text_of("name").and_then(|name| by_name.get(&normal(name))).map_or(&[][..], Vec::as_slice);
-    let is_meant = |&&index: &&usize| {
-        let version = lock.packages().get(index).and_then(|package| package.text_of("version"));
-        needed.text_of("version").is_none_or(|wanted| version == Some(wanted))
-    };
-    indexes.iter().filter(is_meant).copied().collect()
+/// What `needed` is found by; it names a version where there are several.
+fn key(needed: &Node) -> Option<String> {
+    let name = normal(needed.text_of("name")?);
+    Some(needed.text_of("version").map_or_else(|| name.clone(), |version| format!("{name}@{version}")))
+}
+
+fn indexes<'a>(by_name: &'a HashMap<String, Vec<usize>>, key: &str) -> &'a [usize] {
+    by_name.get(key).map_or(&[][..], Vec::as_slice)
 }
 
 /// Which packages the project needs to run; all if the file does not name the project.
@@ -168,12 +174,14 @@ fn reached(lock: &Lock, by_name: &HashMap<String, Vec<usize>>) -> Vec<bool> {
     let mut pending: Vec<usize> =
         (0..packages.len()).filter(|&index| packages.get(index).is_some_and(is_own)).collect();
     let mut reached = vec![pending.is_empty(); packages.len()];
+    let mut asked = HashSet::new();
     while let Some(index) = pending.pop() {
         let Some(is_reached) = reached.get_mut(index) else { continue };
         if !std::mem::replace(is_reached, true)
             && let Some(package) = packages.get(index)
         {
-            pending.extend(runtime(package).flat_map(|needed| indexes(lock, by_name, needed)));
+            let keys = runtime(package).filter_map(key).filter(|key| asked.insert(key.clone()));
+            pending.extend(keys.flat_map(|key| indexes(by_name, &key)));
         }
     }
     reached
@@ -201,7 +209,7 @@ pub(super) fn pylock(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), S
             }
         };
         let needs = package.get("dependencies").items().iter().filter_map(|needed| needed.text_of("name"));
-        let needs = needs.flat_map(|name| lock.chosen(&by_name, name)).collect();
+        let needs = needs.flat_map(|name| lock.chosen(&by_name, name));
         add(listing, origin, name, version, needs);
     }
     Ok(())

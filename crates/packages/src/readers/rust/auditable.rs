@@ -126,7 +126,7 @@ fn crates(listing: &mut Listing<'_>, crates: &[Node]) {
             continue;
         }
         let indexes = node.get("dependencies").texts().filter_map(|index| index.parse::<usize>().ok());
-        let needs = indexes.filter_map(|index| name_and_version(crates.get(index)?)).collect();
+        let needs = indexes.filter_map(|index| name_and_version(crates.get(index)?));
         // The list says no more than which kind of place it was.
         let origin = match node.text_of("source") {
             Some("local") | None => Origin::Local(""),
