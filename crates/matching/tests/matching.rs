@@ -174,7 +174,8 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The schema's own algorithm: walk the events in order, and remember whether the version is affected.
+/// The schema's own algorithm: walk the events in order, and remember whether the version is affected. What is introduced
+/// and fixed at one version, while nothing else is affected, affects nothing.
 fn is_affected(version: Number, events: &[Event]) -> bool {
     let mut sorted: Vec<(Number, u8)> = events
         .iter()
@@ -185,12 +186,21 @@ fn is_affected(version: Number, events: &[Event]) -> bool {
         })
         .collect();
     sorted.sort_unstable();
-    sorted.into_iter().fold(false, |affected, (at, kind)| match kind {
-        1 if version >= at => true,
-        0 if version >= at => false,
-        2 if version > at => false,
-        _ => affected,
-    })
+    let (mut affected, mut is_open) = (false, false);
+    let mut events = sorted.into_iter().peekable();
+    while let Some((at, kind)) = events.next() {
+        if kind == 0 && !is_open && events.next_if_eq(&(at, 1)).is_some() {
+            continue;
+        }
+        is_open = kind == 1;
+        match kind {
+            1 if version >= at => affected = true,
+            0 if version >= at => affected = false,
+            2 if version > at => affected = false,
+            _ => {}
+        }
+    }
+    affected
 }
 
 proptest! {
