@@ -13,13 +13,14 @@ pub(crate) fn is_of_stream(entry: &Affected, advisory: &Advisory, package: &Pack
         return true;
     }
     let bounds = entry.intervals.iter().flat_map(|interval| [&interval.fixed, &interval.last_affected]);
-    let mut bounds = bounds.flatten().chain(&entry.versions).peekable();
-    if bounds.peek().is_none() {
-        // Nothing says how its packages are built: not affected is not known.
+    let is_modular = |version: &str| version.contains(".module");
+    let (modular, plain): (Vec<bool>, Vec<bool>) =
+        bounds.flatten().chain(&entry.versions).map(|version| is_modular(version)).partition(|modular| *modular);
+    if modular.is_empty() == plain.is_empty() {
+        // Nothing says how its packages are built, or it speaks of both: not affected is not known.
         return true;
     }
-    let is_modular = |version: &str| version.contains(".module");
-    let of_record = bounds.any(|version| is_modular(version));
+    let of_record = plain.is_empty();
     let of_package = package.module.is_some() || is_modular(&package.version);
     match (of_record, of_package) {
         (true, true) => match (stream(&advisory.summary), &package.module) {
@@ -71,10 +72,34 @@ mod tests {
     use super::*;
     use crate::testing::package;
 
+    const PLAIN: &str = "18.1.0-1.el8";
+    const MODULE: &str = "1:18.1.0-1.module_el8.7.0+3490+ab";
+
+    fn entry(fixed: &[&str]) -> Affected {
+        let interval = |fixed: &&str| Interval { fixed: Some((*fixed).to_owned()), ..Interval::default() };
+        Affected {
+            advisory: AdvisoryKey(0),
+            intervals: fixed.iter().map(interval).collect(),
+            versions: Vec::new(),
+            severity: None,
+            unfixed: None,
+            binaries: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_record_of_both_speaks_of_both() {
+        let advisory = Advisory { summary: "nodejs security update".into(), ..Advisory::default() };
+        for version in ["18.0.0-1.el8", "1:18.0.0-1.module_el8.7.0+1"] {
+            let package = package(PackageType::Rpm, "nodejs", version);
+            for fixed in [&[PLAIN, MODULE][..], &[MODULE, PLAIN], &[]] {
+                assert!(is_of_stream(&entry(fixed), &advisory, &package), "{version} {fixed:?}");
+            }
+        }
+    }
+
     #[test]
     fn records_speak_of_one_stream() {
-        const PLAIN: &str = "18.1.0-1.el8";
-        const MODULE: &str = "1:18.1.0-1.module_el8.7.0+3490+ab";
         let of_18 = "Important: nodejs:18 security update";
         for (fixed, summary, version, module, expected) in [
             (MODULE, of_18, "1:18.0.0-1.module_el8.7.0+1", Some("nodejs:18"), true),
@@ -86,15 +111,7 @@ mod tests {
             (PLAIN, "nodejs security update", "18.0.0-1.module+el8.1", Some("nodejs:18"), false),
             (PLAIN, "nodejs security update", "18.0.0-1.el8", None, true),
         ] {
-            let interval = Interval { fixed: Some(fixed.into()), ..Interval::default() };
-            let entry = Affected {
-                advisory: AdvisoryKey(0),
-                intervals: [interval].into(),
-                versions: Vec::new(),
-                severity: None,
-                unfixed: None,
-                binaries: Vec::new(),
-            };
+            let entry = entry(&[fixed]);
             let advisory = Advisory { summary: summary.into(), ..Advisory::default() };
             let mut package = package(PackageType::Rpm, "nodejs", version);
             package.module = module.map(str::to_owned);
