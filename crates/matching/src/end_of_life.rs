@@ -99,6 +99,9 @@ pub(crate) const RHEL: Ends = &[
     ("4", "2012-02-29"),
 ];
 
+/// CentOS Linux, which ended before the releases it was built from: <https://www.centos.org/centos-linux-eol/>
+pub(crate) const CENTOS: Ends = &[("8", "2021-12-31"), ("7", "2024-06-30"), ("6", "2020-11-30"), ("5", "2017-03-31")];
+
 /// AlmaLinux and Rocky Linux: <https://wiki.almalinux.org/release-notes/>, <https://wiki.rockylinux.org/rocky/version/>
 pub(crate) const ALMA_AND_ROCKY: Ends = &[("10", "2035-05-31"), ("9", "2032-05-31"), ("8", "2029-05-31")];
 

@@ -121,17 +121,18 @@ struct Matcher<'a> {
 impl Matcher<'_> {
     fn package(&mut self, package: &Package, places: &[Place<'_>], pro: Option<&str>) -> Result<(), LookupError> {
         let mut hits = Vec::new();
-        // What Ubuntu Pro says of a vulnerability stands before what the release says of it.
+        // Of Ubuntu's release and Ubuntu Pro, what the first that is asked says of a vulnerability stands.
         let mut decided: HashSet<AdvisoryKey> = HashSet::new();
+        let first = places.first().filter(|_| pro.is_some()).map(|place| place.ecosystem);
         for place in places {
             let entries = entries(place, package, self.lookup)?;
             if entries.is_empty() {
                 continue;
             }
             let Some(scheme) = self.scheme(package, place, entries.len()) else { continue };
-            let is_pro = pro == Some(place.ecosystem);
+            let is_first = first == Some(place.ecosystem);
             for entry in entries {
-                if is_pro {
+                if is_first {
                     decided.insert(entry.advisory);
                 } else if decided.contains(&entry.advisory) {
                     continue;

@@ -29,14 +29,18 @@ impl Plan {
         let Some(distribution) = distribution else { return Self::default() };
         let mut notes = Vec::new();
         let Some(resolved) = resolve(distribution, &mut notes) else { return Self { notes, ..Self::default() } };
-        let Some(rule) = rule(&resolved.id) else { return Self { notes, ..Self::default() } };
+        // What its packages are and when it ends it knows itself, whose advisories ever it is matched with.
+        let Some(rule) = rule(&distribution.id).or_else(|| rule(&resolved.id)) else {
+            return Self { notes, ..Self::default() };
+        };
         let covered = |names: Vec<String>| names.into_iter().filter(|name| lookup.covers(name));
         let ecosystems: Vec<String> = match &rule.filed {
             Filed::First(names) => {
                 let mut names = covered(names(&resolved)).peekable();
                 let hardened = std::iter::from_fn(|| names.next_if(|name| name.starts_with("Docker Hardened Images:")));
                 let hardened: Vec<String> = hardened.collect();
-                hardened.into_iter().chain(names.next()).collect()
+                // They speak of what their vendor built, and not of the rest.
+                names.next().map(|base| hardened.into_iter().chain([base]).collect()).unwrap_or_default()
             }
             Filed::Family(base, accepts) => {
                 let is_wanted = |name: &String| {

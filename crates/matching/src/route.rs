@@ -103,12 +103,23 @@ fn of_distribution<'a>(package: &'a Package, distribution: Option<&Distribution>
     if rule.names == Names::Either && own.0 != source.0 {
         names.push(own);
     }
-    // What Ubuntu Pro built is fixed where its own records say so.
-    let pro = plan.pro.iter().filter(|_| package.version.contains("esm"));
-    let ecosystems = pro.chain(&plan.ecosystems);
-    let places =
-        ecosystems.flat_map(|ecosystem| names.iter().map(move |(name, version)| Place { ecosystem, name, version }));
+    // What Ubuntu Pro built is fixed where its own records say so. Of other packages the release's say more, but when
+    // its support has ended they say nothing of what came later: that is in Pro's alone.
+    let pro = plan.pro.as_ref();
+    let is_of_pro = package.version.contains("esm");
+    let before = pro.filter(|_| is_of_pro).into_iter();
+    let ecosystems = before.chain(&plan.ecosystems).chain(pro.filter(|_| !is_of_pro));
+    let places = ecosystems.flat_map(|ecosystem| {
+        names.iter().map(move |&(name, version)| Place { ecosystem, name, version: as_written(ecosystem, version) })
+    });
     Route::Ask(places.collect())
+}
+
+/// A version as the records of `ecosystem` write it: those of Azure Linux leave epochs out, and would seem to be older
+/// than any package that has one.
+fn as_written<'a>(ecosystem: &str, version: &'a str) -> &'a str {
+    let is_without_epoch = ecosystem.starts_with("Azure Linux:");
+    version.split_once(':').filter(|_| is_without_epoch).map_or(version, |(_, rest)| rest)
 }
 
 /// Binaries outside of any package manager, as Bitnami's advisories name them: those are about upstream's releases.
@@ -142,9 +153,10 @@ impl Languages {
                 continue;
             }
             let ecosystems = match base {
+                _ if !lookup.covers(base) => Vec::new(),
                 // Other repositories have names of their own: `Packagist:https://packages.drupal.org/8`.
                 "Packagist" | "Maven" => lookup.family(base),
-                _ => lookup.covers(base).then(|| base.to_owned()).into_iter().collect(),
+                _ => vec![base.to_owned()],
             };
             languages.push((base, ecosystems));
         }

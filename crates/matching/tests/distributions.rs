@@ -153,7 +153,6 @@ fn rocky_amazon_oracle_and_open_euler() {
         (distribution("rocky", "9.3"), "Rocky Linux:9"),
         (distribution("amzn", "2023"), "Amazon Linux:2023"),
         (distribution("ol", "9.3"), "Oracle Linux:9"),
-        (distribution("azurelinux", "3.0"), "Azure Linux:3"),
         (distribution("mageia", "9"), "Mageia:9"),
         (euler, "openEuler:22.03-LTS-SP3"),
     ] {
@@ -186,6 +185,68 @@ fn ubuntu_pro_speaks_of_its_own_packages() {
     assert_eq!(found(&ssl("1.1.1f-1ubuntu2.24+esm1"), &focal, &records), NONE);
     let older = found(&ssl("1.1.1f-1ubuntu2.20+esm0"), &focal, &records);
     assert_eq!(older, ["libssl1.1 CVE-2025-1000 Ubuntu:Pro:20.04:LTS 1.1.1f-1ubuntu2.24+esm1"]);
+    // When the release's own support has ended, what comes later is said of Pro alone.
+    let old = distribution("ubuntu", "16.04");
+    let records = [
+        update("UBUNTU-CVE-2020-1000", "CVE-2020-1000").affected("Ubuntu:16.04:LTS", "openssl", fixed("1.0.1")),
+        update("UBUNTU-CVE-2025-1000", "CVE-2025-1000").affected(
+            "Ubuntu:Pro:16.04:LTS",
+            "openssl",
+            fixed("1.0.2+esm1"),
+        ),
+    ];
+    assert_eq!(found(&ssl("1.0.2"), &old, &records), ["libssl1.1 CVE-2025-1000 Ubuntu:Pro:16.04:LTS 1.0.2+esm1"]);
+}
+
+#[test]
+fn records_of_azure_linux_leave_epochs_out() {
+    let azure = distribution("azurelinux", "3.0");
+    let records = [update("AZL-1", "CVE-2024-1000").affected("Azure Linux:3", "vim", fixed("9.1.0791-4"))];
+    let expected = ["vim CVE-2024-1000 Azure Linux:3 9.1.0791-4"];
+    for version in ["9.1.0791-3.azl3", "1:9.1.0791-3.azl3"] {
+        assert_eq!(found(&[rpm("vim", version, "vim")], &azure, &records), expected, "{version}");
+    }
+    for version in ["9.1.0791-4.azl3", "1:9.1.0791-4.azl3"] {
+        assert_eq!(found(&[rpm("vim", version, "vim")], &azure, &records), NONE, "{version}");
+    }
+}
+
+#[test]
+fn cent_os_is_its_own_publisher_and_ended_earlier() {
+    let mut centos = distribution("centos", "8");
+    centos.name = "CentOS Linux".into();
+    let records = [update("RHSA-1", "CVE-2020-1000").affected(
+        "Red Hat:enterprise_linux:8::baseos",
+        "curl",
+        fixed("7.61.1-9.el8"),
+    )];
+    let mut curl = rpm("curl", "7.61.1-8.el8", "curl");
+    curl.vendor = Some("CentOS".into());
+    let matches = matched(&[curl.clone()], &centos, &records);
+    assert_eq!((matches.findings.len(), matches.coverage.uncovered.len()), (1, 0));
+    assert_eq!(matches.coverage.end_of_life.map(|day| day.date()).as_deref(), Some("2021-12-31"));
+    assert!(matches.warnings.iter().any(|warning| warning.message.contains("matched with the advisories of rhel 8")));
+    curl.vendor = Some("Fedora Project".into());
+    assert_eq!(matched(&[curl], &centos, &records).coverage.uncovered[0].what, "rpm packages by Fedora Project");
+}
+
+#[test]
+fn a_part_of_what_there_is_covers_nothing() {
+    let mut hardened = distribution("debian", "13");
+    hardened.name = "Docker Hardened Images/Debian GNU/Linux 13 (trixie)".into();
+    let of_vendor = update("DHI-1", "CVE-2026-1").affected("Docker Hardened Images:Debian:13", "curl", fixed("9"));
+    let of_debian = update("DEBIAN-CVE-2026-2", "CVE-2026-2").affected("Debian:13", "bash", fixed("9"));
+    let curl = [package(PackageType::Deb, "curl", "8", "")];
+    let alone = matched(&curl, &hardened, std::slice::from_ref(&of_vendor));
+    assert_eq!(alone.coverage.distribution, DistributionCoverage::Uncovered);
+    let both = matched(&curl, &hardened, &[of_vendor, of_debian]);
+    assert_eq!((both.findings.len(), both.coverage.distribution), (1, DistributionCoverage::Covered));
+    // Drupal's modules are not all of Packagist.
+    let drupal =
+        [AdvisoryRecord::new("DRUPAL-1").affected("Packagist:https://packages.drupal.org/8", "drupal/x", fixed("9"))];
+    let monolog = [package(PackageType::Composer, "monolog/monolog", "1.0.0", "")];
+    let matches = matched(&monolog, &hardened, &drupal);
+    assert_eq!(matches.coverage.uncovered[0].what, "Packagist");
 }
 
 #[test]
