@@ -11,6 +11,7 @@ use std::{
     fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, Weak},
     time::UNIX_EPOCH,
 };
 
@@ -336,9 +337,48 @@ pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Sen
     tokio::task::spawn_blocking(work).await.map_err(|error| UpdateError::Thread(error.to_string()))
 }
 
+/// Whether somebody still waits for what a thread does.
+pub(crate) struct Waited(Weak<()>);
+
+impl Waited {
+    /// # Errors
+    /// When the time is up, and it was said that nothing changes.
+    pub(crate) fn require(&self) -> Result<(), UpdateError> {
+        let late = || UpdateError::Thread("nobody waits for it any more".into());
+        self.0.upgrade().map(|_waiting| ()).ok_or_else(late)
+    }
+}
+
+/// As [`off_thread`], for what must not change anything once its caller has given up: a thread cannot be stopped.
+pub(crate) async fn off_thread_waited<T: Send + 'static>(
+    work: impl FnOnce(Waited) -> T + Send + 'static,
+) -> Result<T, UpdateError> {
+    let waiting = Arc::new(());
+    let waited = Waited(Arc::downgrade(&waiting));
+    let outcome = off_thread(move || work(waited)).await;
+    drop(waiting);
+    outcome
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{sync::mpsc, time::Duration};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_thread_knows_that_nobody_waits_any_more() {
+        let (say, heard) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let work = off_thread_waited(move |waited| {
+            _ = heard.recv();
+            tell.send(waited.require().is_ok()).unwrap();
+        });
+        tokio::time::timeout(Duration::from_millis(20), work).await.unwrap_err();
+        say.send(()).unwrap();
+        assert!(!told.recv().unwrap());
+        assert!(off_thread_waited(|waited| waited.require()).await.unwrap().is_ok());
+    }
 
     #[test]
     fn names_are_escaped_in_addresses() {

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     UpdateError,
+    ecosystem::Waited,
     files::{Lock, beside, folder_of, read_bounded, sync_folder, write_atomically},
 };
 
@@ -106,14 +107,15 @@ impl Place {
         Database::open(&self.path).ok()
     }
 
-    /// Puts what was made in place, after every page of it was checked.
-    pub(crate) fn install(self, origin: Origin) -> Result<Database, UpdateError> {
+    /// Puts what was made in place, after every page of it was checked, if that is still waited for.
+    pub(crate) fn install(self, origin: Origin, waited: &Waited) -> Result<Database, UpdateError> {
         let staged = self.staged();
         let database = Database::open(&staged)?;
         database.verify()?;
         if database.digest() != origin.digest {
             return Err(UpdateError::Mismatch { expected: origin.digest, actual: database.digest() });
         }
+        waited.require()?;
         self.remember(origin)?;
         let written = fs::rename(&staged, &self.path).and_then(|()| sync_folder(&folder_of(&self.path)));
         written.map_err(UpdateError::writing(&self.path))?;

@@ -98,7 +98,11 @@ pub(crate) async fn gather(
 }
 
 /// What the cache holds already.
-pub(crate) fn gathered_before(sources: &Sources, cache: &Path) -> Result<Gathered, UpdateError> {
+pub(crate) fn gathered_before(
+    sources: &Sources,
+    cache: &Path,
+    tell: &(dyn Fn(Event) + Sync),
+) -> Result<Gathered, UpdateError> {
     let Sources { export: _, ecosystems, kev, epss, allow_rollback: _ } = sources;
     let root = cache.join("osv");
     let mut found: Vec<PathBuf> = if ecosystems.is_empty() {
@@ -116,8 +120,12 @@ pub(crate) fn gathered_before(sources: &Sources, cache: &Path) -> Result<Gathere
         export::check(&path).map_err(|reason| UpdateError::Export { url: path.display().to_string(), reason })?;
     }
     let catalogues = [(Catalogue::Exploited, kev), (Catalogue::Predicted, epss)];
-    let catalogues = catalogues.into_iter().filter(|(_, place)| place.is_some());
-    let catalogues = catalogues.map(|(catalogue, _)| catalogue.path(cache)).filter(|path| path.is_file()).collect();
+    let wanted =
+        catalogues.into_iter().filter(|(_, place)| place.is_some()).map(|(catalogue, _)| catalogue.path(cache));
+    let (catalogues, missing): (Vec<_>, Vec<_>) = wanted.partition(|path| path.is_file());
+    for path in missing {
+        tell(Event::Warning(format!("{} was never fetched; the database lacks it", path.display())));
+    }
     Ok(Gathered { ecosystems: found, catalogues })
 }
 

@@ -15,7 +15,7 @@ use portcullis_registry::{Client, Descriptor, Reference};
 use crate::{
     Event, Installed, Trust, Update, UpdateError,
     artifact::{self, PREDICATE_TYPE},
-    ecosystem::off_thread,
+    ecosystem::off_thread_waited,
     files::beside,
     install::{ArtifactOrigin, Origin, Place, origin},
     trust::Accepted,
@@ -81,7 +81,7 @@ impl Update {
         trust: &Trust,
     ) -> Result<Installed, UpdateError> {
         let (trust, now) = (trust.clone(), self.now);
-        off_thread(move || {
+        off_thread_waited(move |waited| {
             let Taken { name, manifest, layer, packed } = taken;
             let staged = place.staged();
             artifact::unpack(&packed, &layer, &staged).map_err(UpdateError::writing(&staged))?;
@@ -98,7 +98,7 @@ impl Update {
                 artifact: Some(ArtifactOrigin { manifest: String::from_utf8_lossy(&manifest).into_owned(), signature }),
             };
             drop(offered);
-            let database = place.install(origin)?;
+            let database = place.install(origin, &waited)?;
             let has_changed = current.is_none_or(|info| info.digest != database.digest());
             Ok(Installed::of(&database, has_changed))
         })

@@ -10,7 +10,7 @@ use portcullis_model::{Digest, Timestamp, Warning, WarningKind};
 
 use crate::{
     Sources, Synced, UpdateError,
-    ecosystem::off_thread,
+    ecosystem::{Waited, off_thread_waited},
     fetch::{Fetcher, shown},
     files::Lock,
     install::{Origin, Place, origin},
@@ -116,7 +116,7 @@ impl Update {
     /// As [`Self::from_export`].
     pub async fn from_cache(&self, sources: &Sources, tell: &(dyn Fn(Event) + Sync)) -> Result<Installed, UpdateError> {
         let _cache = self.hold_cache(tell)?;
-        let gathered = osv::gathered_before(sources, &self.cache)?;
+        let gathered = osv::gathered_before(sources, &self.cache, tell)?;
         self.rebuild(gathered, sources, "the cache of earlier updates".to_owned(), tell).await
     }
 
@@ -137,7 +137,7 @@ impl Update {
         tell(Event::Building);
         let (now, sources) = (self.now, sources.clone());
         let origin = move |digest| Origin { digest, from, installed: now, inputs: Some(inputs), artifact: None };
-        off_thread(move || build(place, &gathered, &sources, now, origin)).await?
+        off_thread_waited(move |waited| build(place, &gathered, &sources, now, origin, &waited)).await?
     }
 
     pub(crate) async fn within_time<T>(
@@ -171,6 +171,7 @@ fn build(
     wanted: &Sources,
     now: Timestamp,
     origin: impl FnOnce(Digest) -> Origin,
+    waited: &Waited,
 ) -> Result<Installed, UpdateError> {
     // Beside the new database there must be room anyway, and what is left there is removed.
     let staged = place.staged();
@@ -190,7 +191,7 @@ fn build(
     if let Some(before) = &before {
         warnings.extend(losses::compare(&Database::open(&staged)?.info(), before, wanted)?);
     }
-    let database = place.install(origin(summary.digest))?;
+    let database = place.install(origin(summary.digest), waited)?;
     let has_changed = before.is_none_or(|before| before.digest != database.digest());
     Ok(Installed { warnings, ..Installed::of(&database, has_changed) })
 }

@@ -195,6 +195,11 @@ async fn a_rebuild_needs_no_network() {
     bucket.asked();
     let again = desk.update.from_cache(&sources(&bucket), &desk.tell()).await.unwrap();
     assert_eq!((again.digest, bucket.asked().len()), (first.digest, 0));
+    // A catalogue that no update has fetched is missed aloud.
+    desk.events();
+    let with_kev = Sources { kev: Some(bucket.server.url("kev.json")), ..sources(&bucket) };
+    desk.update.from_cache(&with_kev, &desk.tell()).await.unwrap();
+    assert!(matches!(&desk.events()[..], [Event::Warning(text)] if text.contains("known_exploited")));
 }
 
 #[tokio::test]
