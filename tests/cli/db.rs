@@ -24,9 +24,16 @@ struct Setting {
 impl Setting {
     fn new() -> Self {
         let setting = Self { home: tempfile::tempdir().unwrap(), server: HttpServer::start() };
-        setting.server.put("/ecosystems.txt", "npm\n");
+        setting.put("/ecosystems.txt", "npm\n");
         setting.serve(50, "2026-01-01T00:00:00Z");
         setting
+    }
+
+    /// Puts a file where it is found, asked for directly or through this server as a proxy.
+    fn put(&self, path: &str, content: impl Into<Vec<u8>>) {
+        let content = content.into();
+        self.server.put(&format!("http://mirror.invalid{path}"), content.clone());
+        self.server.put(path, content);
     }
 
     /// Serves so many records of one moment.
@@ -42,11 +49,11 @@ impl Setting {
             );
             zip.start_file(format!("{id}.json"), zip::write::SimpleFileOptions::default()).unwrap();
             zip.write_all(json.as_bytes()).unwrap();
-            self.server.put(&format!("/npm/{id}.json"), json);
+            self.put(&format!("/npm/{id}.json"), json);
             list.push_str(&format!("{modified},{id}\n"));
         }
-        self.server.put("/npm/all.zip", zip.finish().unwrap().into_inner());
-        self.server.put("/npm/modified_id.csv", list);
+        self.put("/npm/all.zip", zip.finish().unwrap().into_inner());
+        self.put("/npm/modified_id.csv", list);
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -123,6 +130,33 @@ fn a_failed_update_says_that_the_old_database_stays() {
     assert!(stdout.is_empty() && stderr.contains("note: the database in use stays as it is: "), "{stderr}");
     assert!(stderr.contains("hint: "), "{stderr}");
     assert_eq!(setting.digest(), digest);
+}
+
+#[test]
+fn a_proxy_is_taken_from_the_environment() {
+    let setting = Setting::new();
+    let mut update = setting.command(&["db", "update", "--plain-http", "--kev", "none", "--epss", "none"]);
+    update.args(["--from", "http://mirror.invalid/"]).env_remove("NO_PROXY").env_remove("no_proxy");
+    outcome(update.env("http_proxy", setting.server.url("")), 0);
+    let asked = setting.server.requests();
+    assert!(asked.iter().all(|request| request.path.starts_with("http://mirror.invalid/")), "{asked:?}");
+    assert!(Database::open(&setting.database()).is_ok());
+}
+
+#[test]
+fn what_has_much_less_is_refused_until_it_is_asked_for() {
+    let setting = Setting::new();
+    setting.serve(300, "2026-01-01T00:00:00Z");
+    outcome(&mut setting.update(), 0);
+    let digest = setting.digest();
+    setting.serve(50, "2026-02-01T00:00:00Z");
+    let (_, stderr) = outcome(&mut setting.update(), 1);
+    assert!(stderr.contains("osv/npm has 50 records, and 300 before"), "{stderr}");
+    assert!(stderr.contains("stays as it is") && stderr.contains("--allow-rollback"), "{stderr}");
+    assert_eq!(setting.digest(), digest);
+    let (_, stderr) = outcome(setting.update().arg("--allow-rollback"), 0);
+    assert!(stderr.contains("warning: ") && stderr.contains("300 before"), "{stderr}");
+    assert_ne!(setting.digest(), digest);
 }
 
 #[test]

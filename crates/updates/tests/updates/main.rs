@@ -7,3 +7,4 @@ mod export;
 mod faults;
 mod registry;
 mod support;
+mod tls;
