@@ -71,6 +71,8 @@ pub(super) struct Project {
     pub(super) needs: Vec<String>,
     /// Whether its `pom.properties` was read.
     has_properties: bool,
+    /// Why its `pom.xml` was not read.
+    damage: Option<String>,
 }
 
 /// What is read of the manifest's main section, named as there; empty where it has no such attribute.
@@ -108,8 +110,8 @@ impl Facts {
                     let kept: usize = project.needs.iter().map(String::len).sum();
                     shared.count_kept(kept + size_of::<String>() * project.needs.len());
                 }
-                // `pom.properties`, which is written beside it, says what matters.
-                Err(error) => shared.warn(Warning::note(format!("{place}!/{name}"), format!("not read: {error}"))),
+                // Without `pom.properties` beside it, a package may be missing: see `identify`.
+                Err(error) => self.project(name, shared).damage = Some(error.to_string()),
             },
         }
     }
@@ -131,6 +133,13 @@ impl Facts {
 }
 
 impl Project {
+    /// What to say of a `pom.xml` that was not read. `pom.properties`, which Maven writes beside it, says what matters.
+    pub(super) fn damage(&self, place: &str) -> Option<Warning> {
+        let warning = if self.has_properties { Warning::note } else { Warning::gap };
+        let place = format!("{place}!/{}/pom.xml", self.folder);
+        self.damage.as_ref().map(|damage| warning(place, format!("not read: {damage}")))
+    }
+
     fn new(folder: &str) -> Self {
         let mut project = Self { folder: folder.to_owned(), ..Self::default() };
         if let Some((group, artifact)) = folder.strip_prefix("META-INF/maven/").and_then(|rest| rest.split_once('/')) {

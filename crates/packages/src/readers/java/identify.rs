@@ -25,6 +25,7 @@ struct Coordinates {
 
 /// Adds the packages of the archive at `place`.
 pub(super) fn packages(facts: &Facts, place: &str, shared: &mut Shared) {
+    facts.projects.iter().filter_map(|project| project.damage(place)).for_each(|warning| shared.warn(warning));
     let stem = stem(place);
     let named = FileName::parse(stem, &facts.manifest);
     let own = own_project(&facts.projects, stem, &named, &facts.manifest);

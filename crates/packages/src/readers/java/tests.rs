@@ -263,6 +263,34 @@ fn broken_archives_keep_what_was_read() {
     expect![[""]].assert_eq(&found_in("a.jar", b""));
 }
 
+/// What was found before a limit was met is kept.
+#[test]
+fn a_bomb_does_not_hide_what_came_before_it() {
+    let zeros = archive_by(&[("x.class", &vec![0; 100 << 20])], |_| CompressionMethod::Stored);
+    let files: [(&str, &[u8]); 3] =
+        [("lib/lib-1.0.jar", &library("1.0")), (POM, b"version=2\nartifactId=app\n"), ("bomb.jar", &zeros)];
+    let found = found_in("app.jar", &archive_by(&files, |_| CompressionMethod::Deflated));
+    assert!(found.starts_with("org.example:lib 1.0 in app.jar!/lib/lib-1.0.jar\n"), "{found}");
+    assert!(found.contains("org.example:app 2 in app.jar\n"), "{found}");
+    assert!(found.contains("gap in app.jar: not read to its end: it inflates to more than"), "{found}");
+}
+
+#[test]
+fn a_damaged_model_is_a_gap_unless_properties_stand_beside_it() {
+    let model = "META-INF/maven/org.example/lib/pom.xml";
+    let properties = properties("org.example", "lib", "1");
+    let files: [(&str, &[u8]); 2] = [(model, b"<project><a"), (POM, properties.as_bytes())];
+    let whole = found_in("lib-1.jar", &archive(&files));
+    assert!(
+        whole.contains(
+            "org.example:lib 1 in lib-1.jar\nnote in lib-1.jar!/META-INF/maven/org.example/lib/pom.xml: not read"
+        ),
+        "{whole}"
+    );
+    let alone = found_in("all.jar", &archive(&files[..1]));
+    assert!(alone.contains("gap in all.jar!/META-INF/maven/org.example/lib/pom.xml: not read"), "{alone}");
+}
+
 #[test]
 fn archives_nested_without_end_and_bombs_are_gaps() {
     let mut nested = library("1.0");
