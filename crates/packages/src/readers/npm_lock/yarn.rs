@@ -20,6 +20,9 @@ pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Str
     Ok(())
 }
 
+/// Most entries of a file; the largest real ones have some ten thousand.
+const MAX_BLOCKS: usize = 200_000;
+
 /// A block of yarn 1.
 #[derive(Default)]
 struct Block<'a> {
@@ -32,7 +35,11 @@ struct Block<'a> {
 }
 
 fn classic(listing: &mut Listing<'_>, text: &str) {
-    let blocks = blocks(text);
+    let mut blocks = blocks(text);
+    if blocks.len() > MAX_BLOCKS {
+        listing.gap(format!("it has more than {MAX_BLOCKS} entries: the others were not read"));
+        blocks.truncate(MAX_BLOCKS);
+    }
     let mut chosen: HashMap<&str, (&str, &str)> = HashMap::new();
     for block in &blocks {
         for pattern in &block.patterns {
@@ -74,6 +81,9 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
     for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
         let trimmed = line.trim_start();
         let indent = line.len() - trimmed.len();
+        if indent == 0 && blocks.len() > MAX_BLOCKS {
+            break;
+        }
         if indent == 0 {
             let patterns = trimmed.trim_end_matches(':').split(", ").map(unquote).collect();
             blocks.push(Block { patterns, ..Block::default() });
