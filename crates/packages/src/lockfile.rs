@@ -175,6 +175,11 @@ impl<'a> Listing<'a> {
         self.reading.partial = Some(why.to_owned());
     }
 
+    /// A part that every file of the format has is not there: it is of another version, or no such file.
+    pub(crate) fn lacks(&mut self, part: &str) {
+        self.gap(format!("its packages were not read: `{part}` is missing"));
+    }
+
     /// Something that was not read.
     pub(crate) fn gap(&mut self, what: impl Into<String>) {
         if self.reading.warnings.len() < MAX_GAPS {

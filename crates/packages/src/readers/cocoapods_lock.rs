@@ -39,6 +39,10 @@ impl PackageReader for CocoapodsLock {
             Err(why) => return Listing::unreadable(file, why),
         };
         let mut listing = Listing::new(PackageType::Cocoapods, file);
+        // A project without pods has its version alone.
+        if document.get("PODS").items().is_empty() && document.text_of("COCOAPODS").is_none() {
+            listing.lacks("PODS");
+        }
         for pod in document.get("PODS").items() {
             let text = pod.text().or_else(|| pod.keys().next()).unwrap_or_default();
             let named = text.strip_suffix(')').and_then(|text| text.split_once(" ("));
@@ -88,6 +92,18 @@ COCOAPODS: 1.11.0
                 cocoapods Alamofire 5.4.3, purl pkg:cocoapods/Alamofire@5.4.3
                 cocoapods Firebase 7.0.0, purl pkg:cocoapods/Firebase@7.0.0, needs FirebaseAnalytics
                 cocoapods FirebaseAnalytics 7.0.0, purl pkg:cocoapods/FirebaseAnalytics@7.0.0
+            "#]],
+        );
+    }
+
+    #[test]
+    fn another_shape_is_a_gap() {
+        check(
+            &CocoapodsLock,
+            "Podfile.lock",
+            r#"{"version": "99", "elsewhere": []}"#,
+            expect![[r#"
+                gap in Podfile.lock: its packages were not read: `PODS` is missing
             "#]],
         );
     }

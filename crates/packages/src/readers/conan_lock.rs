@@ -41,6 +41,11 @@ impl PackageReader for ConanLock {
         let of_two = ["requires", "python_requires"].into_iter().flat_map(|key| document.get(key).texts());
         let nodes = document.get("graph_lock").get("nodes").entries();
         let of_one = nodes.iter().filter_map(|(_, node): &(String, Node)| node.text_of("ref"));
+        let lists = ["requires", "build_requires", "python_requires"].map(|key| document.get(key));
+        if !lists.iter().any(|list| matches!(list, Node::List(_))) && !document.get("graph_lock").get("nodes").is_map()
+        {
+            listing.lacks("requires");
+        }
         for reference in of_two.chain(of_one) {
             let reference = reference.split(['#', '%']).next().unwrap_or_default();
             let reference = reference.split('@').next().unwrap_or_default();
@@ -84,6 +89,18 @@ mod tests {
             r##"{"graph_lock": {"nodes": {"0": {"ref": "app"}, "1": {"ref": "openssl/1.1.1k#abc", "requires": ["2"]}}}, "version": "0.4"}"##,
             expect![[r#"
                 conan openssl 1.1.1k, purl pkg:conan/openssl@1.1.1k
+            "#]],
+        );
+    }
+
+    #[test]
+    fn another_shape_is_a_gap() {
+        check(
+            &ConanLock,
+            "conan.lock",
+            r#"{"version": "99", "elsewhere": []}"#,
+            expect![[r#"
+                gap in conan.lock: its packages were not read: `requires` is missing
             "#]],
         );
     }

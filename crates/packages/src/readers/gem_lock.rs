@@ -42,6 +42,10 @@ impl PackageReader for GemLock {
         // Of several platforms' builds of a gem, one version.
         let versions: HashMap<&str, &str> = gems.iter().map(|gem| (gem.name, gem.version)).collect();
         for gem in &gems {
+            if gem.version.is_empty() {
+                listing.gap(format!("{} has no version", gem.name));
+                continue;
+            }
             let needs = gem.needs.iter().filter_map(|name| Some(format!("{name}@{}", versions.get(name)?)));
             listing.add_from(gem.origin, gem.name, gem.version, needs);
         }
@@ -80,10 +84,8 @@ fn gems(text: &str) -> Vec<Locked<'_>> {
                     // A plugin of Bundler is installed as gems are.
                     _ => Origin::Registry,
                 };
-                let Some((name, version)) = trimmed.trim_end().strip_suffix(')').and_then(|gem| gem.split_once(" ("))
-                else {
-                    continue;
-                };
+                let gem = trimmed.trim_end();
+                let (name, version) = gem.strip_suffix(')').and_then(|gem| gem.split_once(" (")).unwrap_or((gem, ""));
                 // `1.13.0-x86_64-linux` is a build for one platform.
                 let version = version.split('-').next().unwrap_or(version);
                 gems.push(Locked { origin, name, version, needs: Vec::new() });
@@ -154,6 +156,14 @@ BUNDLED WITH
                 gem racc 1.6.0, purl pkg:gem/racc@1.6.0
                 gem rack 2.2.4, purl pkg:gem/rack@2.2.4
             "#]],
+        );
+        check(
+            &GemLock,
+            "gems.locked",
+            "GEM\n  specs:\n    rack\n",
+            expect![[r#"
+            gap in gems.locked: rack has no version
+        "#]],
         );
         check(&GemLock, "gems.locked", "GEM\n  remote: https://rubygems.org/\n  specs:\n", expect![""]);
         check(

@@ -44,9 +44,11 @@ impl PackageReader for GithubActions {
         let mut listing = Listing::new(PackageType::Github, file);
         for line in fields::lines(contents) {
             let line = fields::text(line);
-            let line = line.trim_start().trim_start_matches("- ").trim_start();
+            // `- uses: …`, `- {uses: …, with: {…}}`.
+            let line = line.trim_start_matches(['-', '{', ' ', '\t']);
             let Some(value) = line.strip_prefix("uses:") else { continue };
             let (value, comment) = value.split_once(" #").unwrap_or((value, ""));
+            let value = if value.contains("${{") { value } else { value.split([',', '}']).next().unwrap_or(value) };
             add(value.trim().trim_matches(['"', '\'']), comment.trim(), &mut listing);
         }
         listing.finish()
@@ -92,11 +94,12 @@ mod tests {
         check(
             &GithubActions,
             ".github/workflows/ci.yml",
-            "jobs:\n  a:\n    steps:\n      - uses: actions/checkout@v4\n      - name: x\n        uses: \"tj-actions/changed-files@0e58ed8671d6b60d0890c21b07f8835ace038e67\" # v35.9.2\n      - uses: github/codeql-action/init@v2.1.0\n      - uses: ./own\n      - uses: docker://alpine:3\n  b:\n    uses: ./.github/workflows/b.yml\n",
+            "jobs:\n  a:\n    steps:\n      - uses: actions/checkout@v4\n      - name: x\n        uses: \"tj-actions/changed-files@0e58ed8671d6b60d0890c21b07f8835ace038e67\" # v35.9.2\n      - uses: github/codeql-action/init@v2.1.0\n      - uses: ./own\n      - uses: docker://alpine:3\n      - { uses: actions/cache@v3, with: {path: x} }\n  b:\n    uses: ./.github/workflows/b.yml\n",
             expect![[r#"
                 github actions/checkout v4, purl pkg:github/actions/checkout@v4
                 github tj-actions/changed-files v35.9.2, purl pkg:github/tj-actions/changed-files@v35.9.2?vcs_url=git%2Bhttps:%2F%2Fgithub.com%2Ftj-actions%2Fchanged-files%400e58ed8671d6b60d0890c21b07f8835ace038e67
                 github github/codeql-action/init v2.1.0, purl pkg:github/github/codeql-action@v2.1.0#init
+                github actions/cache v3, purl pkg:github/actions/cache@v3
             "#]],
         );
         assert!(read(&GithubActions, "workflows/ci.yml", b"").is_none());

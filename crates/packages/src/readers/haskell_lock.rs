@@ -8,7 +8,8 @@ use portcullis_model::{PackageType, Reading};
 
 use crate::{
     PackageReader, Scope, Selection, fields, limits,
-    lockfile::{Listing, is_of_others},
+    lockfile::{Listing, Origin, is_of_others},
+    tree::{self, Node},
 };
 
 /// Reads `stack.yaml.lock` and `cabal.project.freeze`.
@@ -34,32 +35,55 @@ impl PackageReader for HaskellLock {
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         let mut listing = Listing::new(PackageType::Hackage, file);
-        let is_stack = file.file_name() == "stack.yaml.lock";
-        for line in fields::lines(contents) {
-            let line = fields::text(line);
-            let found = if is_stack { of_stack(line.trim()) } else { of_cabal(line.trim()) };
-            if let Some((name, version)) = found {
-                listing.add(name, version, Vec::new());
+        if file.file_name() == "stack.yaml.lock" {
+            match tree::yaml(contents) {
+                Ok(document) => stack(&document, &mut listing),
+                Err(why) => return Listing::unreadable(file, why),
             }
+        } else {
+            cabal(contents, &mut listing);
         }
         listing.finish()
     }
 }
 
-/// `hackage: aeson-2.0.3.0@sha256:…,5763`, once for what was asked and once for what was found.
-fn of_stack(line: &str) -> Option<(&str, &str)> {
-    let reference = line.trim_start_matches("- ").strip_prefix("hackage:")?.trim();
-    let package = reference.split('@').next().unwrap_or(reference);
-    let (name, version) = package.rsplit_once('-')?;
-    is_version(version).then_some((name, version))
+/// `packages` → `completed`: `hackage: aeson-2.0.3.0@sha256:…,5763`, or the name, the version and the place.
+fn stack(document: &Node, listing: &mut Listing<'_>) {
+    if !matches!(document.get("packages"), Node::List(_)) {
+        listing.lacks("packages");
+    }
+    for package in document.get("packages").items().iter().map(|package| package.get("completed")) {
+        let reference = package.text_of("hackage").map(|reference| reference.split('@').next().unwrap_or(reference));
+        let of_hackage =
+            reference.and_then(|package| package.rsplit_once('-')).filter(|(_, version)| is_version(version));
+        let place = package.text_of("git").or(package.text_of("hg")).or(package.text_of("url"));
+        match (of_hackage, package.text_of("name"), package.text_of("version")) {
+            (Some((name, version)), ..) => listing.add(name, version, []),
+            (None, Some(name), Some(version)) => {
+                listing.add_from(Origin::Repository(place.unwrap_or_default()), name, version, []);
+            }
+            _ => listing.gap("a package has no name or no version"),
+        }
+    }
+    if !document.get("snapshots").items().is_empty() {
+        listing.note("it names what the project adds to its snapshot; the packages of that are in another file");
+    }
 }
 
-/// `constraints: any.aeson ==2.0.3.0,`
-fn of_cabal(line: &str) -> Option<(&str, &str)> {
-    let line = line.strip_prefix("constraints:").unwrap_or(line).trim().trim_end_matches(',');
-    let (name, version) = line.strip_prefix("any.")?.split_once("==")?;
-    let version = version.trim();
-    is_version(version).then_some((name.trim(), version))
+/// `constraints: any.aeson ==2.0.3.0,`; flags of packages stand between.
+fn cabal(contents: &[u8], listing: &mut Listing<'_>) {
+    let text = fields::text(contents);
+    let constraints = text.lines().map(|line| line.strip_prefix("constraints:").unwrap_or(line).trim());
+    for line in constraints {
+        let Some(constraint) = line.trim_end_matches(',').strip_prefix("any.") else { continue };
+        match constraint.split_once("==") {
+            Some((name, version)) if is_version(version.trim()) => listing.add(name.trim(), version.trim(), []),
+            _ => listing.gap(format!("a constraint on more than one version: {constraint}")),
+        }
+    }
+    if !text.contains("constraints:") {
+        listing.lacks("constraints");
+    }
 }
 
 fn is_version(text: &str) -> bool {
@@ -92,6 +116,31 @@ mod tests {
                 hackage aeson 2.0.3.0, purl pkg:hackage/aeson@2.0.3.0
             "#]],
         );
+    }
+
+    #[test]
+    fn places_snapshots_and_what_is_not_understood() {
+        check(
+            &HaskellLock,
+            "stack.yaml.lock",
+            "packages:\n- completed:\n    commit: '0123'\n    git: https://git.example/own.git\n    name: own\n    version: '0.1'\n- completed: {}\nsnapshots:\n- completed:\n    url: https://x.example/lts.yaml\n",
+            expect![[r#"
+                hackage own 0.1, purl pkg:hackage/own@0.1?vcs_url=https:%2F%2Fgit.example%2Fown.git
+                gap in stack.yaml.lock: a package has no name or no version
+                note in stack.yaml.lock: it names what the project adds to its snapshot; the packages of that are in another file
+            "#]],
+        );
+        check(
+            &HaskellLock,
+            "cabal.project.freeze",
+            "constraints: any.a ==1.0 || ==1.1\n",
+            expect![[r#"
+                gap in cabal.project.freeze: a constraint on more than one version: a ==1.0 || ==1.1
+            "#]],
+        );
+        for path in ["stack.yaml.lock", "cabal.project.freeze"] {
+            assert_eq!(read(&HaskellLock, path, b"a: 1").unwrap().warnings.len(), 1, "{path}");
+        }
     }
 
     proptest::proptest! {

@@ -34,11 +34,16 @@ impl PackageReader for PerlLock {
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         let mut listing = Listing::new(PackageType::Cpan, file);
+        if !fields::lines(contents).any(|line| line == b"DISTRIBUTIONS") {
+            listing.lacks("DISTRIBUTIONS");
+        }
         for line in fields::lines(contents) {
             let line = fields::text(line);
             let Some(distribution) = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')) else { continue };
-            if let Some((name, version)) = distribution.trim().rsplit_once('-') {
-                listing.add(name, version.trim_start_matches('v'), Vec::new());
+            match distribution.trim().rsplit_once('-') {
+                Some((name, version)) => listing.add(name, version.trim_start_matches('v'), []),
+                None if distribution.trim().is_empty() => {}
+                None => listing.gap("a distribution has no version"),
             }
         }
         listing.finish()
@@ -61,6 +66,15 @@ mod tests {
             expect![[r#"
                 cpan HTTP-Tiny 0.076, purl pkg:cpan/HTTP-Tiny@0.076
                 cpan Own-Thing 1.2.3, purl pkg:cpan/Own-Thing@1.2.3
+            "#]],
+        );
+        check(
+            &PerlLock,
+            "cpanfile.snapshot",
+            "  Thing\n",
+            expect![[r#"
+                gap in cpanfile.snapshot: its packages were not read: `DISTRIBUTIONS` is missing
+                gap in cpanfile.snapshot: a distribution has no version
             "#]],
         );
     }

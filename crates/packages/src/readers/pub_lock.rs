@@ -38,6 +38,9 @@ impl PackageReader for PubLock {
             Err(why) => return Listing::unreadable(file, why),
         };
         let mut listing = Listing::new(PackageType::Pub, file);
+        if !document.get("packages").is_map() {
+            listing.lacks("packages");
+        }
         for (name, package) in document.get("packages").entries() {
             add(name, package, &mut listing);
         }
@@ -109,6 +112,18 @@ sdks:
                 pub http 0.13.5, purl pkg:pub/http@0.13.5
                 pub own 1.2.3, purl pkg:pub/own@1.2.3?vcs_url=https:%2F%2Fgit.example%2Fown.git
                 note in pubspec.lock: 1 package left out: needed for development alone
+            "#]],
+        );
+    }
+
+    #[test]
+    fn another_shape_is_a_gap() {
+        check(
+            &PubLock,
+            "pubspec.lock",
+            r#"{"version": "99", "elsewhere": []}"#,
+            expect![[r#"
+                gap in pubspec.lock: its packages were not read: `packages` is missing
             "#]],
         );
     }

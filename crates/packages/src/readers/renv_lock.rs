@@ -38,6 +38,9 @@ impl PackageReader for RenvLock {
             Err(why) => return Listing::unreadable(file, why),
         };
         let mut listing = Listing::new(PackageType::Cran, file);
+        if document.get("Packages") == &Node::Nothing {
+            listing.lacks("Packages");
+        }
         for (name, package) in document.get("Packages").entries() {
             let name = package.text_of("Package").unwrap_or(name);
             let Some(version) = package.text_of("Version") else {
@@ -79,6 +82,18 @@ mod tests {
                 cran commonmark 1.7, purl pkg:cran/commonmark@1.7, needs R6
                 cran own 0.1, purl pkg:cran/own@0.1?vcs_url=api.github.com
                 gap in renv.lock: `none` has no version
+            "#]],
+        );
+    }
+
+    #[test]
+    fn another_shape_is_a_gap() {
+        check(
+            &RenvLock,
+            "renv.lock",
+            r#"{"version": "99", "elsewhere": []}"#,
+            expect![[r#"
+                gap in renv.lock: its packages were not read: `Packages` is missing
             "#]],
         );
     }

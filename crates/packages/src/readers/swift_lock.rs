@@ -40,6 +40,9 @@ impl PackageReader for SwiftLock {
         };
         let mut listing = Listing::new(PackageType::Swift, file);
         let pins = [document.get("pins"), document.get("object").get("pins")];
+        if !pins.iter().any(|pins| matches!(pins, Node::List(_))) {
+            listing.lacks("pins");
+        }
         for pin in pins.into_iter().flat_map(Node::items) {
             let url = pin.text_of("location").or_else(|| pin.text_of("repositoryURL"));
             let state = pin.get("state");
@@ -90,6 +93,18 @@ mod tests {
             r##"{"object": {"pins": [{"package": "Alamofire", "repositoryURL": "https://github.com/Alamofire/Alamofire", "state": {"branch": null, "version": "5.4.3"}}]}, "version": 1}"##,
             expect![[r#"
                 swift github.com/Alamofire/Alamofire 5.4.3, purl pkg:swift/github.com/Alamofire/Alamofire@5.4.3
+            "#]],
+        );
+    }
+
+    #[test]
+    fn another_shape_is_a_gap() {
+        check(
+            &SwiftLock,
+            "Package.resolved",
+            r#"{"version": "99", "elsewhere": []}"#,
+            expect![[r#"
+                gap in Package.resolved: its packages were not read: `pins` is missing
             "#]],
         );
     }

@@ -39,7 +39,12 @@ impl PackageReader for TerraformLock {
             let line = fields::text(line);
             let mut words = line.split_ascii_whitespace();
             match (words.next(), words.next(), words.next()) {
-                (Some("provider"), Some(source), _) => provider = source.trim_matches('"').to_owned(),
+                (Some("provider"), Some(source), _) => {
+                    let before = std::mem::replace(&mut provider, source.trim_matches('"').to_owned());
+                    if !before.is_empty() {
+                        listing.gap(format!("`{before}` has no version"));
+                    }
+                }
                 (Some("version"), Some("="), Some(version)) if !provider.is_empty() => {
                     add(&std::mem::take(&mut provider), version.trim_matches('"'), &mut listing);
                 }
@@ -75,10 +80,11 @@ mod tests {
         check(
             &TerraformLock,
             ".terraform.lock.hcl",
-            "# This file is maintained automatically.\nprovider \"registry.terraform.io/hashicorp/aws\" {\n  version     = \"4.67.0\"\n  constraints = \">= 4.0.0\"\n  hashes = [\n    \"h1:x\",\n  ]\n}\nprovider \"own.example/team/x\" {\n  version = \"1.0.0\"\n}\nprovider \"registry.terraform.io/a/b\" {\n",
+            "# This file is maintained automatically.\nprovider \"registry.terraform.io/hashicorp/aws\" {\n  version     = \"4.67.0\"\n  constraints = \">= 4.0.0\"\n  hashes = [\n    \"h1:x\",\n  ]\n}\nprovider \"own.example/team/x\" {\n  version = \"1.0.0\"\n}\nprovider \"registry.terraform.io/a/none\" {\n}\nprovider \"registry.terraform.io/a/b\" {\n",
             expect![[r#"
                 terraform hashicorp/aws 4.67.0, purl pkg:terraform/hashicorp/aws@4.67.0
                 terraform team/x 1.0.0, purl pkg:terraform/team/x@1.0.0?repository_url=own.example
+                gap in .terraform.lock.hcl: `registry.terraform.io/a/none` has no version
                 gap in .terraform.lock.hcl: `registry.terraform.io/a/b` has no version
             "#]],
         );
