@@ -14,6 +14,9 @@ use crate::format::parse_cve;
 /// Most ids of one alias group shown, and CVEs of one record. An update of a kernel fixes hundreds.
 pub(super) const MAX_IDS: usize = 2000;
 
+/// Most ids looked at to find the CVEs of one record: a group may have any number of them.
+const MAX_VISITED: usize = 20_000;
+
 /// No record, no closure.
 const NONE: u32 = u32::MAX;
 
@@ -129,8 +132,13 @@ impl Groups {
         let mut seen = HashSet::from([start]);
         let mut pending = vec![start];
         let mut is_whole = true;
+        let mut left = MAX_VISITED;
         while let Some(root) = pending.pop() {
-            for &id in self.members(root) {
+            let members = self.members(root);
+            is_whole &= members.len() <= left;
+            let members = &members[..members.len().min(left)];
+            left -= members.len();
+            for &id in members {
                 cves.extend(parse_cve(linked.ids.get(id)).map(|cve| (cve, id)));
                 for &upstream in linked.record(id).into_iter().flat_map(|head| linked.upstream(head)) {
                     let root = self.group_of(upstream);

@@ -84,6 +84,17 @@ fn a_chain_of_upstream_ids_is_followed_to_its_end_or_said_to_be_cut() {
 }
 
 #[test]
+fn what_is_upstream_is_followed_as_far_as_there_is_time_and_said_to_be_cut() {
+    let aliases: Vec<String> = (0..30_000).map(|number| format!("X-{number}")).collect();
+    let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
+    let hub = AdvisoryRecord::new("HUB-1").aliases(&aliases).affects("npm", "hub", "0", None);
+    let other = AdvisoryRecord::new("A-1").affects("npm", "a", "0", None).field("upstream", json!(["HUB-1"]));
+    let (_, summary) = build(&[hub, other]);
+    let cut: Vec<&str> = summary.warnings.iter().map(|warning| warning.path.as_str()).collect();
+    assert_eq!(cut, ["A-1", "HUB-1"]);
+}
+
+#[test]
 fn related_ids_count_for_the_distributions_that_name_their_cves_there() {
     let record = |id: &str| AdvisoryRecord::new(id).affects("npm", "x", "0", None);
     let related = json!(["CVE-2024-0001", "OTHER-1"]);
