@@ -160,7 +160,9 @@ async fn wanted(fetcher: &Fetcher, base: &Url, asked: &[String]) -> Result<Vec<S
             None => return Err(UpdateError::Ecosystem { name: name.clone(), known }),
         }
     }
-    names.retain(|name| listing::is_ecosystem(name));
+    if let Some(name) = names.iter().find(|name| !listing::is_ecosystem(name)) {
+        return Err(UpdateError::Ecosystem { name: name.clone(), known });
+    }
     names.sort();
     names.dedup();
     Ok(names)

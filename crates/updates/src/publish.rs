@@ -14,7 +14,7 @@ use crate::{
     artifact::{self, Claim, EMPTY_CONFIG},
     ecosystem::off_thread,
     files::read_bounded,
-    pull::packed_path,
+    pull::{keep_only, packed_path},
 };
 
 /// Largest packed database published, in bytes: it is held in memory while it is sent. That of all of OSV has some 25 MB.
@@ -53,6 +53,7 @@ impl Packed {
         let layer = artifact::pack(database, &new).map_err(&writing)?;
         let path = packed_path(cache, &layer);
         fs::rename(&new, &path).map_err(&writing)?;
+        keep_only(&path);
         let manifest = artifact::manifest(&claim, &layer);
         Ok(Self { claim, layer, manifest, path })
     }

@@ -181,6 +181,11 @@ async fn ecosystems_are_chosen_and_an_unknown_one_is_told() {
     let Err(UpdateError::Ecosystem { name, known }) = desk.run_with(&chosen(&["nmp"])).await else { panic!() };
     assert_eq!((name.as_str(), known.len()), ("nmp", 2));
     assert_eq!(desk.database().digest(), two.digest);
+    // Nor is one left out because the copy has no list.
+    bucket.server.remove("/ecosystems.txt");
+    assert!(desk.run_with(&chosen(&["npm"])).await.is_ok());
+    let error = desk.run_with(&chosen(&["npm", "Debian:12"])).await;
+    assert!(matches!(error, Err(UpdateError::Ecosystem { .. })), "{error:?}");
 }
 
 #[tokio::test]
