@@ -79,7 +79,7 @@ pub(super) fn trust(args: &TrustArgs) -> Result<Trust, Failure> {
     let TrustArgs { key, certificate_identity, certificate_oidc_issuer, trusted_root, allow_unsigned, allow_rollback } =
         args;
     let mut authorities = Vec::new();
-    if let Some(key) = key.as_ref().filter(|_| !allow_unsigned) {
+    if let Some(key) = key {
         let key = settings::verifying_key(key)?;
         authorities.push(Authority::Key { name: format!("key {}", key.id()), key });
     }
