@@ -71,7 +71,11 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
 pub(crate) fn database_path(named: Option<&PathBuf>) -> Option<PathBuf> {
     match named {
         Some(path) => Some(path.clone()).filter(|path| !is_starter(path)),
-        None => places::database().filter(|path| path.exists()),
+        // One that is there and cannot be read is an error, not a reason to take the starter.
+        None => places::database().filter(|path| match path.symlink_metadata() {
+            Ok(_) => true,
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }),
     }
 }
 

@@ -119,6 +119,15 @@ fn an_update_is_what_every_command_uses() {
 }
 
 #[test]
+fn a_database_that_cannot_be_read_is_not_replaced_by_the_starter() {
+    let setting = Setting::new();
+    fs::create_dir_all(setting.database().parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("nowhere", setting.database()).unwrap();
+    let (stdout, stderr) = outcome(&mut setting.command(&["db", "status"]), 1);
+    assert!(stdout.is_empty() && stderr.contains("cannot open the advisory database"), "{stderr}");
+}
+
+#[test]
 fn a_failed_update_says_that_the_old_database_stays() {
     let setting = Setting::new();
     let (_, stderr) = outcome(setting.update().args(["--ecosystem", "npn"]), 1);
