@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis_filetree::{FileHeader, HEAD_BYTES};
 use portcullis_packages::{Selection, readers_of};
 
-const PATHS: [&str; 42] = [
+const PATHS: [&str; 65] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/base.list",
@@ -48,6 +48,29 @@ const PATHS: [&str; 42] = [
     "app/.terraform.lock.hcl",
     ".github/workflows/ci.yml",
     "app/a.cdx.json",
+    "app/Cargo.lock",
+    "app/package-lock.json",
+    "app/yarn.lock",
+    "app/pnpm-lock.yaml",
+    "app/bun.lock",
+    "app/deno.lock",
+    "app/poetry.lock",
+    "app/pdm.lock",
+    "app/uv.lock",
+    "app/pylock.toml",
+    "app/Pipfile.lock",
+    "app/requirements.txt",
+    "app/build.sbt.lock",
+    "app/ivy.xml",
+    "app/obj/project.assets.json",
+    "app/packages.config",
+    "usr/lib/ruby/gems/3.1.0/specifications/a-1.gemspec",
+    "app/Gemfile.lock",
+    "app/vendor/composer/installed.json",
+    "app/composer.lock",
+    "usr/local/lib/luarocks/rocks-5.4/a/1-1/rock_manifest",
+    "nix/store/abcdefghijklmnopqrstuvwxyz012345-a-1.0/bin/a",
+    "var/lib/rpm/rpmdb.sqlite",
 ];
 
 fuzz_target!(|bytes: &[u8]| {

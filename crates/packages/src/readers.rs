@@ -107,6 +107,23 @@ mod tests {
     }
 
     #[test]
+    fn every_reader_is_fuzzed() {
+        let target = include_str!("../../../fuzz/targets/reader.rs");
+        let paths: Vec<&str> =
+            target.lines().filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\",")).collect();
+        for reader in READERS {
+            let selects = |path: &&str| {
+                let heads = [&b""[..], b"\x7fELF", b"PK\x03\x04", b"SQLite format 3\0"];
+                heads.iter().any(|head| {
+                    let file = portcullis_filetree::FileHeader { path, size: 1 << 20, mode: 0o755, head };
+                    reader.select(&file).is_some()
+                })
+            };
+            assert!(paths.iter().any(&selects), "no path of fuzz/targets/reader.rs is of {}", reader.name());
+        }
+    }
+
+    #[test]
     fn the_table_of_what_is_found_has_a_row_for_each_reader() {
         let page = include_str!("../../../docs/coverage.md");
         let cells =
