@@ -13,8 +13,17 @@ pub(super) fn of(artifact: &str, version: &str) -> Option<&'static str> {
     }
     // `kafka_2.12`: Scala's artifacts carry the version of the language.
     let plain = artifact.rsplit_once('_').filter(|(_, scala)| scala.starts_with(['2', '3'])).map(|(plain, _)| plain);
+    if let Some(plain) = plain
+        && SPARK.split(' ').any(|known| known == plain)
+    {
+        return Some("org.apache.spark");
+    }
     [Some(artifact), plain].into_iter().flatten().find_map(|artifact| {
         let is_here = |artifacts: &str| artifacts.split(' ').any(|known| known == artifact);
+        // Vendors' parts of Spring Cloud changed their groups, each at its own time.
+        if VENDORS.iter().any(|prefix| artifact.starts_with(prefix)) {
+            return None;
+        }
         let by_name = GROUPS.iter().find(|(_, artifacts)| is_here(artifacts)).map(|(group, _)| *group);
         by_name.or_else(|| PREFIXES.iter().find(|(_, prefix)| artifact.starts_with(prefix)).map(|(group, _)| *group))
     })
@@ -29,15 +38,27 @@ fn release(version: &str) -> Option<(u32, u32)> {
 /// Groups that artifacts were published under before a release, by its first two numbers.
 const EARLIER: &[(&str, (u32, u32), &str)] = &[
     ("asm", (4, 0), "asm asm-all asm-analysis asm-commons asm-tree asm-util asm-xml"),
+    ("com.esotericsoftware.kryo", (3, 0), "kryo"),
+    ("com.jcraft", (0, 2), "jsch"),
+    ("com.squareup.okhttp", (3, 0), "okhttp"),
     ("com.sun.jersey", (2, 0), "jersey-client jersey-server"),
     ("dom4j", (2, 0), "dom4j"),
     ("javassist", (3, 13), "javassist"),
     ("net.jpountz.lz4", (1, 4), "lz4"),
+    ("net.sf.ehcache", (3, 0), "ehcache"),
     ("org.codehaus.groovy", (4, 0), "groovy groovy-all groovy-json groovy-xml groovy-templates groovy-sql"),
     ("org.hibernate", (6, 0), "hibernate-core hibernate-validator"),
     ("org.jboss.netty", (3, 3), "netty"),
     ("org.mortbay.jetty", (7, 0), "jetty jetty-util jetty-client"),
+    ("postgresql", (9, 2), "postgresql"),
 ];
+
+/// Apache Spark's artifacts, which carry Scala's version: `spark-core` without one is another project's.
+const SPARK: &str = "spark-avro spark-catalyst spark-common-utils spark-connect spark-core spark-graphx spark-hive \
+     spark-hive-thriftserver spark-kubernetes spark-kvstore spark-launcher spark-mesos spark-mllib spark-mllib-local \
+     spark-network-common spark-network-shuffle spark-network-yarn spark-repl spark-sketch spark-sql spark-sql-api \
+     spark-sql-kafka-0-10 spark-streaming spark-streaming-kafka-0-10 spark-tags spark-token-provider-kafka-0-10 \
+     spark-unsafe spark-yarn";
 
 /// Groups, each with its artifacts.
 const GROUPS: &[(&str, &str)] = &[
@@ -52,13 +73,13 @@ const GROUPS: &[(&str, &str)] = &[
     ("com.fasterxml.jackson.module", "jackson-module-scala jackson-module-paranamer jackson-module-parameter-names"),
     ("com.fasterxml.woodstox", "woodstox-core"),
     ("com.github.luben", "zstd-jni"),
+    ("com.github.mwiede", "jsch"),
     ("com.github.pjfanning", "jackson-scala-reflect-extensions"),
     ("com.google.code.findbugs", "jsr305"),
     ("com.google.code.gson", "gson"),
     ("com.google.guava", "guava failureaccess"),
     ("com.google.protobuf", "protobuf-java protobuf-java-util protobuf-javalite"),
     ("com.h2database", "h2"),
-    ("com.jcraft", "jsch"),
     ("com.mchange", "c3p0 mchange-commons-java"),
     ("com.mysql", "mysql-connector-j"),
     ("com.squareup.okhttp3", "okhttp"),
@@ -110,7 +131,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("mysql", "mysql-connector-java"),
     ("net.java.dev.jna", "jna jna-platform"),
     ("net.minidev", "json-smart accessors-smart"),
-    ("net.sf.ehcache", "ehcache ehcache-core"),
+    ("net.sf.ehcache", "ehcache-core"),
     ("net.sf.jopt-simple", "jopt-simple"),
     ("org.apache.ant", "ant ant-launcher"),
     ("org.apache.avro", "avro"),
@@ -159,6 +180,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("org.codehaus.jackson", "jackson-core-asl jackson-mapper-asl jackson-jaxrs jackson-xc"),
     ("org.codehaus.jettison", "jettison"),
     ("org.codehaus.plexus", "plexus-utils"),
+    ("org.ehcache", "ehcache"),
     ("org.eclipse.jgit", "org.eclipse.jgit"),
     (
         "org.eclipse.jetty",
@@ -213,6 +235,7 @@ const GROUPS: &[(&str, &str)] = &[
         "spring-data-commons spring-data-jpa spring-data-mongodb spring-data-redis spring-data-rest-core",
     ),
     ("org.springframework.retry", "spring-retry"),
+    ("org.springframework.security.oauth", "spring-security-oauth spring-security-oauth2"),
     ("org.springframework.webflow", "spring-webflow"),
     ("org.tukaani", "xz"),
     ("org.webjars", "webjars-locator webjars-locator-core"),
@@ -229,13 +252,25 @@ const GROUPS: &[(&str, &str)] = &[
     ("xpp3", "xpp3_min xpp3"),
 ];
 
-/// Families of artifacts: a group, and what the names begin with.
+/// Families of artifacts: a group, and what the names begin with. A family within another stands before it.
 const PREFIXES: &[(&str, &str)] = &[
+    ("de.codecentric", "spring-boot-admin"),
+    ("org.springframework.security.kerberos", "spring-security-kerberos-"),
     ("org.apache.lucene", "lucene-"),
-    ("org.apache.spark", "spark-"),
     ("org.springframework.boot", "spring-boot"),
     ("org.springframework.cloud", "spring-cloud-"),
     ("org.springframework.security", "spring-security-"),
+];
+
+/// Families within Spring Cloud's whose group their names do not tell.
+const VENDORS: [&str; 7] = [
+    "spring-cloud-alibaba",
+    "spring-cloud-aws",
+    "spring-cloud-azure",
+    "spring-cloud-gcp",
+    "spring-cloud-starter-alibaba",
+    "spring-cloud-starter-aws",
+    "spring-cloud-starter-azure",
 ];
 
 #[cfg(test)]
@@ -250,6 +285,22 @@ mod tests {
         assert_eq!(of("kafka_2.12", ""), Some("org.apache.kafka"));
         assert_eq!(of("spring-boot-starter-web", "3.0"), Some("org.springframework.boot"));
         assert_eq!(of("log4j-cor", "1"), None);
+        for (artifact, version, group) in [
+            ("spark-core_2.12", "3.1.0", Some("org.apache.spark")),
+            ("spark-core", "2.9.4", None),
+            ("spark-cassandra-connector_2.12", "3.0.0", None),
+            ("spring-boot-admin-server", "2.5.2", Some("de.codecentric")),
+            ("spring-cloud-azure-core", "4.0.0", None),
+            ("spring-cloud-function-context", "3.2.2", Some("org.springframework.cloud")),
+            ("spring-security-oauth2", "2.3.3", Some("org.springframework.security.oauth")),
+            ("spring-security-oauth2-client", "5.2.0", Some("org.springframework.security")),
+            ("okhttp", "2.7.5", Some("com.squareup.okhttp")),
+            ("ehcache", "3.8.1", Some("org.ehcache")),
+            ("jsch", "0.1.54", Some("com.jcraft")),
+            ("postgresql", "42.2.5", Some("org.postgresql")),
+        ] {
+            assert_eq!(of(artifact, version), group, "{artifact} {version}");
+        }
         let asm = [of("asm", "3.3"), of("asm", "9.2"), of("asm", "")];
         assert_eq!(asm, [Some("asm"), Some("org.ow2.asm"), Some("org.ow2.asm")]);
     }
