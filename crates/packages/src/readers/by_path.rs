@@ -4,7 +4,7 @@
 //! <https://opam.ocaml.org/doc/Manual.html> (`.opam-switch/packages/NAME.VERSION/opam`),
 //! <https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories>
 //! (`HOST/NAMESPACE/NAME/VERSION/OS_ARCH/`), <https://www.erlang.org/doc/system/release_structure.html>
-//! (`lib/NAME-VERSION/ebin/NAME.app`). Nothing of the files is read.
+//! (`NAME-VERSION/ebin/NAME.app`). Nothing of the files is read.
 
 use portcullis_filetree::FileHeader;
 use portcullis_model::{PackageType, Reading};
@@ -25,7 +25,7 @@ impl PackageReader for ByPath {
     fn reads(&self) -> &'static str {
         "`**/lib/luarocks/rocks*/<name>/<version>/rock_manifest`, `**/.opam-switch/packages/<name>.<version>/opam`, \
          `**/<host>/<namespace>/<name>/<version>/<platform>/terraform-provider-*`, \
-         `**/lib/<name>-<version>/ebin/<name>.app`"
+         `**/<name>-<version>/ebin/<name>.app`"
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
@@ -51,7 +51,9 @@ fn found(path: &str) -> Option<Found> {
     let file = parts.next()?;
     let mut next = || parts.next().unwrap_or_default();
     let package = |kind, name: &str, version: &str| {
-        let is_named = !name.is_empty() && version.starts_with(|first: char| first.is_ascii_digit() || first == 'v');
+        // A rock of a repository's newest state has the version `scm-1`.
+        let is_version = |first: char| first.is_ascii_digit() || first == 'v' || kind == PackageType::Luarocks;
+        let is_named = !name.is_empty() && version.starts_with(is_version);
         is_named.then(|| Found { kind, name: name.to_owned(), version: version.to_owned() })
     };
     match file {
@@ -88,21 +90,31 @@ fn found(path: &str) -> Option<Found> {
 }
 
 /// Applications of Erlang that releases carry with them: <https://www.erlang.org/doc/applications.html>.
-const ERLANGS_OWN: [&str; 22] = [
+const ERLANGS_OWN: [&str; 35] = [
     "asn1",
     "common_test",
     "compiler",
     "crypto",
     "debugger",
+    "dialyzer",
+    "diameter",
+    "edoc",
     "eldap",
     "erl_interface",
+    "et",
+    "eunit",
+    "ftp",
     "inets",
+    "jinterface",
     "kernel",
+    "megaco",
     "mnesia",
     "observer",
+    "odbc",
     "os_mon",
     "parsetools",
     "public_key",
+    "reltool",
     "runtime_tools",
     "sasl",
     "snmp",
@@ -110,6 +122,9 @@ const ERLANGS_OWN: [&str; 22] = [
     "ssl",
     "stdlib",
     "syntax_tools",
+    "tftp",
+    "tools",
+    "wx",
     "xmerl",
 ];
 
@@ -143,6 +158,10 @@ mod tests {
                 "usr/local/lib/luarocks/rocks-5.4/lpeg/1.1.0-1/rock_manifest",
                 "luarocks lpeg 1.1.0-1, purl pkg:luarocks/lpeg@1.1.0-1\n",
             ),
+            (
+                "usr/local/lib/luarocks/rocks-5.4/own/scm-1/rock_manifest",
+                "luarocks own scm-1, purl pkg:luarocks/own@scm-1\n",
+            ),
             ("home/opam/.opam/5.1/.opam-switch/packages/lwt.5.7.0/opam", "opam lwt 5.7.0, purl pkg:opam/lwt@5.7.0\n"),
             (
                 "srv/.terraform/providers/registry.terraform.io/hashicorp/aws/4.67.0/linux_amd64/terraform-provider-aws_v4.67.0_x5",
@@ -152,9 +171,14 @@ mod tests {
         ] {
             assert_eq!(render(&read(&ByPath, path, b"x").unwrap()), expected);
         }
-        for path in
-            ["opam", "usr/lib/erlang/lib/ssh-5.0/ebin/ssh.app", "a/lib/x-/ebin/x.app", "srv/opam/x.1/opam", "x.app"]
-        {
+        for path in [
+            "opam",
+            "srv/app/lib/eunit-2.8/ebin/eunit.app",
+            "usr/lib/erlang/lib/ssh-5.0/ebin/ssh.app",
+            "a/lib/x-/ebin/x.app",
+            "srv/opam/x.1/opam",
+            "x.app",
+        ] {
             assert!(read(&ByPath, path, b"x").is_none(), "{path}");
         }
     }
