@@ -169,6 +169,7 @@ fn project(contents: &[u8], listing: &mut Listing<'_>) {
     let mut properties: BTreeMap<String, String> = BTreeMap::new();
     let mut references: Vec<Reference> = Vec::new();
     let mut version = String::new();
+    let mut more = 0_usize;
     let read = xml::elements(contents, &mut |element| {
         let Some((group, name)) = element.path.rsplit_once('/') else { return };
         match (group.rsplit('/').next().unwrap_or(group), name) {
@@ -182,7 +183,11 @@ fn project(contents: &[u8], listing: &mut Listing<'_>) {
                 let written = element.attribute("Version").or_else(|| element.attribute("VersionOverride"));
                 let inner = std::mem::take(&mut version);
                 let name = element.attribute("Include").or_else(|| element.attribute("Update"));
-                if let Some(name) = name.filter(|name| !name.is_empty() && references.len() < MAX_ITEMS) {
+                if let Some(name) = name.filter(|name| !name.is_empty()) {
+                    if references.len() >= MAX_ITEMS {
+                        more += 1;
+                        return;
+                    }
                     let version = written.map_or(inner, str::to_owned);
                     references.push(Reference { name: name.to_owned(), version });
                 }
@@ -192,6 +197,9 @@ fn project(contents: &[u8], listing: &mut Listing<'_>) {
     });
     if let Err(error) = read {
         listing.gap(format!("not read to its end: {error}"));
+    }
+    if more > 0 {
+        listing.gap(format!("it names more than {MAX_ITEMS} packages: {more} were not read"));
     }
     for Reference { name, version } in references {
         match resolve(&version, &properties).as_deref().map(exact) {

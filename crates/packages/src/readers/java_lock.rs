@@ -102,6 +102,9 @@ fn maven(mut listing: Listing<'_>, file: &FileHeader<'_>, contents: &[u8]) -> Re
         Ok(pom) => pom,
         Err(error) => return Listing::unreadable(file, error),
     };
+    if pom.named > pom.dependencies.len() {
+        listing.gap(format!("it names more than {} dependencies: the others were not read", pom.dependencies.len()));
+    }
     let key = |dependency: &Dependency| Some((pom.resolve(&dependency.group)?, pom.resolve(&dependency.artifact)?));
     let managed = pom.managed.iter().filter_map(|managed| Some((key(managed)?, managed.version.as_str())));
     let managed: BTreeMap<(String, String), &str> = managed.collect();
@@ -249,6 +252,21 @@ mod tests {
             expect![[r#"
             gap in pom.xml: its packages were not read: no end of 2 elements
         "#]],
+        );
+    }
+
+    #[test]
+    fn dependencies_beyond_the_limit_are_a_gap() {
+        let one = "<dependency><groupId>g</groupId><artifactId>a</artifactId><version>1</version></dependency>";
+        let pom = format!("<project><dependencies>{}</dependencies></project>", one.repeat(20_001));
+        check(
+            &JavaLock,
+            "pom.xml",
+            pom,
+            expect![[r#"
+                maven g:a 1, purl pkg:maven/g/a@1
+                gap in pom.xml: it names more than 20000 dependencies: the others were not read
+            "#]],
         );
     }
 

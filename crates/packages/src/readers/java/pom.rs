@@ -28,6 +28,8 @@ pub(in crate::readers) struct Pom {
     pub(in crate::readers) dependencies: Vec<Dependency>,
     /// What `dependencyManagement` says of versions.
     pub(in crate::readers) managed: Vec<Dependency>,
+    /// How many dependencies there are; those beyond a limit are not kept.
+    pub(in crate::readers) named: usize,
 }
 
 /// A dependency as written.
@@ -62,8 +64,10 @@ impl Pom {
                 "project/parent/artifactId" => pom.parent.artifact = text(),
                 "project/parent/version" => pom.parent.version = text(),
                 "project/licenses/license/name" if pom.licenses.len() < MAX_ITEMS => pom.licenses.push(text()),
-                "project/dependencies/dependency" if pom.dependencies.len() < MAX_ITEMS => {
-                    pom.dependencies.push(std::mem::take(&mut dependency));
+                "project/dependencies/dependency" => {
+                    pom.named += 1;
+                    let dependency = std::mem::take(&mut dependency);
+                    pom.dependencies.extend(Some(dependency).filter(|_| pom.named <= MAX_ITEMS));
                 }
                 "project/dependencyManagement/dependencies/dependency" if pom.managed.len() < MAX_ITEMS => {
                     pom.managed.push(std::mem::take(&mut dependency));
