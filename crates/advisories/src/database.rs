@@ -243,7 +243,7 @@ impl AdvisoryLookup for Database {
             || cursor.number().map(|seconds| (seconds > 0).then(|| Timestamp::from_unix(seconds.cast_signed())));
         let (published, modified) = (time()?, time()?);
         let count = cursor.count()?;
-        let mut cves = Vec::with_capacity(count);
+        let mut cves = Vec::with_capacity(count.min(1000));
         for _ in 0..count {
             let index = usize::try_from(cursor.number()?).unwrap_or(usize::MAX);
             let (year, number, _) = self.cve(index)?;

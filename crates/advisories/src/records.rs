@@ -22,7 +22,8 @@ pub(crate) fn affected(record: &[u8]) -> Result<Vec<Affected>, LookupError> {
 
 fn intervals(cursor: &mut Cursor<'_>) -> Result<Arc<[Interval]>, LookupError> {
     let count = cursor.count()?;
-    let mut intervals = Vec::with_capacity(count);
+    // An interval takes more memory than bytes of the file: a number alone reserves none.
+    let mut intervals = Vec::with_capacity(count.min(1000));
     for _ in 0..count {
         let introduced = cursor.optional_text()?.map(str::to_owned);
         let fixed = cursor.optional_text()?.map(str::to_owned);

@@ -12,6 +12,7 @@
 //! Everything here panics where a test would have to stop anyway.
 
 mod advisory;
+mod database;
 mod debian;
 mod http;
 mod image;
@@ -21,6 +22,7 @@ pub mod tar;
 mod write;
 
 pub use advisory::AdvisoryRecord;
+pub use database::seal_database;
 pub use debian::{DebianPackage, dpkg_status, os_release};
 pub use http::{Fault, HttpServer, Request};
 pub use image::{BuiltImage, BuiltLayer, ImageBuilder};

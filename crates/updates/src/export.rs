@@ -16,7 +16,7 @@ use serde::Deserialize;
 use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 /// Most records of one ecosystem.
-const MAX_MEMBERS: usize = 5_000_000;
+pub(crate) const MAX_MEMBERS: usize = 5_000_000;
 /// Largest record taken, in bytes. The largest real one has some 5 MB.
 pub(crate) const MAX_RECORD: u64 = 32 << 20;
 /// Most bytes of one ecosystem when unpacked.

@@ -8,7 +8,7 @@
 
 use portcullis_model::Timestamp;
 
-use crate::export::{Index, is_id};
+use crate::export::{Index, MAX_MEMBERS, is_id};
 
 /// Ecosystems without packages: nothing that is installed can be matched with them.
 const WITHOUT_PACKAGES: [&str; 2] = ["GIT", "[EMPTY]"];
@@ -36,7 +36,8 @@ pub(crate) fn records(text: &str) -> (Index, usize) {
         let fields = line.split_once(',').and_then(|(time, id)| {
             // The list of all ecosystems has their names before the ids.
             let id = id.rsplit('/').next().unwrap_or(id);
-            Some((time.parse::<Timestamp>().ok()?, id)).filter(|(_, id)| is_id(id))
+            let has_room = index.len() < MAX_MEMBERS || index.contains_key(id);
+            Some((time.parse::<Timestamp>().ok()?, id)).filter(|(_, id)| is_id(id) && has_room)
         });
         match fields {
             Some((time, id)) => {

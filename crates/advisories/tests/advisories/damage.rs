@@ -2,7 +2,8 @@
 
 use portcullis_advisories::{BuildError, Builder, Database, OpenError};
 use portcullis_errors::Hint as _;
-use portcullis_testkit::AdvisoryRecord;
+use portcullis_model::{AdvisoryKey, AdvisoryLookup as _};
+use portcullis_testkit::{AdvisoryRecord, seal_database};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -118,6 +119,16 @@ fn large() -> &'static (Vec<u8>, Answers) {
     &LARGE
 }
 
+/// Asks everything; what comes is an answer or an error.
+fn ask_all(database: &Database) {
+    _ = answers(database);
+    _ = database.info();
+    for number in [0, 1, 5, 3000, u32::MAX] {
+        _ = database.advisory(AdvisoryKey(number), true);
+    }
+    assert!(database.verify().is_ok());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -129,5 +140,20 @@ proptest! {
             changed[at.index(bytes.len())] ^= 1 << bit;
         }
         prop_assert!(is_error_or_the_same(changed, right).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_was_built_to_harm_gives_an_answer_or_an_error(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
+        is_small in any::<bool>(),
+    ) {
+        let mut changed = if is_small { file(&records()) } else { large().0.clone() };
+        for (at, byte) in changes {
+            let at = at.index(changed.len());
+            changed[at] = byte;
+        }
+        if seal_database(&mut changed) && let Ok(database) = Database::from_bytes(changed) {
+            ask_all(&database);
+        }
     }
 }
