@@ -69,7 +69,15 @@ pub fn match_all(
         }
     }
     let Matcher { mut findings, mut warnings, uncovered, .. } = matcher;
-    suppress::owned(&mut findings, packages, &plan);
+    suppress::owned(&mut findings, packages, |owner| {
+        let Route::Ask(places) = route(owner, distribution, &plan, &languages, lookup)? else { return Ok(false) };
+        for place in places {
+            if !lookup.affected(place.ecosystem, &lookup_name(place.ecosystem, place.name))?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })?;
     findings.sort_by(order);
     warnings.extend(plan.notes.iter().map(|note| Warning::note(ADVISORIES, note.clone())));
     warnings.sort();

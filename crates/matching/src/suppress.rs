@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use portcullis_model::{Finding, Package, PackageType, Suppression};
-
-use crate::{plan::Plan, third_parties::publisher};
+use portcullis_model::{Finding, LookupError, Package, PackageType, Suppression};
 
 /// A kernel's vulnerabilities are in the kernel that runs: its headers, documentation, build files and tools are built
 /// from the same source, and hold none of it.
@@ -75,28 +73,35 @@ fn is_no_kernel(name: &str) -> bool {
 
 /// Packages of a language that the distribution installed: it mends them without changing their version, so its own
 /// advisories say what affects them. Not so for what a third party, or a distribution without advisories, installed.
-pub(crate) fn owned(findings: &mut [Finding], packages: &[Package], plan: &Plan) {
-    let (Some(rule), false) = (plan.rule, plan.ecosystems.is_empty()) else { return };
+/// `decides` says whether advisories have ever spoken of the package that installed one: silence about a package that
+/// the distribution does not know, such as one that somebody built for an own image, says nothing.
+pub(crate) fn owned(
+    findings: &mut [Finding],
+    packages: &[Package],
+    decides: impl Fn(&Package) -> Result<bool, LookupError>,
+) -> Result<(), LookupError> {
     let owners: HashMap<&str, &str> =
         packages.iter().filter_map(|package| Some((package.purl.as_str(), package.owned_by.as_deref()?))).collect();
     if owners.is_empty() {
-        return;
+        return Ok(());
     }
-    let others: BTreeSet<&str> = packages
-        .iter()
-        .filter(|package| package.kind.is_operating_system())
-        .filter(|package| package.kind != rule.kind || publisher(package, rule).is_some())
-        .map(|package| package.purl.as_str())
-        .collect();
+    let of_system = packages.iter().filter(|package| package.kind.is_operating_system());
+    let of_system: HashMap<&str, &Package> = of_system.map(|package| (package.purl.as_str(), package)).collect();
     // What the distribution says of its own packages, by vulnerability.
     let listed: BTreeSet<(String, String)> = findings
         .iter()
         .filter(|finding| finding.package.kind.is_operating_system())
         .map(|finding| (finding.package.purl.clone(), key(finding)))
         .collect();
+    let mut deciding: HashMap<&str, bool> = HashMap::new();
     for finding in findings {
         let Some(&owner) = owners.get(finding.package.purl.as_str()) else { continue };
-        if others.contains(owner) || finding.suppressed.is_some() {
+        let Some(package) = of_system.get(owner).filter(|_| finding.suppressed.is_none()) else { continue };
+        let is_deciding = match deciding.get(owner) {
+            Some(&known) => known,
+            None => *deciding.entry(owner).or_insert(decides(package)?),
+        };
+        if !is_deciding {
             continue;
         }
         let reason = if listed.contains(&(owner.to_owned(), key(finding))) {
@@ -106,6 +111,7 @@ pub(crate) fn owned(findings: &mut [Finding], packages: &[Package], plan: &Plan)
         };
         finding.suppressed = Some(Suppression { by: "distribution".into(), reason, expires: None });
     }
+    Ok(())
 }
 
 fn key(finding: &Finding) -> String {

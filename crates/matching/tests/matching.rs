@@ -126,13 +126,16 @@ fn distributions_speak_of_source_packages() {
 }
 
 #[test]
-fn what_the_distribution_installed_is_suppressed_where_it_is_covered() {
+fn what_the_distribution_installed_is_suppressed_where_it_speaks_of_that() {
     let mut yaml = package(PackageType::Pypi, "yaml", "1.0");
-    yaml.owned_by = Some("pkg:deb/debian/python3-yaml@1.0-1".into());
+    yaml.owned_by = Some("pkg:deb/python3-yaml@1.0-1".into());
     let record = AdvisoryRecord::new("GHSA-1").affects("PyPI", "yaml", "0", Some("2.0"));
     let packages = [yaml, package(PackageType::Deb, "python3-yaml", "1.0-1")];
-    let covered = matched(&packages, &[record.clone().affects("Debian:12", "other", "0", None)]);
-    assert_eq!(covered.findings[0].suppressed.as_ref().unwrap().by, "distribution");
+    let known = record.clone().affects("Debian:12", "python3-yaml", "0", Some("0.9-1"));
+    assert_eq!(matched(&packages, &[known]).findings[0].suppressed.as_ref().unwrap().by, "distribution");
+    // Of a package that the distribution has never spoken of, as one's own are, its silence says nothing.
+    let unknown = record.clone().affects("Debian:12", "other", "0", None);
+    assert_eq!(matched(&packages, &[unknown]).findings[0].suppressed, None);
     let uncovered = matched(&packages, &[record]);
     assert_eq!(uncovered.findings[0].suppressed, None);
 }
