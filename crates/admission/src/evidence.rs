@@ -5,7 +5,7 @@ use portcullis_attest::{
     Discovery, SummaryResult as Attested, VerificationSummary, Verified, Verifier, VerifyError, predicate_type,
 };
 use portcullis_errors::{Hint as _, chain, printable};
-use portcullis_model::{Digest, Finding, Outcome, Reason, Report, Timestamp};
+use portcullis_model::{AdvisoryCoverage, Digest, Finding, Outcome, Reason, Report, Timestamp};
 use portcullis_policy::{
     CLOCK_SKEW_SECONDS, DistributionState, Facts, Judgement, Policy, PolicySpec, SummaryFacts, SummaryResult,
     apply_exceptions, judge, judge_evidence,
@@ -177,7 +177,7 @@ fn judged_again(policy: &Policy, report: &Report, now: Timestamp) -> Judgement {
         }
     }
     apply_exceptions(&narrowed, &mut findings, now);
-    let uncovered = uncovered(report);
+    let uncovered = report.advisory_coverage.as_ref().map(AdvisoryCoverage::uncovered_names).unwrap_or_default();
     let facts = Facts {
         findings: &findings,
         packages: &[],
@@ -188,13 +188,6 @@ fn judged_again(policy: &Policy, report: &Report, now: Timestamp) -> Judgement {
         secrets: None,
     };
     judge(&narrowed, &facts, now)
-}
-
-/// What no advisory of the scan's database spoke of. The starter is a taste of the whole: what it lacks is said by
-/// naming it.
-fn uncovered(report: &Report) -> Vec<String> {
-    let uncovered = report.advisory_coverage.iter().flat_map(|coverage| &coverage.uncovered);
-    uncovered.filter(|_| !report.database.starter).map(|uncovered| uncovered.what.clone()).collect()
 }
 
 /// Rules that need the image's packages, or a scan that is not at hand, rest on the attested verdict: so that one must

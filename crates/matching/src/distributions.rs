@@ -21,7 +21,7 @@ pub struct Rule {
     pub filed: Filed,
     /// Words of the vendors whose packages are its own, in lower case; empty where nothing can be told from the vendor.
     pub vendors: &'static [&'static str],
-    /// Releases, each with the first day on which it gets no more fixes.
+    /// Releases, each with the last day on which it gets fixes.
     pub ends: &'static [(&'static str, &'static str)],
     /// A `VERSION_ID`, and an ecosystem that it leads to: for the documentation, and checked.
     pub example: (&'static str, &'static str),

@@ -8,7 +8,7 @@ use crate::distributions::{Rule, major, minor};
 
 type Ends = &'static [(&'static str, &'static str)];
 
-/// The first day on which the release of `distribution` gets no more fixes; none where that is not known.
+/// The last day on which the release of `distribution` gets fixes; none where that is not known.
 pub(crate) fn end_of_life(rule: &Rule, distribution: &Distribution) -> Option<Timestamp> {
     let releases = [distribution.version_id.as_str(), minor(distribution), major(distribution)];
     let known = releases.iter().find_map(|release| rule.ends.iter().find(|(known, _)| known == release));

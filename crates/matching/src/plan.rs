@@ -18,7 +18,7 @@ pub(crate) struct Plan {
     pub(crate) ecosystems: Vec<String>,
     /// Ubuntu Pro's, for the packages that come from there.
     pub(crate) pro: Option<String>,
-    /// The day on which support of its release ends.
+    /// The last day on which its release gets fixes.
     pub(crate) end_of_life: Option<Timestamp>,
     /// What a reader of the report must know.
     pub(crate) notes: Vec<String>,

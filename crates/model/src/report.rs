@@ -202,10 +202,18 @@ pub struct AdvisoryCoverage {
     pub distribution: DistributionCoverage,
     /// The ecosystems that were asked about its packages, sorted: `Debian:12`.
     pub ecosystems: Vec<String>,
-    /// The first day on which its release gets no more fixes, past or future; null where that is not known.
+    /// The last day on which its release gets fixes, past or future; null where that is not known.
     pub end_of_life: Option<Timestamp>,
     /// What no advisory in the database speaks of, sorted.
     pub uncovered: Vec<Uncovered>,
+}
+
+impl AdvisoryCoverage {
+    /// What no advisory speaks of, as policies name it.
+    #[must_use]
+    pub fn uncovered_names(&self) -> Vec<String> {
+        self.uncovered.iter().map(|uncovered| uncovered.what.clone()).collect()
+    }
 }
 
 /// Whether advisories speak of an image's distribution.

@@ -38,8 +38,10 @@ pub(crate) fn judge(rules: &VulnerabilityRules, facts: &Facts<'_>, now: Timestam
 
 /// No data is not "no vulnerabilities".
 fn judge_distribution(rules: &VulnerabilityRules, facts: &Facts<'_>, is_judged: bool, reasons: &mut Reasons) {
+    // Whether a release has ended, or is spoken of, cannot be answered of one that cannot be told.
+    let is_asked = is_judged || [rules.end_of_life, rules.uncovered].contains(&Some(Action::Deny));
     let mut missing = |rule: &str, message: String| {
-        if is_judged { reasons.unknown(rule, message) } else { reasons.note(rule, message) }
+        if is_asked { reasons.unknown(rule, message) } else { reasons.note(rule, message) }
     };
     match facts.distribution {
         DistributionState::Absent | DistributionState::Covered(_) => {}
@@ -63,6 +65,8 @@ fn judge_distribution(rules: &VulnerabilityRules, facts: &Facts<'_>, is_judged: 
         let message = format!("the database holds no advisories for {}", some_of(names.into_iter()));
         match rules.uncovered {
             Some(action) => reasons.act(action, "vulnerabilities.uncovered", message),
+            // The starter is a taste of the whole: what it lacks is said by naming it, not ecosystem by ecosystem.
+            None if facts.database.starter => {}
             None if is_judged => reasons.unknown("database", message),
             None => reasons.note("database", message),
         }

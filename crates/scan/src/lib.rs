@@ -24,8 +24,8 @@ use portcullis_image::{Image, ImageError, Limits};
 pub use portcullis_matching::ADVISORIES;
 use portcullis_matching::Matches;
 use portcullis_model::{
-    AdvisoryCoverage, AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, ExecutableFile, Inputs, Inventory,
-    LookupError, Report, SCHEMA_VERSION, Target, Timestamp, Tool,
+    AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, ExecutableFile, Inputs, Inventory, LookupError,
+    Report, SCHEMA_VERSION, Target, Timestamp, Tool,
 };
 use portcullis_packages::SbomError;
 use portcullis_policy::{DistributionState, Facts, Policy};
@@ -212,8 +212,7 @@ pub fn judge_with_vex(
     inventory.warnings.sort();
     inventory.warnings.dedup();
     portcullis_policy::apply_exceptions(policy, &mut findings, now);
-    // The starter is a taste of the whole: what it lacks is said by naming it, not ecosystem by ecosystem.
-    let uncovered = if database.starter { Vec::new() } else { uncovered(&advisory_coverage) };
+    let uncovered = advisory_coverage.uncovered_names();
     let facts = Facts {
         findings: &findings,
         packages: &inventory.packages,
@@ -253,11 +252,6 @@ fn vex_digests(documents: &[portcullis_vex::Document]) -> Vec<Digest> {
     digests.sort_unstable();
     digests.dedup();
     digests
-}
-
-/// What no advisory speaks of, as policies name it.
-fn uncovered(coverage: &AdvisoryCoverage) -> Vec<String> {
-    coverage.uncovered.iter().map(|uncovered| uncovered.what.clone()).collect()
 }
 
 /// SHA-256 of the inventory's JSON: field order is that of the types, lists are sorted.

@@ -1,10 +1,10 @@
 //! What could not be read, and what no advisory speaks of.
 
 use expect_test::expect;
-use portcullis_model::Warning;
+use portcullis_model::{Outcome, Warning};
 use portcullis_policy::DistributionState;
 
-use crate::support::Image;
+use crate::support::{Image, policy};
 
 #[test]
 fn gaps_and_notes() {
@@ -128,6 +128,38 @@ fn distribution_without_data() {
         - fail vulnerabilities.uncovered: the database holds no advisories for PyPI, npm
     "#]],
     );
+    // What the starter lacks is not listed, unless the policy asks for it.
+    image.database.starter = true;
+    image.check(
+        "vulnerabilities: {failOn: high}",
+        expect![[r#"
+        pass
+        - pass database: judged by the starter database, which knows little: run `portcullis db update`
+        - pass vulnerabilities: no vulnerability was found
+    "#]],
+    );
+    image.check(
+        "vulnerabilities: {failOn: high, uncovered: deny}",
+        expect![[r#"
+        fail
+        - fail vulnerabilities.uncovered: the database holds no advisories for PyPI, npm
+        - pass database: judged by the starter database, which knows little: run `portcullis db update`
+    "#]],
+    );
+}
+
+#[test]
+fn what_cannot_be_told_of_a_release_that_is_asked_about() {
+    let mut image = Image::with(&[]);
+    for spec in ["endOfLife: deny", "uncovered: deny"] {
+        for state in [DistributionState::Unknown, DistributionState::Uncovered("Plan 9")] {
+            image.distribution = state;
+            let judgement = image.judge(&policy(&format!("vulnerabilities: {{{spec}}}")));
+            assert_eq!(judgement.result, Outcome::Unknown, "{spec} {state:?}");
+        }
+        image.distribution = DistributionState::Covered("Debian 12");
+        assert_eq!(image.judge(&policy(&format!("vulnerabilities: {{{spec}}}"))).result, Outcome::Pass, "{spec}");
+    }
 }
 
 #[test]
