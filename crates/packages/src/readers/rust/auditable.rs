@@ -96,19 +96,22 @@ impl List {
         }
     }
 
-    /// Adds the crates; false if there is no list.
+    /// Adds the crates; false if there is no list that can be read.
     pub(super) fn read(self, listing: &mut Listing<'_>) -> bool {
         let text = match self.state {
             State::Whole(text) => text,
             State::Sought => return false,
             State::Open(_) | State::Broken => {
                 listing.gap("the list of crates in it breaks off, or is larger than one can be");
-                return true;
+                return false;
             }
         };
         match tree::json(&text) {
             Ok(document) => crates(listing, document.get("packages").items()),
-            Err(why) => listing.gap(format!("the list of crates in it is not JSON: {why}")),
+            Err(why) => {
+                listing.gap(format!("the list of crates in it is not JSON: {why}"));
+                return false;
+            }
         }
         true
     }

@@ -82,11 +82,15 @@ fn what_breaks_off_or_never_ends_is_a_gap() {
     check(
         &Rust,
         PATH,
-        broken,
+        &broken,
         expect![[r#"
         gap in usr/bin/app: the list of crates in it breaks off, or is larger than one can be
     "#]],
     );
+    // What its messages name is kept.
+    let both = [broken.as_slice(), TRACES.as_bytes()].concat();
+    let both = render(&read(&Rust, PATH, &both).unwrap());
+    assert!(both.contains("cargo serde_json 1.0.145") && both.contains("gap in usr/bin/app: the list"), "{both}");
     let long = format!("{{\"packages\":[{}]}}", "{\"a\":1},".repeat(2 << 20));
     check(
         &Rust,
