@@ -40,6 +40,9 @@ impl PackageReader for JuliaLock {
             Err(why) => return Listing::unreadable(file, why),
         };
         let mut listing = Listing::new(PackageType::Julia, file);
+        if let Some(version) = document.text_of("manifest_format").filter(|version| !version.starts_with(['1', '2'])) {
+            listing.gap(format!("its version {version} is not known: packages may be missing"));
+        }
         let deps = document.get("deps");
         let entries = if deps.is_map() { deps.entries() } else { document.entries() };
         for (name, packages) in entries {
@@ -62,7 +65,13 @@ fn add(name: &str, package: &Node, listing: &mut Listing<'_>) {
         listing.add_from(Origin::Local(path), name, package.text_of("version").unwrap_or_default(), Vec::new());
         return;
     }
-    let (Some(version), Some(_)) = (package.text_of("version"), package.text_of("git-tree-sha1")) else { return };
+    if package.text_of("git-tree-sha1").is_none() {
+        return;
+    }
+    let Some(version) = package.text_of("version") else {
+        listing.gap(format!("`{name}` has no version"));
+        return;
+    };
     let mut needed: Vec<String> = package.get("deps").texts().map(str::to_owned).collect();
     needed.extend(package.get("deps").keys().map(str::to_owned));
     let purl = language_purl(PackageType::Julia, name, version).qualifier("uuid", uuid);
@@ -109,6 +118,19 @@ version = "1.3.0"
 "##,
             expect![[r#"
                 julia URIs 1.3.0, purl pkg:julia/URIs@1.3.0?uuid=5c2747f8-b7ea-4ff2-ba2e-563bfd36b1d4
+            "#]],
+        );
+    }
+
+    #[test]
+    fn another_version_and_a_package_without_one_are_gaps() {
+        check(
+            &JuliaLock,
+            "Manifest.toml",
+            "manifest_format = \"3.0\"\n[[deps.A]]\nuuid = \"x\"\ngit-tree-sha1 = \"y\"\n",
+            expect![[r#"
+                gap in Manifest.toml: its version 3.0 is not known: packages may be missing
+                gap in Manifest.toml: `A` has no version
             "#]],
         );
     }

@@ -35,11 +35,13 @@ impl PackageReader for TerraformLock {
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         let mut listing = Listing::new(PackageType::Terraform, file);
         let mut provider = String::new();
+        let mut has_providers = false;
         for line in fields::lines(contents) {
             let line = fields::text(line);
             let mut words = line.split_ascii_whitespace();
             match (words.next(), words.next(), words.next()) {
                 (Some("provider"), Some(source), _) => {
+                    has_providers = true;
                     let before = std::mem::replace(&mut provider, source.trim_matches('"').to_owned());
                     if !before.is_empty() {
                         listing.gap(format!("`{before}` has no version"));
@@ -50,6 +52,10 @@ impl PackageReader for TerraformLock {
                 }
                 _ => {}
             }
+        }
+        let is_blank = |line: &[u8]| line.trim_ascii().is_empty() || line.trim_ascii_start().starts_with(b"#");
+        if !has_providers && !fields::lines(contents).all(is_blank) {
+            listing.lacks("provider");
         }
         if !provider.is_empty() {
             listing.gap(format!("`{provider}` has no version"));
@@ -88,6 +94,13 @@ mod tests {
                 gap in .terraform.lock.hcl: `registry.terraform.io/a/b` has no version
             "#]],
         );
+    }
+
+    #[test]
+    fn a_file_without_providers_is_empty_or_a_gap() {
+        for (contents, gaps) in [("# nothing\n\n", 0), ("", 0), ("a = 1\n", 1)] {
+            assert_eq!(read(&TerraformLock, ".terraform.lock.hcl", contents.as_bytes()).unwrap().warnings.len(), gaps);
+        }
     }
 
     proptest::proptest! {
