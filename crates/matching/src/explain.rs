@@ -11,7 +11,7 @@ use crate::{
     Match, concerns, modules,
     plan::Plan,
     range,
-    route::{Languages, Place, Route, route},
+    route::{Languages, Place, Route, as_written, route},
 };
 
 /// What can be said of a package, advisory by advisory.
@@ -93,7 +93,8 @@ pub fn explain(
             return Ok(explained);
         }
     };
-    at_places(package, &places, advisories, lookup, &mut explained)?;
+    let first = plan.pro.is_some().then(|| places.first().map(|place| place.ecosystem)).flatten();
+    at_places(package, &places, first, advisories, lookup, &mut explained)?;
     Ok(explained)
 }
 
@@ -113,22 +114,32 @@ pub fn explain_in(
         explained.uncovered = Some(format!("the database holds no advisories for {ecosystem}"));
         return Ok(explained);
     }
-    let place = Place { ecosystem, name: &package.name, version: &package.version };
-    at_places(package, &[place], advisories, lookup, &mut explained)?;
+    let place = Place { ecosystem, name: &package.name, version: as_written(ecosystem, &package.version) };
+    at_places(package, &[place], None, advisories, lookup, &mut explained)?;
     Ok(explained)
 }
 
+/// What is said in the ecosystem `first` stands, as it does in matching.
 fn at_places(
     package: &Package,
     places: &[Place<'_>],
+    first: Option<&str>,
     advisories: &[AdvisoryKey],
     lookup: &dyn AdvisoryLookup,
     explained: &mut Explained,
 ) -> Result<(), LookupError> {
+    let mut decided: Vec<AdvisoryKey> = Vec::new();
     for place in places {
+        let is_first = first == Some(place.ecosystem);
         let entries = lookup.affected(place.ecosystem, &lookup_name(place.ecosystem, place.name))?;
         for &key in advisories {
+            if !is_first && decided.contains(&key) {
+                continue;
+            }
             let named: Vec<&Affected> = entries.iter().filter(|entry| entry.advisory == key).collect();
+            if is_first && named.iter().any(|entry| concerns(entry, package)) {
+                decided.push(key);
+            }
             explained.explanations.push(explanation(package, place, key, &named, lookup)?);
         }
     }

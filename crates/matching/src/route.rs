@@ -117,7 +117,7 @@ fn of_distribution<'a>(package: &'a Package, distribution: Option<&Distribution>
 
 /// A version as the records of `ecosystem` write it: those of Azure Linux leave epochs out, and would seem to be older
 /// than any package that has one.
-fn as_written<'a>(ecosystem: &str, version: &'a str) -> &'a str {
+pub(crate) fn as_written<'a>(ecosystem: &str, version: &'a str) -> &'a str {
     let is_without_epoch = ecosystem.starts_with("Azure Linux:");
     version.split_once(':').filter(|_| is_without_epoch).map_or(version, |(_, rest)| rest)
 }

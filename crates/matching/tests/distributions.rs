@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of a test stop where the test must")]
 
 use portcullis_advisories::{Builder, Database};
-use portcullis_matching::{DistributionCoverage, Matches, match_all};
+use portcullis_matching::{DistributionCoverage, Matches, explain, match_all};
 use portcullis_model::{Distribution, Package, PackageType, SourcePackage};
 use portcullis_testkit::AdvisoryRecord;
 use serde_json::{Value, json};
@@ -182,6 +182,13 @@ fn ubuntu_pro_speaks_of_its_own_packages() {
     let ssl = |version: &str| [package(PackageType::Deb, "libssl1.1", version, "openssl")];
     let plain = found(&ssl("1.1.1f-1ubuntu2.24"), &focal, &records);
     assert_eq!(plain, ["libssl1.1 CVE-2025-1000 Ubuntu:20.04:LTS "]);
+    for (version, ecosystem) in [("1.1.1f-1", "Ubuntu:20.04:LTS"), ("1.1.1f-1+esm0", "Ubuntu:Pro:20.04:LTS")] {
+        let database = database(&records);
+        let [package] = ssl(version);
+        let keys: Vec<_> = database.search("CVE-2025-1000").unwrap().into_iter().map(|hit| hit.key).collect();
+        let explained = explain(&package, Some(&focal), &keys, &database).unwrap().explanations;
+        assert_eq!(explained.iter().map(|one| &*one.ecosystem).collect::<Vec<_>>(), [ecosystem], "{version}");
+    }
     assert_eq!(found(&ssl("1.1.1f-1ubuntu2.24+esm1"), &focal, &records), NONE);
     let older = found(&ssl("1.1.1f-1ubuntu2.20+esm0"), &focal, &records);
     assert_eq!(older, ["libssl1.1 CVE-2025-1000 Ubuntu:Pro:20.04:LTS 1.1.1f-1ubuntu2.24+esm1"]);
