@@ -222,4 +222,21 @@ mod tests {
         let note = resolve(&mut apart).unwrap();
         assert!(note.message.contains("not all of that is listed"), "{note:?}");
     }
+
+    /// As Java's and .NET's readers write names.
+    #[test]
+    fn groups_and_names_of_another_case() {
+        use PackageType::{Maven, Nuget};
+        let mut packages = [
+            package(Maven, "g:app", "1", "srv/app.war!/WEB-INF/lib/app-1.jar", &["g:lib", "other:lib", "g:none"]),
+            package(Maven, "g:lib", "1", "srv/app.war!/WEB-INF/lib/lib-1.jar", &[]),
+            package(Maven, "g:lib", "2", "srv/two.war!/WEB-INF/lib/lib-2.jar", &[]),
+            package(Nuget, "App.Core", "1.0.0", "app/App.deps.json", &["newtonsoft.json@13.0.1", "X@1.0.0"]),
+            package(Nuget, "Newtonsoft.Json", "12.0.1", "old/App.deps.json", &[]),
+            package(Nuget, "Newtonsoft.Json", "13.0.1", "app/App.deps.json", &[]),
+        ];
+        resolve(&mut packages);
+        assert_eq!(packages[0].depends_on, ["pkg:maven/g:lib@1"]);
+        assert_eq!(packages[3].depends_on, ["pkg:nuget/Newtonsoft.Json@13.0.1"]);
+    }
 }
