@@ -46,14 +46,11 @@ impl<'a> Known<'a> {
         known
     }
 
-    /// The package of the file at `path`; an empty purl where only that there is one is known.
+    /// The purl of the package of the file at `path`.
     fn owner(&self, path: &str) -> Option<&str> {
         let by_list = self.owners.get(&PathHash::of(path));
-        // A list of files without the metadata beside it names no package of a language.
-        let purl = |owner: &Owner| {
-            let known = self.purls.get(&(owner.kind, owner.name.as_str())).copied();
-            known.or_else(|| owner.kind.is_operating_system().then_some(""))
-        };
+        // A list of files names a package, and makes none known.
+        let purl = |owner: &Owner| self.purls.get(&(owner.kind, owner.name.as_str())).copied();
         by_list
             .and_then(purl)
             .or_else(|| std::iter::once(path).chain(ancestors(path)).find_map(|place| self.places.get(place).copied()))
@@ -89,7 +86,7 @@ impl<'a> Known<'a> {
                 size,
                 mode: format!("{mode:04o}"),
                 layer: diff_ids.get(layer).copied().flatten(),
-                owner: owner.filter(|purl| !purl.is_empty()).map(str::to_owned),
+                owner: owner.map(str::to_owned),
             }));
         }
         (coverage, files)

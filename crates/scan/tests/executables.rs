@@ -103,3 +103,11 @@ fn what_is_known_in_part_is_not_explained() {
     assert_eq!(notes, [(WarningKind::Note, "opt/a"), (WarningKind::Note, "opt/go")]);
     assert!(taken.inventory.warnings[0].message.ends_with("(the same holds for 2 more files)"));
 }
+
+#[test]
+fn a_list_of_files_alone_explains_nothing() {
+    let layer =
+        Layer::new().file("var/lib/dpkg/info/tool.list", "/usr/bin/tool\n").executable("usr/bin/tool", "#!/bin/sh\n");
+    let coverage = taken(&ImageBuilder::debian(12).package("bash", "5.2").layer(layer), false).coverage.unwrap();
+    assert_eq!((coverage.known_files, coverage.unknown), (0, vec!["usr/bin/tool".to_owned()]));
+}
