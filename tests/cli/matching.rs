@@ -95,6 +95,13 @@ fn a_vex_document_suppresses_in_sight_and_is_an_input_of_the_verdict() {
     assert!(stderr.contains("the same, byte for byte"), "{stderr}");
     let (_, stderr) = run(path, &["replay", "report.json", "--db", "one.db"], 42);
     assert!(stderr.contains("changed: vex was"), "{stderr}");
+    // A file of the image may be called as documents are: that it could not be read is not forgotten.
+    let mut of_odd_names = after.clone();
+    let gaps = ["vex:a", "advisories"].map(|path| json!({"kind": "gap", "path": path, "message": "cut off"}));
+    of_odd_names["inventory"]["warnings"].as_array_mut().unwrap().extend(gaps);
+    std::fs::write(path.join("odd.json"), of_odd_names.to_string()).unwrap();
+    let (verdict, _) = run(path, &["replay", "odd.json", "--db", "one.db", "--vex", "vex.json"], 44);
+    assert!(verdict.contains("`vex:a`: cut off") && verdict.contains("`advisories`: cut off"), "{verdict}");
     let (_, stderr) = run(path, &["scan", "layout", "--vex", "report.json"], 1);
     assert!(stderr.contains("no VEX document") && stderr.contains("hint:"), "{stderr}");
 }

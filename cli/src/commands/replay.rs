@@ -47,7 +47,10 @@ fn taken(recorded: &Report) -> Taken {
     let purls: BTreeSet<&str> = recorded.inventory.packages.iter().map(|package| package.purl.as_str()).collect();
     inventory.warnings.retain(|warning| {
         let place = warning.path.as_str();
-        !purls.contains(place) && place != portcullis_scan::ADVISORIES && !place.starts_with("vex:")
+        let is_of_matching = place == portcullis_scan::ADVISORIES || place.starts_with("vex:");
+        // Matching makes only notes there: a gap is about a file of that name.
+        let is_note = warning.kind == portcullis_model::WarningKind::Note;
+        !(purls.contains(place) || (is_of_matching && is_note))
     });
     Taken {
         target: recorded.target.clone(),
