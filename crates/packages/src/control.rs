@@ -53,13 +53,11 @@ impl<'a> Record<'a> {
         parsed
     }
 
-    /// Whether the package's files are there: the third word is the state. Distroless images write none.
+    /// Whether files of the package are there: the third word is the state. Distroless images write none. In every
+    /// state but these two some are: opkg has names of its own for those in which something went wrong.
     fn is_installed(&self) -> bool {
         let state = self.status.map(|status| status.rsplit(u8::is_ascii_whitespace).next().unwrap_or(status));
-        matches!(
-            state,
-            None | Some(b"installed" | b"triggers-pending" | b"triggers-awaited" | b"half-configured" | b"unpacked")
-        )
+        !matches!(state, Some(b"not-installed" | b"config-files"))
     }
 
     fn package(&self, kind: PackageType, path: &str) -> Package {

@@ -108,7 +108,9 @@ mod tests {
                         Version: 3.0.11-1\nDescription: one\n Version: 9\n\n\
                         Package: dash\nStatus: hold ok installed\nSource: dash (0.5.12-2)\nVersion: 0.5.12-2+b1\n\n\
                         Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n\n\
-                        Package: half\nStatus: install reinstreq half-configured\nVersion: 2\nMaintainer: A <a@b.org>\n";
+                        Package: half\nStatus: install reinstreq half-configured\nVersion: 2\nMaintainer: A <a@b.org>\n\n\
+                        Package: begun\nStatus: install reinstreq half-installed\nVersion: 3\n\n\
+                        Package: purged\nStatus: purge ok not-installed\n";
         check(
             &Dpkg,
             STATUS,
@@ -117,6 +119,7 @@ mod tests {
                 deb libssl3 3.0.11-1 from openssl 3.0.11-1, for amd64
                 deb dash 0.5.12-2+b1 from dash 0.5.12-2
                 deb half 2, by A <a@b.org>
+                deb begun 3
             "#]],
         );
     }

@@ -67,7 +67,8 @@ mod tests {
         let contents = "Package: dropbear\nVersion: 2022.82-2\nDepends: libc, zlib\nStatus: install user installed\n\
                         Architecture: mips_24kc\nInstalled-Time: 1\n\nPackage: zlib\nVersion: 1.2.11-6\nDepends: libc\n\
                         Status: install hold installed\nArchitecture: mips_24kc\n\nPackage: old\nVersion: 1\n\
-                        Status: deinstall ok not-installed\n";
+                        Status: deinstall ok not-installed\n\n\
+                        Package: stuck\nVersion: 2\nStatus: deinstall user removal-failed\n";
         check(
             &Opkg,
             "usr/lib/opkg/status",
@@ -75,6 +76,7 @@ mod tests {
             expect![[r#"
             opkg dropbear 2022.82-2, for mips_24kc, needs zlib
             opkg zlib 1.2.11-6, for mips_24kc
+            opkg stuck 2
         "#]],
         );
         let reading =
