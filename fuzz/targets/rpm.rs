@@ -24,7 +24,9 @@ fuzz_target!(|bytes: &[u8]| {
             let mut file = [&b"RpmP\0\0\0\0\0\0\0\0\x01\0\0\0"[..], &[0; 16]].concat();
             file.extend(b"Slot");
             [1, 256, 1].into_iter().for_each(|field: u32| file.extend(field.to_le_bytes()));
-            file.resize(4096, 0);
+            while file.len() < 4096 {
+                file.extend(b"Slot\0\0\0\0\0\0\0\0\0\0\0\0");
+            }
             file.extend(b"BlbS");
             [1, 0, length].into_iter().for_each(|field: u32| file.extend(field.to_le_bytes()));
             file.extend(rest);

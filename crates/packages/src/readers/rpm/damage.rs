@@ -19,6 +19,8 @@ pub(super) enum Damage {
     Overlap,
     #[error("it has no table of packages")]
     NoTable,
+    #[error("entry {index} of its index is none")]
+    Slot { index: usize },
     #[error("the record of package {number} is not where the index says")]
     Blob { number: u32 },
     #[error("header {number} is too short for what it claims to hold")]

@@ -9,6 +9,7 @@ use super::{
 };
 
 const MAGIC: &[u8] = b"RpmP";
+const VERSION: u32 = 0;
 const SLOT_MAGIC: &[u8] = b"Slot";
 const BLOB_START: &[u8] = b"BlbS";
 const BLOB_END: &[u8] = b"BlbE";
@@ -22,7 +23,9 @@ const TAIL: usize = 12;
 
 /// Hands each package's header to `each`, and whatever is wrong.
 pub(super) fn headers(contents: &[u8], each: &mut Each<'_>) {
-    let Some(pages) = Little.u32(contents, 12).filter(|_| contents.starts_with(MAGIC)) else {
+    let is_known = contents.starts_with(MAGIC) && Little.u32(contents, 4) == Some(VERSION);
+    // Even a database without packages has a page of slots.
+    let Some(pages) = Little.u32(contents, 12).filter(|pages| is_known && *pages > 0) else {
         return each(Err(Damage::Unknown("rpm's own")));
     };
     let claimed = u64::from(pages) * PAGE as u64;
@@ -32,12 +35,17 @@ pub(super) fn headers(contents: &[u8], each: &mut Each<'_>) {
     let slots = contents.get(..usize::try_from(claimed).unwrap_or(usize::MAX)).unwrap_or(contents);
     let mut left = contents.len();
     // The file's own header is as large as two slots.
-    for slot in slots.chunks_exact(BLOCK).skip(2) {
+    for (index, slot) in slots.chunks_exact(BLOCK).enumerate().skip(2) {
         let fields = || Some((Little.u32(slot, 4)?, Little.u32(slot, 8)?));
-        // A slot that is not in use names no block.
-        let Some((number, offset)) = fields().filter(|(_, offset)| slot.starts_with(SLOT_MAGIC) && *offset != 0) else {
+        // One that is not in use has its magic too.
+        let Some((number, offset)) = fields().filter(|_| slot.starts_with(SLOT_MAGIC)) else {
+            each(Err(Damage::Slot { index }));
             continue;
         };
+        // A slot that is not in use names no block.
+        if offset == 0 {
+            continue;
+        }
         match blob(contents, number, offset) {
             Ok(blob) => match left.checked_sub(blob.len()) {
                 Some(rest) => {

@@ -207,6 +207,36 @@ fn damaged_headers_cost_themselves_alone() {
 }
 
 #[test]
+fn an_index_that_is_damaged_is_a_gap() {
+    let whole = rpm_database(&[RpmPackage::new("bash", "5-1"), RpmPackage::new("zlib", "1-1")]);
+    // The second slot has no magic: rpm itself would not open such a database.
+    let mut slot = whole.clone();
+    slot[48] = b'X';
+    check(
+        &Rpm,
+        NDB,
+        &slot,
+        expect![[r#"
+        rpm bash 5-1, for x86_64
+        gap in usr/lib/sysimage/rpm/Packages.db: entry 3 of its index is none
+    "#]],
+    );
+    // No index at all, and a version that nobody knows.
+    for (at, byte) in [(12, 0), (4, 1)] {
+        let mut contents = whole.clone();
+        contents[at] = byte;
+        check(
+            &Rpm,
+            NDB,
+            &contents,
+            expect![[r#"
+            gap in usr/lib/sysimage/rpm/Packages.db: it does not start as rpm's own does
+        "#]],
+        );
+    }
+}
+
+#[test]
 fn a_database_that_is_cut_or_is_none_is_a_gap() {
     for name in ["rpmdb.sqlite", "Packages.db", "Packages"] {
         for contents in [&b""[..], b"x", b"SQLite format 3\0", b"RpmP\0\0\0\0"] {
