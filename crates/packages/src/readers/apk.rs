@@ -29,7 +29,7 @@ impl PackageReader for Apk {
         let mut reading = Reading::default();
         let mut needs = Needs::default();
         for (index, record) in fields::records(contents).enumerate() {
-            let record = Record::parse(record);
+            let mut record = Record::parse(record);
             if record.name.is_empty() || record.version.is_empty() {
                 let named = if record.name.is_empty() { String::new() } else { format!(" (`{}`)", record.name) };
                 let message = format!("record {}{named} has no package name or no version", index + 1);
@@ -40,7 +40,7 @@ impl PackageReader for Apk {
                 reading.owned.push(OwnedPaths {
                     kind: PackageType::Apk,
                     package: record.name.clone(),
-                    paths: record.paths.clone(),
+                    paths: std::mem::take(&mut record.paths),
                 });
             }
             record.note_needs(reading.packages.len(), &mut needs);
