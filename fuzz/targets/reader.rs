@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis_filetree::{FileHeader, HEAD_BYTES};
 use portcullis_packages::{Selection, readers_of};
 
-const PATHS: [&str; 65] = [
+const PATHS: [&str; 66] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/base.list",
@@ -71,6 +71,7 @@ const PATHS: [&str; 65] = [
     "usr/local/lib/luarocks/rocks-5.4/a/1-1/rock_manifest",
     "nix/store/abcdefghijklmnopqrstuvwxyz012345-a-1.0/bin/a",
     "var/lib/rpm/rpmdb.sqlite",
+    "var/db/xbps/pkgdb-0.38.plist",
 ];
 
 fuzz_target!(|bytes: &[u8]| {

@@ -40,6 +40,7 @@ mod snap;
 mod swift_lock;
 mod system_list;
 mod terraform_lock;
+mod unread;
 
 use crate::PackageReader;
 
@@ -85,6 +86,7 @@ pub const READERS: &[&dyn PackageReader] = &[
     &terraform_lock::TerraformLock,
     &github_actions::GithubActions,
     &by_path::ByPath,
+    &unread::Unread,
 ];
 
 #[cfg(test)]

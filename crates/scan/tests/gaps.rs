@@ -38,6 +38,17 @@ fn what_cannot_be_read_is_a_gap_each() {
 }
 
 #[test]
+fn packages_of_a_system_without_a_reader_are_one_gap_as_long_as_they_are_there() {
+    let slackware = "var/lib/pkgtools/packages";
+    let layer = Layer::new()
+        .file(&format!("{slackware}/bash-5.1.016-x86_64-1"), "PACKAGE NAME: bash-5.1.016-x86_64-1\n")
+        .file(&format!("{slackware}/zlib-1.2.13-x86_64-1"), "PACKAGE NAME: zlib-1.2.13-x86_64-1\n");
+    let image = ImageBuilder::new().layer(layer);
+    assert_eq!(gaps(&image), [slackware]);
+    assert_eq!(gaps(&image.layer(Layer::new().whiteout("var/lib/pkgtools"))), [""; 0]);
+}
+
+#[test]
 fn the_gap_of_a_removed_file_is_gone_with_it() {
     let broken = "app/node_modules/x/package.json";
     let lower = Layer::new().file(broken, "{").file("opt/app/a.jar", b"PK\x03\x04");
