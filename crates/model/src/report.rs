@@ -97,6 +97,12 @@ impl Target {
         }
     }
 
+    /// Whether it is an image: those have a config, which a directory and a bill of materials have not.
+    #[must_use]
+    pub const fn is_image(&self) -> bool {
+        self.config_digest.is_some()
+    }
+
     /// The layers of the image that it was built on.
     #[must_use]
     pub fn base_layers(&self) -> &[LayerInfo] {

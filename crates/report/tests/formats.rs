@@ -169,3 +169,22 @@ fn sample_looks_as_committed() {
         expect_test::expect_file![name].assert_eq(&written(*format, &sample::report()));
     }
 }
+
+#[test]
+fn a_bill_of_materials_that_was_scanned_is_no_container() {
+    let mut report = sample::report();
+    let kinds = |report: &Report| {
+        let document = |name| -> serde_json::Value {
+            serde_json::from_str(&written(format_named(name).unwrap(), report)).unwrap()
+        };
+        let (cyclonedx, spdx) = (document("cyclonedx-json"), document("spdx-json"));
+        [&cyclonedx["metadata"]["component"]["type"], &spdx["packages"][0]["primaryPackagePurpose"]]
+            .map(|kind| kind.as_str().unwrap().to_owned())
+    };
+    assert_eq!(kinds(&report), ["container", "CONTAINER"]);
+    // Its digest is that of the document's bytes; it has no config.
+    report.target.config_digest = None;
+    assert_eq!(kinds(&report), ["file", "FILE"]);
+    report.target.digest = None;
+    assert_eq!(kinds(&report), ["application", "FILE"]);
+}

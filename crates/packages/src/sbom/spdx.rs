@@ -132,8 +132,9 @@ impl Package<'_> {
             match purpose.as_str() {
                 "SOURCE" => return gathered.source_package(id, &self.name.0, &self.version_info.0),
                 "CONTAINER" => return gathered.subject(&self.name.0, &self.version_info.0),
-                "FILE" | "OTHER" | "ARCHIVE" | "INSTALL" | "DEVICE" => return,
-                _ if is_holder => return,
+                // With a version, it is something that was released.
+                "FILE" | "OTHER" | "ARCHIVE" | "INSTALL" | "DEVICE" if self.version_info.0.is_empty() => return,
+                _ if is_holder && self.version_info.0.is_empty() => return,
                 _ => {}
             }
         }
@@ -202,10 +203,15 @@ fn hint_of_file(path: &str) -> Option<PackageType> {
     }
 }
 
-/// What tools write about where a package was found and what it was built from.
+/// What tools write about where a package was found and what it was built from. Of what decides, the first counts:
+/// ours stands before all paths, which can hold anything.
 fn source_info(text: &str, found: &mut Found<'_>) {
     for part in text.split("; ") {
-        if let Some(place) = part.strip_prefix("found at ") {
+        if let Some(module) = part.strip_prefix("of module ")
+            && found.places.is_empty()
+        {
+            found.module = module.to_owned().into();
+        } else if let Some(place) = part.strip_prefix("found at ") {
             let (path, layer) = match place.rsplit_once(" in layer ") {
                 Some((path, layer)) if layer.parse::<portcullis_model::Digest>().is_ok() => (path, layer.parse().ok()),
                 _ => (place, None),
@@ -213,6 +219,7 @@ fn source_info(text: &str, found: &mut Found<'_>) {
             found.places.push((path.to_owned().into(), layer));
         } else if let Some(source) =
             part.strip_prefix("built from ").or_else(|| part.strip_prefix("built package from: "))
+            && found.source_name.is_empty()
         {
             let (name, version) = source.split_once(' ').unwrap_or((source, ""));
             (found.source_name, found.source_version) = (name.to_owned().into(), version.to_owned().into());

@@ -180,7 +180,12 @@ fn metadata(report: &Report, view: &View<'_>) -> Value {
 fn target(report: &Report) -> Value {
     let target = &report.target;
     let mut component = Map::new();
-    let kind = if target.digest.is_some() || target.config_digest.is_some() { "container" } else { "application" };
+    let kind = match target.digest {
+        _ if target.is_image() => "container",
+        // A document, of which nothing but its bytes is known.
+        Some(_) => "file",
+        None => "application",
+    };
     component.insert("type".to_owned(), json!(kind));
     component.insert("bom-ref".to_owned(), json!(ROOT));
     component.insert("name".to_owned(), json!(target.reference));

@@ -25,6 +25,8 @@ const MAX_TEXT: usize = 2_000;
 
 const IMAGE: &str = "SPDXRef-Image";
 const DISTRIBUTION: &str = "SPDXRef-OperatingSystem";
+/// Syft's word, and ours.
+const OWNERSHIP: &str = "ownership-by-file-overlap: the files of the second are files of the first";
 const NO_ASSERTION: &str = "NOASSERTION";
 
 impl ReportFormat for SpdxJson {
@@ -72,6 +74,7 @@ pub(crate) fn document(report: &Report) -> Value {
         let from = id_of(reference);
         relationships.extend(needed.iter().map(|other| relationship(&from, "DEPENDS_ON", &json!(id_of(other)))));
     }
+    relationships.extend(owners(&report.inventory.packages, &references));
     let licenses: Vec<_> =
         extracted.into_iter().map(|(id, text)| json!({"licenseId": id, "name": text, "extractedText": text})).collect();
     let mut document = Map::new();
@@ -91,6 +94,22 @@ pub(crate) fn document(report: &Report) -> Value {
     insert("relationships", json!(relationships));
     insert("annotations", json!(annotations(report, &view)));
     Value::Object(document)
+}
+
+/// Which package's files are those of another one: as Syft says it, since the format has no word for it.
+fn owners(packages: &[Package], references: &References) -> Vec<Value> {
+    let by_purl: BTreeMap<&str, &String> =
+        packages.iter().map(|package| package.purl.as_str()).zip(&references.in_order).collect();
+    let owned = packages.iter().zip(&references.in_order).filter_map(|(package, reference)| {
+        let owner = by_purl.get(package.owned_by.as_deref()?)?;
+        Some(json!({
+            "spdxElementId": id_of(owner),
+            "relationshipType": "OTHER",
+            "relatedSpdxElement": id_of(reference),
+            "comment": OWNERSHIP,
+        }))
+    });
+    owned.collect()
 }
 
 fn creator(report: &Report) -> String {
@@ -124,8 +143,7 @@ fn annotations(report: &Report, view: &View<'_>) -> Vec<Value> {
 
 fn image(report: &Report) -> Value {
     let target = &report.target;
-    let is_image = target.digest.is_some() || target.config_digest.is_some();
-    let mut package = package_of(IMAGE, &target.reference, if is_image { "CONTAINER" } else { "FILE" });
+    let mut package = package_of(IMAGE, &target.reference, if target.is_image() { "CONTAINER" } else { "FILE" });
     if let Some(digest) = target.digest {
         package.insert("versionInfo".to_owned(), json!(digest));
         package.insert("checksums".to_owned(), json!([{"algorithm": "SHA256", "checksumValue": digest.hex()}]));
@@ -214,18 +232,16 @@ fn component(
     Value::Object(component)
 }
 
-/// Where it was found, and what it was built from.
+/// What it was built from, the module that it is of, and where it was found. What advisories go by comes first: paths
+/// can be long, and hold any words.
 fn source_info(package: &Package) -> Option<String> {
-    let mut parts: Vec<_> = package
-        .locations
-        .iter()
-        .take(20)
-        .map(|location| {
-            let layer = location.layer.map_or_else(String::new, |layer| format!(" in layer {layer}"));
-            format!("found at {}{layer}", location.path)
-        })
-        .collect();
+    let mut parts = Vec::new();
     parts.extend(package.source.as_ref().map(|source| format!("built from {} {}", source.name, source.version)));
+    parts.extend(package.module.as_ref().map(|module| format!("of module {module}")));
+    parts.extend(package.locations.iter().take(20).map(|location| {
+        let layer = location.layer.map_or_else(String::new, |layer| format!(" in layer {layer}"));
+        format!("found at {}{layer}", location.path)
+    }));
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 

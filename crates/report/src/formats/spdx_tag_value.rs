@@ -60,6 +60,7 @@ impl ReportFormat for SpdxTagValue {
             let field = |name: &str| relationship.get(name).and_then(Value::as_str).unwrap_or_default();
             let words = [field("spdxElementId"), field("relationshipType"), field("relatedSpdxElement")].join(" ");
             put(&mut text, "Relationship", &words);
+            line(&mut text, "RelationshipComment", relationship, "comment");
         }
         out.write_all(text.as_bytes())?;
         Ok(())
