@@ -35,8 +35,9 @@ impl<'de> Visitor<'de> for Components<'_> {
 
     passed_over!(visit_str(&str), visit_bool(bool), visit_unit(), visit_u64(u64), visit_i64(i64), visit_f64(f64));
 
+    /// As everywhere: an object in the place of a list counts as its only item.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        super::loose::drain_map(map)
+        Component { gathered: self.0, is_root: false }.visit_map(map)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {

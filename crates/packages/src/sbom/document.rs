@@ -31,9 +31,15 @@ pub(super) fn read(bytes: &[u8], gathered: &mut Gathered) -> Result<(), SbomErro
 fn read_at(bytes: &[u8], gathered: &mut Gathered, depth: usize) -> Result<(), SbomError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     loop {
-        let mut payload = None;
-        Document { gathered, depth, payload: &mut payload }.deserialize(&mut deserializer).map_err(SbomError::Json)?;
-        if let Some(payload) = payload.filter(|_| depth < MAX_DEPTH) {
+        let mut payloads = Vec::new();
+        Document { gathered, depth, payloads: &mut payloads }
+            .deserialize(&mut deserializer)
+            .map_err(SbomError::Json)?;
+        for payload in payloads {
+            if depth >= MAX_DEPTH {
+                gathered.too_deep();
+                break;
+            }
             read_at(&payload, gathered, depth + 1)?;
         }
         let Err(more) = deserializer.end() else { return Ok(()) };
@@ -48,7 +54,8 @@ fn read_at(bytes: &[u8], gathered: &mut Gathered, depth: usize) -> Result<(), Sb
 struct Document<'s> {
     gathered: &'s mut Gathered,
     depth: usize,
-    payload: &'s mut Option<Vec<u8>>,
+    /// The documents that it holds as text: together they are smaller than it.
+    payloads: &'s mut Vec<Vec<u8>>,
 }
 
 impl<'de> DeserializeSeed<'de> for Document<'_> {
@@ -70,18 +77,18 @@ impl<'de> Visitor<'de> for Document<'_> {
 
     /// `cosign attest` of old wrote the document as a string in its predicate.
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        *self.payload = Some(text.as_bytes().to_vec());
+        self.payloads.push(text.as_bytes().to_vec());
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self { gathered, depth, payload } = self;
-        while list.next_element_seed(Document { gathered, depth: depth + 1, payload })?.is_some() {}
+        let Self { gathered, depth, payloads } = self;
+        while list.next_element_seed(Document { gathered, depth: depth + 1, payloads })?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { gathered, depth, payload } = self;
+        let Self { gathered, depth, payloads } = self;
         while let Some(Text(key)) = map.next_key()? {
             if cyclonedx_field(&key, &mut map, gathered)?
                 || spdx_field(&key, &mut map, gathered)?
@@ -92,11 +99,11 @@ impl<'de> Visitor<'de> for Document<'_> {
             match &*key {
                 // The last is what GitHub's dependency graph gives.
                 "predicate" | "Data" | "dsseEnvelope" | "sbom" if depth < MAX_DEPTH => {
-                    map.next_value_seed(Document { gathered, depth: depth + 1, payload })?;
+                    map.next_value_seed(Document { gathered, depth: depth + 1, payloads })?;
                 }
                 "payload" => {
                     let Text(text) = map.next_value()?;
-                    *payload = decode(&text).or_else(|| payload.take());
+                    payloads.extend(decode(&text));
                 }
                 _ => _ = map.next_value::<IgnoredAny>()?,
             }

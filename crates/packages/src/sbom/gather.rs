@@ -156,6 +156,17 @@ impl Gathered {
         self.problems.add(Problem::Excluded, format!("`{}` is not installed, as the document says", short(name)));
     }
 
+    /// A text that does not end: what follows it was taken for a part of it.
+    pub(super) fn cut(&mut self, field: &str) {
+        let what = format!("the text of `{}` does not end: packages that follow it are not seen", short(field));
+        self.problems.add(Problem::Cut, what);
+    }
+
+    /// Documents in documents that are not opened.
+    pub(super) fn too_deep(&mut self) {
+        self.problems.add(Problem::Cut, "it holds documents inside of documents, too deep to be read".to_owned());
+    }
+
     /// The name of a licence that the document calls by a reference of its own.
     pub(super) fn extracted_license(&mut self, id: &str, name: &str) {
         if !id.is_empty() && !name.is_empty() && self.licenses.len() < 10_000 {
@@ -428,9 +439,14 @@ fn source(package: &Package, found: &Found<'_>, upstream: &str) -> Option<Source
 fn merge_equal(mut packages: Vec<Package>) -> Vec<Package> {
     packages.sort();
     packages.dedup_by(|next, kept| {
-        let same =
-            kept.kind == next.kind && kept.name == next.name && kept.version == next.version && kept.purl == next.purl;
+        let same = kept.kind == next.kind
+            && kept.name == next.name
+            && kept.version == next.version
+            && kept.purl == next.purl
+            && kept.module == next.module;
         if same {
+            // What one of them has by itself, no owner answers for.
+            kept.owned_by = kept.owned_by.take().filter(|_| next.owned_by.is_some());
             kept.locations.append(&mut next.locations);
             kept.depends_on.append(&mut next.depends_on);
             if kept.source.is_none() {

@@ -88,9 +88,12 @@ impl Element<'_> {
             }
             "software_Package" => {
                 let purl = if self.purl.0.is_empty() { self.identifiers.purl.0 } else { self.purl.0 };
-                if purl.is_empty() && matches!(&*self.purpose.0, "container" | "source" | "file" | "archive" | "other")
-                {
-                    return gathered.subject(&self.name.0, &self.version.0);
+                let is_released = !self.version.0.is_empty();
+                match &*self.purpose.0 {
+                    "container" if purl.is_empty() => return gathered.subject(&self.name.0, &self.version.0),
+                    "source" if purl.is_empty() => return,
+                    "file" | "archive" | "other" if purl.is_empty() && !is_released => return,
+                    _ => {}
                 }
                 gathered.add(Found {
                     reference: self.id.0,

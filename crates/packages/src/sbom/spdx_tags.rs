@@ -15,7 +15,10 @@ use crate::fields;
 pub(super) fn read(bytes: &[u8], gathered: &mut Gathered) {
     let mut reader = Reader { gathered, package: None, relationship: None, license: None };
     let mut rest = bytes;
-    while let Some((tag, value)) = next_field(&mut rest) {
+    while let Some(Field { tag, value, is_cut }) = next_field(&mut rest) {
+        if is_cut {
+            reader.gathered.cut(&tag);
+        }
         reader.field(&tag, value);
     }
     reader.end_package();
@@ -126,8 +129,15 @@ fn package_field<'a>(package: &mut Package<'a>, tag: &str, value: Cow<'a, str>) 
     *field = Text(value);
 }
 
+struct Field<'a> {
+    tag: Cow<'a, str>,
+    value: Cow<'a, str>,
+    /// Whether it is a text that does not end before the document does.
+    is_cut: bool,
+}
+
 /// The next `Tag: value`. Some tools leave out the colon of a relationship.
-fn next_field<'a>(rest: &mut &'a [u8]) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+fn next_field<'a>(rest: &mut &'a [u8]) -> Option<Field<'a>> {
     loop {
         let line = fields::lines(rest).next()?;
         let whole = *rest;
@@ -147,14 +157,16 @@ fn next_field<'a>(rest: &mut &'a [u8]) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
         };
         let value = value.trim_ascii();
         let Some(opened) = value.strip_prefix(b"<text>") else {
-            return Some((fields::text(tag), fields::text(value)));
+            return Some(Field { tag: fields::text(tag), value: fields::text(value), is_cut: false });
         };
         // The text may end on this line or on one of those that follow.
         let start = opened.as_ptr() as usize - whole.as_ptr() as usize;
         let text = whole.get(start..)?;
-        let length = memchr::memmem::find(text, b"</text>").unwrap_or(text.len());
+        let end = memchr::memmem::find(text, b"</text>");
+        let length = end.unwrap_or(text.len());
         let after = text.get((length + b"</text>".len()).min(text.len())..).unwrap_or_default();
         *rest = memchr::memchr(b'\n', after).and_then(|end| after.get(end + 1..)).unwrap_or_default();
-        return Some((fields::text(tag), fields::text(text.get(..length)?)));
+        let value = fields::text(text.get(..length)?);
+        return Some(Field { tag: fields::text(tag), value, is_cut: end.is_none() });
     }
 }

@@ -223,6 +223,89 @@ fn texts_over_several_lines() {
 }
 
 #[test]
+fn every_envelope_of_a_list_is_opened() {
+    let envelope = |package: &str| {
+        let document = format!(
+            r#"{{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{{"type": "library", "name": "{package}",
+            "version": "1", "purl": "pkg:cargo/{package}@1"}}]}}"#
+        );
+        format!(r#"{{"payload": "{}"}}"#, base64::engine::general_purpose::STANDARD.encode(document))
+    };
+    check(
+        &format!("[{}, {{\"dsseEnvelope\": {}}}]", envelope("a"), envelope("b")),
+        expect![[r#"
+            CycloneDX 1.6 of 
+            cargo a 1, purl pkg:cargo/a@1
+            cargo b 1, purl pkg:cargo/b@1
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_lost_is_a_gap() {
+    // The text goes on to the end.
+    check(
+        "SPDXVersion: SPDX-2.3\nPackageName: a\nPackageVersion: 1\nExternalRef: PACKAGE-MANAGER purl pkg:cargo/a@1\n\
+         PackageComment: <text>one\nPackageName: b\nPackageVersion: 1\n",
+        expect![[r#"
+            SPDX 2.3 of 
+            cargo a 1, purl pkg:cargo/a@1
+            gap in sbom: the text of `PackageComment` does not end: packages that follow it are not seen
+        "#]],
+    );
+    // Software that was released, whatever its purpose and its name; a lockfile that holds others is none.
+    check(
+        r#"{"spdxVersion": "SPDX-2.3", "packages": [
+            {"SPDXID": "SPDXRef-ImageMagick", "name": "ImageMagick", "versionInfo": "7.1"},
+            {"SPDXID": "SPDXRef-2", "name": "curl", "versionInfo": "8.0", "primaryPackagePurpose": "INSTALL"},
+            {"SPDXID": "SPDXRef-3", "name": "Cargo.lock", "primaryPackagePurpose": "FILE"},
+            {"SPDXID": "SPDXRef-Application-4", "name": "cargo"}]}"#,
+        expect![[r#"
+            SPDX 2.3 of 
+            generic ImageMagick 7.1, purl pkg:generic/ImageMagick@7.1
+            generic curl 8.0, purl pkg:generic/curl@8.0
+            gap in sbom: `ImageMagick` has no package URL: no advisory can be found for it
+            gap in sbom: `curl` has no package URL: no advisory can be found for it
+        "#]],
+    );
+    check(
+        r#"{"@graph": [{"type": "CreationInfo", "specVersion": "3.0.1"},
+            {"type": "software_Package", "spdxId": "urn:a", "name": "curl", "software_packageVersion": "8.0", "software_primaryPurpose": "archive"}]}"#,
+        expect![[r#"
+            SPDX 3.0.1 of 
+            generic curl 8.0, purl pkg:generic/curl@8.0
+            gap in sbom: `curl` has no package URL: no advisory can be found for it
+        "#]],
+    );
+    // An object in the place of a list.
+    check(
+        r#"{"bomFormat": "CycloneDX", "components": {"type": "library", "name": "a", "version": "1", "purl": "pkg:cargo/a@1"}}"#,
+        expect![[r#"
+            CycloneDX of 
+            cargo a 1, purl pkg:cargo/a@1
+        "#]],
+    );
+}
+
+#[test]
+fn a_package_that_only_one_of_two_owns_is_its_own() {
+    let component = |reference: &str, owner: &str| {
+        format!(
+            r#"{{"bom-ref": "{reference}", "type": "library", "name": "six", "version": "1", "purl": "pkg:pypi/six@1",
+            "properties": [{{"name": "portcullis:path", "value": "{reference}"}}{owner}]}}"#
+        )
+    };
+    let owner = r#", {"name": "portcullis:ownedBy", "value": "pkg:deb/debian/python3-six@1"}"#;
+    for second in [owner, ""] {
+        let (first, second) = (component("usr/lib", owner), component("srv/venv", second));
+        let document = format!(r#"{{"bomFormat": "CycloneDX", "components": [{first}, {second}]}}"#);
+        let packages = read_sbom("sbom", document.as_bytes()).unwrap().reading.packages;
+        assert_eq!(packages.len(), 1);
+        assert_eq!(packages[0].owned_by.is_some(), document.matches("ownedBy").count() == 2, "{document}");
+    }
+}
+
+#[test]
 fn what_is_none_is_said() {
     check(
         "",

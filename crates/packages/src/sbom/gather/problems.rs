@@ -18,13 +18,16 @@ pub(super) enum Problem {
     Excluded,
     Distribution,
     TooMany,
+    Cut,
 }
 
 impl Problem {
     /// Whether a vulnerable package may go unseen.
     const fn is_gap(self) -> bool {
         match self {
-            Self::Nameless | Self::Unidentified | Self::OnlyImages | Self::Distribution | Self::TooMany => true,
+            Self::Nameless | Self::Unidentified | Self::OnlyImages | Self::Distribution | Self::TooMany | Self::Cut => {
+                true
+            }
             Self::Purl | Self::Versionless | Self::Guessed | Self::Image | Self::Excluded => false,
         }
     }
@@ -71,6 +74,7 @@ impl Problems {
                 Problem::Guessed => format!("{more} more are taken for Go modules by their form"),
                 Problem::Image | Problem::OnlyImages => format!("{more} more are images"),
                 Problem::Excluded => format!("{more} more are not installed, as the document says"),
+                Problem::Cut => format!("{more} more parts of it were not read"),
                 Problem::Distribution => format!("it names {more} more distributions"),
             };
             warnings.push(warning(problem, &name, what));
