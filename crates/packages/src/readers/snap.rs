@@ -20,33 +20,15 @@ const LIMIT: usize = 1 << 20;
 struct Description<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
+    /// As it is written, whatever else YAML would take it for: `1.10` is not `1.1`.
     #[serde(default)]
-    version: Option<Scalar>,
+    version: Option<String>,
     #[serde(default)]
     architectures: Option<Vec<String>>,
     #[serde(default)]
     license: Option<String>,
     #[serde(default)]
     base: Option<String>,
-}
-
-/// A version that looks like a number is one to YAML, if nobody put it between quotation marks.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Scalar {
-    Text(String),
-    Whole(i64),
-    Decimal(f64),
-}
-
-impl Scalar {
-    fn into_text(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            Self::Whole(number) => number.to_string(),
-            Self::Decimal(number) => number.to_string(),
-        }
-    }
 }
 
 fn is_description(path: &str) -> bool {
@@ -82,7 +64,7 @@ impl PackageReader for Snap {
 
 fn package(path: &str, description: Description<'_>) -> Package {
     let Description { name, version, architectures, license, base } = description;
-    let (name, version) = (name.into_owned(), version.map(Scalar::into_text).unwrap_or_default());
+    let (name, version) = (name.into_owned(), version.unwrap_or_default());
     let architecture = architectures.and_then(|list| list.into_iter().next());
     let purl = Purl::new(PackageType::Snap, "", &name, &version)
         .qualifier("arch", architecture.as_deref().unwrap_or_default());
@@ -121,6 +103,14 @@ mod tests {
             "name: core22\nversion: 20240111\n",
             expect![[r#"
             snap core22 20240111, purl pkg:snap/core22@20240111
+        "#]],
+        );
+        check(
+            &Snap,
+            PATH,
+            "name: x\nversion: 1.10\n",
+            expect![[r#"
+            snap x 1.10, purl pkg:snap/x@1.10
         "#]],
         );
         check(
