@@ -90,7 +90,7 @@ fn found(path: &str) -> Option<Found> {
 }
 
 /// Applications of Erlang that releases carry with them: <https://www.erlang.org/doc/applications.html>.
-const ERLANGS_OWN: [&str; 35] = [
+const ERLANGS_OWN: [&str; 36] = [
     "asn1",
     "common_test",
     "compiler",
@@ -101,6 +101,7 @@ const ERLANGS_OWN: [&str; 35] = [
     "edoc",
     "eldap",
     "erl_interface",
+    "erts",
     "et",
     "eunit",
     "ftp",
