@@ -41,6 +41,10 @@ pub(super) fn headers(contents: &[u8], each: &mut Each<'_>) {
     if claimed > contents.len() as u64 {
         each(Err(Damage::Short { len: contents.len(), claimed }));
     }
+    // A writer that was stopped may have added pages, and not yet said so.
+    if claimed < contents.len() as u64 {
+        each(Err(Damage::Long { len: contents.len(), claimed }));
+    }
     let pages = Pages::of(contents, page_size);
     let mut hash = Hash { pages, order, left: contents.len(), buffer: Vec::new() };
     for number in 1..=last {

@@ -7,6 +7,8 @@ pub(super) enum Damage {
     Unknown(&'static str),
     #[error("it ends after {len} bytes, and should have {claimed}")]
     Short { len: usize, claimed: u64 },
+    #[error("it ends after {len} bytes, and names but {claimed}: what lies behind them is not read")]
+    Long { len: usize, claimed: u64 },
     #[error("page {page} lies outside of the file")]
     Outside { page: u32 },
     #[error("page {page} is used twice")]
