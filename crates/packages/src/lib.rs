@@ -11,6 +11,7 @@ mod fields;
 mod lockfile;
 mod needs;
 mod readers;
+mod rpm_names;
 mod sbom;
 #[cfg(test)]
 mod testing;

@@ -13,7 +13,10 @@ use portcullis_model::{
 use problems::{Problem, Problems};
 
 use super::{Sbom, distribution};
-use crate::complete;
+use crate::{
+    complete,
+    rpm_names::{module_stream, source_rpm},
+};
 pub(super) use types::{cpe_product, package_type};
 
 /// Most packages kept of one document.
@@ -384,7 +387,7 @@ fn fill(package: &mut Package, found: &Found<'_>, url: Option<&PackageUrl<'_>>) 
     let first = |a: &str, b: &str| text(if a.is_empty() { b } else { a });
     package.architecture = first(&found.architecture, qualifier("arch"));
     package.module = first(&found.module, qualifier("modularitylabel")).or_else(|| text(qualifier("rpmmod")));
-    package.module = package.module.take().map(|module| types::module_stream(&module));
+    package.module = package.module.take().map(|module| module_stream(&module).to_owned());
     if package.vendor.is_none() {
         package.vendor = text(&found.vendor);
     }
@@ -418,7 +421,7 @@ fn source(package: &Package, found: &Found<'_>, upstream: &str) -> Option<Source
     if !found.source_name.is_empty() {
         return Some(own(&found.source_name, &found.source_version));
     }
-    let from_file = [&*found.source_rpm, upstream].into_iter().find_map(types::source_rpm);
+    let from_file = [&*found.source_rpm, upstream].into_iter().find_map(source_rpm);
     match (package.kind, from_file, upstream) {
         (PackageType::Rpm, Some((name, version)), _) => {
             // The file's name has no epoch; the source's is the package's.

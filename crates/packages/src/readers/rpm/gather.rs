@@ -3,7 +3,12 @@
 use portcullis_model::{OwnedPaths, Package, PackageType, PathHash, Reading, SourcePackage, Warning};
 
 use super::{damage::Damage, header::Header};
-use crate::{complete::system_package, fields, needs::Needs};
+use crate::{
+    complete::system_package,
+    fields,
+    needs::Needs,
+    rpm_names::{module_stream, source_rpm},
+};
 
 /// Most packages of one database. The largest distribution has some sixty thousand.
 const MAX_PACKAGES: usize = 100_000;
@@ -158,14 +163,9 @@ fn package(header: &Header<'_>, path: &str) -> Package {
         source_rpm: text(header.source_rpm),
         vendor: Some(text(header.vendor)).filter(|vendor| !vendor.is_empty()).unwrap_or_else(|| text(header.packager)),
         license: text(header.license),
-        module: stream(&text(header.module_label)),
+        module: module_stream(&text(header.module_label)).to_owned(),
     };
     entry.into_package(path)
-}
-
-/// `nodejs:18:8090020231019152822:a75119d5` belongs to the stream `nodejs:18`.
-fn stream(label: &str) -> String {
-    label.match_indices(':').nth(1).map_or(label, |(end, _)| label.get(..end).unwrap_or(label)).to_owned()
 }
 
 /// What databases and manifests say of a package; what they do not is empty.
@@ -208,13 +208,9 @@ fn full_version(epoch: u32, version: &str, release: &str) -> String {
 }
 
 /// `openssl-3.0.7-18.el9.src.rpm` was built from `openssl`. It names no epoch: the binary's is taken.
-fn source(source_rpm: &str, epoch: u32, name: &str, version: &str) -> SourcePackage {
-    let stem = source_rpm.strip_suffix(".rpm").and_then(|stem| stem.rsplit_once('.')).map(|(stem, _)| stem);
-    let parts = stem.and_then(|stem| {
-        let (rest, release) = stem.rsplit_once('-')?;
-        let (name, version) = rest.rsplit_once('-')?;
-        (!name.is_empty()).then(|| (name.to_owned(), full_version(epoch, version, release)))
-    });
-    let (name, version) = parts.unwrap_or_else(|| (name.to_owned(), version.to_owned()));
-    SourcePackage { name, version }
+fn source(file: &str, epoch: u32, name: &str, version: &str) -> SourcePackage {
+    match source_rpm(file) {
+        Some((name, version)) => SourcePackage { name: name.to_owned(), version: full_version(epoch, version, "") },
+        None => SourcePackage { name: name.to_owned(), version: version.to_owned() },
+    }
 }

@@ -65,20 +65,6 @@ pub(super) fn is_database(path: &str) -> bool {
     ["dpkg/status", "apk/db/", "lib/rpm/", "sysimage/rpm/", "share/rpm/"].iter().any(|part| path.contains(part))
 }
 
-/// The name and version in the name of a source rpm: `bind-9.11-1.el8.src.rpm`.
-pub(super) fn source_rpm(file: &str) -> Option<(&str, &str)> {
-    let rest = file.strip_suffix(".rpm")?;
-    let rest = rest.rsplit_once('.').map_or(rest, |(rest, _)| rest);
-    let (before, _) = rest.rsplit_once('-')?;
-    let (name, _) = before.rsplit_once('-')?;
-    Some((name, rest.get(name.len() + 1..)?))
-}
-
-/// `name:stream` of a module's label, which may name its version and context too.
-pub(super) fn module_stream(label: &str) -> String {
-    label.splitn(3, ':').take(2).collect::<Vec<_>>().join(":")
-}
-
 /// Vendor, product and version of a CPE: <https://nvlpubs.nist.gov/nistpubs/Legacy/IR/nistir7695.pdf>.
 pub(in crate::sbom) fn cpe_product(cpe: &str) -> Option<(String, String, String)> {
     let mut parts = split_cpe(cpe.strip_prefix("cpe:2.3:").or_else(|| cpe.strip_prefix("cpe:/"))?).into_iter().skip(1);
@@ -108,10 +94,6 @@ mod tests {
 
     #[test]
     fn names_are_taken_apart() {
-        assert_eq!(source_rpm("bind-9.11-1.el8.src.rpm"), Some(("bind", "9.11-1.el8")));
-        assert_eq!(source_rpm("java-1.8.0-openjdk-1.8.0.1-2.nosrc.rpm"), Some(("java-1.8.0-openjdk", "1.8.0.1-2")));
-        assert_eq!(source_rpm("x.rpm"), None);
-        assert_eq!(module_stream("nodejs:12:8030020201:abc"), "nodejs:12");
         let cpe = cpe_product(r"cpe:2.3:a:postgresql:postgre\:sql:17.2.0:*:*:*:*:*:*:*");
         assert_eq!(cpe, Some(("postgresql".into(), "postgre:sql".into(), "17.2.0".into())));
         assert_eq!(cpe_product("cpe:/o:redhat:enterprise_linux:8::baseos").unwrap().1, "enterprise_linux");
