@@ -9,11 +9,16 @@ use crate::{ScanError, Taken};
 pub(crate) fn take(target: &Target, document: &[u8]) -> Result<Taken, ScanError> {
     let name = &target.reference;
     let read = read_sbom(name, document).map_err(|cause| ScanError::Sbom { name: name.clone(), cause })?;
-    let Sbom { format, subject, reading } = read;
+    // What was cut off is a gap among its warnings.
+    let Sbom { format, subject, is_cut: _, reading } = read;
     let mut warnings = reading.warnings;
     let of = if subject.is_empty() { String::new() } else { format!(" of {subject}") };
     let what = format!("a {format} document{of}: what it leaves out was not looked for");
     warnings.push(Warning::note(name, what));
+    // No file was looked at either: of what it describes, nothing at all is known.
+    if reading.packages.is_empty() {
+        warnings.push(Warning::gap(name, "it lists no package"));
+    }
     warnings.sort();
     let mut target = target.clone();
     target.labels.insert("sbom.format".to_owned(), format);
@@ -22,4 +27,24 @@ pub(crate) fn take(target: &Target, document: &[u8]) -> Result<Taken, ScanError>
     }
     let inventory = Inventory { packages: reading.packages, warnings };
     Ok(Taken { target, distribution: reading.distribution, inventory, coverage: None, executables: None })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_without_packages_is_a_gap() {
+        let gaps = |components: &str| {
+            let document = format!(r#"{{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": {components}}}"#);
+            let warnings = take(&Target::named("bom.json"), document.as_bytes()).unwrap().inventory.warnings;
+            let gaps = warnings.into_iter().filter(|warning| warning.kind == portcullis_model::WarningKind::Gap);
+            gaps.map(|gap| gap.message).collect::<Vec<_>>()
+        };
+        let none = ["it lists no package"];
+        assert_eq!(gaps("[]"), none);
+        assert_eq!(gaps("\"a text in the place of a list\""), none);
+        assert_eq!(gaps(r#"[{"type": "library", "name": "a", "version": "1", "purl": "pkg:cargo/a@1"}]"#), [""; 0]);
+    }
 }
