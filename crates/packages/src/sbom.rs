@@ -34,6 +34,8 @@ pub struct Sbom {
     pub format: String,
     /// What it describes, as it names it; empty where it does not say.
     pub subject: String,
+    /// Whether parts of it were not read, so that packages may be missing that it lists.
+    pub is_cut: bool,
     /// What it lists. Packages are sorted, have their purl, and the locations that the document gives: none, where it
     /// gives none.
     pub reading: Reading,
@@ -75,15 +77,20 @@ pub const MAX_SBOM_BYTES: usize = 256 << 20;
 /// # Errors
 /// When it is none of the formats, or damaged so that not even its shape can be read.
 pub fn read_sbom(name: &str, bytes: &[u8]) -> Result<Sbom, SbomError> {
+    read_up_to(name, bytes, MAX_SBOM_BYTES)
+}
+
+/// Reads a document of no more than `limit` bytes, inflated.
+pub(crate) fn read_up_to(name: &str, bytes: &[u8], limit: usize) -> Result<Sbom, SbomError> {
     let inflated;
     let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
-        inflated = inflate(bytes)?;
+        inflated = inflate(bytes, limit)?;
         inflated.as_slice()
     } else {
         bytes
     };
-    if bytes.len() > MAX_SBOM_BYTES {
-        return Err(SbomError::TooLarge(MAX_SBOM_BYTES));
+    if bytes.len() > limit {
+        return Err(SbomError::TooLarge(limit));
     }
     let bytes = utf8(bytes);
     let text = bytes.trim_ascii_start();
@@ -97,10 +104,13 @@ pub fn read_sbom(name: &str, bytes: &[u8]) -> Result<Sbom, SbomError> {
     gathered.finish().ok_or(SbomError::Unknown)
 }
 
-fn inflate(bytes: &[u8]) -> Result<Vec<u8>, SbomError> {
+/// One byte more than `limit`, at the most.
+fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>, SbomError> {
     let mut inflated = Vec::new();
-    let limit = MAX_SBOM_BYTES as u64 + 1;
-    flate2::read::MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut inflated).map_err(SbomError::Gzip)?;
+    flate2::read::MultiGzDecoder::new(bytes)
+        .take(limit as u64 + 1)
+        .read_to_end(&mut inflated)
+        .map_err(SbomError::Gzip)?;
     Ok(inflated)
 }
 

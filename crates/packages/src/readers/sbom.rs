@@ -26,7 +26,8 @@ impl PackageReader for Sbom {
 
     fn reads(&self) -> &'static str {
         "`opt/bitnami/**/.spdx-*.spdx`, `**/*.spdx.json`, `**/*.cdx.json`, `**/*.cdx.xml`, `**/*.bom.json`, \
-         `**/*.bom.xml`, `**/*.cyclonedx.json`, `**/*.cyclonedx.xml`, `**/*.syft.json`, `usr/share/**/sbom/*.json`"
+         `**/*.bom.xml`, `**/*.cyclonedx.json`, `**/*.cyclonedx.xml`, `**/*.syft.json`, \
+         and `usr/share/**/sbom/**` ending in `.json`, `.xml` or `.spdx`"
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
@@ -42,8 +43,8 @@ impl PackageReader for Sbom {
     }
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
-        let read = match sbom::read_sbom(file.path, contents) {
-            Ok(read) => read.reading,
+        let (read, is_cut) = match sbom::read_up_to(file.path, contents, LIMIT) {
+            Ok(read) => (read.reading, read.is_cut),
             // Another file of such a name.
             Err(SbomError::Unknown | SbomError::Empty) => return Reading::default(),
             Err(error) => {
@@ -61,7 +62,8 @@ impl PackageReader for Sbom {
         packages.dedup();
         // What a document cannot name would not be known without it either.
         let warnings = read.warnings.into_iter().map(|warning| Warning::note(warning.path, warning.message));
-        Reading { packages, warnings: warnings.collect(), ..Reading::default() }
+        let cut = is_cut.then(|| Warning::gap(file.path, "parts of this bill of materials were not read"));
+        Reading { packages, warnings: warnings.chain(cut).collect(), ..Reading::default() }
     }
 }
 
@@ -78,6 +80,8 @@ fn placed(package: Package, path: &str) -> Package {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use expect_test::expect;
 
     use super::*;
@@ -109,6 +113,34 @@ mod tests {
         assert_eq!(reading.packages.len(), 19);
         assert!(render(&reading).contains("bitnami postgresql 17.2.0-8"), "{}", render(&reading));
         assert!(reading.packages.iter().all(|package| package.locations.len() == 1));
+    }
+
+    #[test]
+    fn what_was_not_read_of_a_document_is_a_gap() {
+        let document = "SPDXVersion: SPDX-2.3\nPackageName: a\nPackageVersion: 1\n\
+                        ExternalRef: PACKAGE-MANAGER purl pkg:cargo/a@1\nPackageComment: <text>one\nPackageName: b\n";
+        check(
+            &Sbom,
+            "usr/share/doc/a/sbom/a.spdx",
+            document,
+            expect![[r#"
+                cargo a 1, purl pkg:cargo/a@1
+                note in usr/share/doc/a/sbom/a.spdx: the text of `PackageComment` does not end: packages that follow it are not seen
+                gap in usr/share/doc/a/sbom/a.spdx: parts of this bill of materials were not read
+            "#]],
+        );
+        // What a file may have is what a compressed one may have once it is inflated.
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let piece = vec![b' '; 1 << 20];
+        (0..=LIMIT >> 20).for_each(|_| gzip.write_all(&piece).unwrap());
+        check(
+            &Sbom,
+            "srv/a.cdx.json",
+            gzip.finish().unwrap(),
+            expect![[r#"
+                gap in srv/a.cdx.json: a bill of materials that was not read: it is larger than 33554432 bytes
+            "#]],
+        );
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) use types::{cpe_product, package_type};
 const MAX_PACKAGES: usize = 400_000;
 
 /// Most places kept of one package.
-const MAX_PLACES: usize = 1000;
+pub(super) const MAX_PLACES: usize = 1000;
 
 /// Most spellings of distributions looked at.
 const MAX_DISTROS: usize = 64;
@@ -298,6 +298,7 @@ impl Gathered {
         }
         let subject = if self.subject.is_empty() { self.document_name } else { self.subject };
         Some(Sbom {
+            is_cut: self.problems.is_cut(),
             format: format!("{} {}", self.format, self.format_version).trim_end().to_owned(),
             subject,
             reading: Reading {
@@ -449,7 +450,7 @@ fn merge_equal(mut packages: Vec<Package>) -> Vec<Package> {
             && kept.module == next.module;
         if same {
             // What one of them has by itself, no owner answers for.
-            kept.owned_by = kept.owned_by.take().filter(|_| next.owned_by.is_some());
+            kept.owned_by = kept.owned_by.take().filter(|owner| next.owned_by.as_ref() == Some(owner));
             kept.locations.append(&mut next.locations);
             kept.depends_on.append(&mut next.depends_on);
             if kept.source.is_none() {

@@ -6,11 +6,8 @@ use portcullis_model::{Digest, Distribution, PackageType};
 
 use crate::sbom::{
     distribution::identify,
-    gather::{Found, Gathered, package_type},
+    gather::{Found, Gathered, MAX_PLACES, package_type},
 };
-
-/// Most places kept of one component.
-const MAX_PLACES: usize = 1000;
 
 /// The properties that count.
 #[derive(Default)]

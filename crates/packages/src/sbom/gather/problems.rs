@@ -61,6 +61,11 @@ impl Problems {
         }
     }
 
+    /// Whether parts of the document were not read.
+    pub(super) fn is_cut(&self) -> bool {
+        self.met.iter().any(|(problem, _)| matches!(problem, Problem::Cut | Problem::TooMany))
+    }
+
     pub(super) fn into_warnings(self) -> Vec<Warning> {
         let Self { name, met, mut warnings } = self;
         for (problem, count) in met.into_iter().filter(|(_, count)| *count > NAMED) {
