@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use portcullis_image::Mirror;
 
 mod db;
+mod evidence;
 
 pub(crate) use db::{DbCommand, DbExportArgs, DbImportArgs, DbPublishArgs, DbUpdateArgs, NetworkArgs, TrustArgs};
+pub(crate) use evidence::{AttestArgs, EvidenceType, SignArgs, SignerArgs, VerifyArgs, VerifyBundleArgs};
 
 /// Guards container images through their whole life: scans them, judges them by policy, signs the verdict, and
 /// admits only what passes.
@@ -191,18 +193,6 @@ pub(crate) struct JudgeArgs {
     pub(crate) vex: Vec<PathBuf>,
 }
 
-/// How evidence is signed.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Evidence")]
-pub(crate) struct SignArgs {
-    /// The private key: a file, or env://NAME. Its password is taken from COSIGN_PASSWORD.
-    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF")]
-    pub(crate) key: Option<String>,
-    /// Also write cosign's older form, the tag sha256-….att.
-    #[arg(long, env = "PORTCULLIS_LEGACY_ATT", value_parser = BoolishValueParser::new())]
-    pub(crate) legacy_att: bool,
-}
-
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ScanArgs {
     /// An image in a registry (repo/name:tag), a path, - for an archive on standard input, or a scheme: registry:,
@@ -215,7 +205,7 @@ pub(crate) struct ScanArgs {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// Sign the inventory, the findings and the verdict, and store them beside the image.
-    #[arg(long, env = "PORTCULLIS_ATTEST", help_heading = "Evidence", requires = "key", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "PORTCULLIS_ATTEST", help_heading = "Evidence", requires = "signer", value_parser = BoolishValueParser::new())]
     pub(crate) attest: bool,
     #[command(flatten)]
     pub(crate) sign: SignArgs,
@@ -232,47 +222,6 @@ pub(crate) struct SbomArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-pub(crate) struct AttestArgs {
-    /// The image in its registry, or an oci-dir:.
-    pub(crate) image: String,
-    /// A report that `scan -o json` wrote; without it the image is scanned now.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
-    #[command(flatten)]
-    pub(crate) judge: JudgeArgs,
-    #[command(flatten)]
-    pub(crate) sign: SignArgs,
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct VerifyArgs {
-    /// The image in its registry.
-    pub(crate) image: String,
-    /// The public key that must have signed: a file, or env://NAME.
-    #[arg(
-        long,
-        env = "PORTCULLIS_KEY",
-        value_name = "REF",
-        required_unless_present = "policy",
-        conflicts_with = "policy"
-    )]
-    pub(crate) key: Option<String>,
-    /// The policy, with its authorities.
-    #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
-    /// The oldest verdict that counts, such as 24h. With --policy, the policy says.
-    #[arg(long, env = "PORTCULLIS_MAX_AGE", value_name = "AGE", conflicts_with = "policy")]
-    pub(crate) max_age: Option<String>,
-    /// Print the decision as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
-}
-
-#[derive(Debug, Clone, Args)]
 pub(crate) struct AdmitArgs {
     /// The manifest: YAML or JSON, several documents allowed; - for standard input.
     #[arg(short, long, value_name = "MANIFEST")]
@@ -280,6 +229,9 @@ pub(crate) struct AdmitArgs {
     /// The policies.
     #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE", required = true)]
     pub(crate) policy: Vec<PathBuf>,
+    /// The trust root behind certificates; the public good instance's by default.
+    #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }
@@ -343,28 +295,6 @@ pub(crate) enum KeyCommand {
         #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF")]
         key: String,
     },
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct VerifyBundleArgs {
-    /// The bundle.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) bundle: PathBuf,
-    /// Who must have signed, exactly.
-    #[arg(long, value_name = "IDENTITY", requires = "certificate_oidc_issuer", required_unless_present = "key")]
-    pub(crate) certificate_identity: Option<String>,
-    /// Who vouches for the identity, exactly.
-    #[arg(long, value_name = "URL", requires = "certificate_identity")]
-    pub(crate) certificate_oidc_issuer: Option<String>,
-    /// The public key that must have signed.
-    #[arg(long, value_name = "PEM", conflicts_with = "certificate_identity")]
-    pub(crate) key: Option<PathBuf>,
-    /// The trust root; the public good instance's by default.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) trusted_root: Option<PathBuf>,
-    /// The file that was signed, or its digest.
-    #[arg(value_name = "FILE|sha256:DIGEST")]
-    pub(crate) artifact: String,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -8,6 +8,7 @@ mod diagnostics;
 mod output;
 mod places;
 mod settings;
+mod signing;
 
 use std::process::ExitCode;
 
@@ -37,4 +38,55 @@ pub fn main() -> ExitCode {
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const PAGE: &str = include_str!("../../docs/cli.md");
+    /// Where the flags of `db update` and its kin are told at length.
+    const DATABASE_PAGE: &str = include_str!("../../docs/database.md");
+
+    /// Flags with their variables, of a command and all below it.
+    fn flags(command: &clap::Command, into: &mut BTreeSet<(String, Option<String>)>) {
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            if let Some(long) = argument.get_long() {
+                let variable = argument.get_env().map(|name| name.to_string_lossy().into_owned());
+                into.insert((format!("--{long}"), variable));
+            }
+        }
+        command.get_subcommands().for_each(|command| flags(command, into));
+    }
+
+    #[test]
+    fn every_flag_and_variable_is_on_the_page() {
+        let mut all = BTreeSet::new();
+        flags(&command(), &mut all);
+        let is_between = |letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter));
+        let words: BTreeSet<&str> = PAGE.split(is_between).chain(DATABASE_PAGE.split(is_between)).collect();
+        let missing: Vec<_> = all
+            .iter()
+            .flat_map(|(flag, variable)| std::iter::once(flag).chain(variable))
+            .filter(|name| !words.contains(name.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "neither docs/cli.md nor docs/database.md speaks of {missing:?}");
+    }
+
+    #[test]
+    fn the_page_names_no_flag_that_is_not_there() {
+        let mut all = BTreeSet::new();
+        flags(&command(), &mut all);
+        let known: BTreeSet<&str> = all.iter().map(|(flag, _)| flag.as_str()).collect();
+        // The webhook's own flags stand in a section of their own.
+        let page = PAGE.split("## The webhook").next().unwrap_or_default();
+        let named = page
+            .split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '-'))
+            .filter(|word| word.starts_with("--") && !word.trim_start_matches('-').is_empty());
+        let unknown: BTreeSet<_> =
+            named.filter(|word| !known.contains(word) && !["--help", "--version"].contains(word)).collect();
+        assert!(unknown.is_empty(), "docs/cli.md speaks of {unknown:?}");
+    }
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand, builder::BoolishValueParser};
 use portcullis_updates::{DEFAULT_EPSS, DEFAULT_EXPORT, DEFAULT_KEV};
 
-use super::parse_duration;
+use super::{SignerArgs, parse_duration};
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum DbCommand {
@@ -126,12 +126,11 @@ pub(crate) struct DbPublishArgs {
     /// Where to: oci://REGISTRY/REPOSITORY:TAG.
     #[arg(value_name = "ADDRESS")]
     pub(crate) to: String,
-    /// The private key to sign with: a file, or env://NAME. Its password is taken from COSIGN_PASSWORD.
-    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF", required_unless_present = "unsigned")]
-    pub(crate) key: Option<String>,
     /// Publish it without a signature.
-    #[arg(long, conflicts_with = "key")]
+    #[arg(long, conflicts_with = "signer")]
     pub(crate) unsigned: bool,
+    #[command(flatten)]
+    pub(crate) signer: SignerArgs,
     #[command(flatten)]
     pub(crate) db: DbArg,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use portcullis_admission::{Gate, ManifestDecision, Options};
+use portcullis_attest::TrustRoot;
 use portcullis_errors::printable;
 use portcullis_policy::{ExitStatus, Policy};
 
@@ -11,16 +12,18 @@ use crate::{
     diagnostics::{Failure, Outcome},
     output, settings,
     settings::Access,
+    signing,
 };
 
 pub(crate) fn run(args: &AdmitArgs) -> Outcome {
-    let AdmitArgs { filename, policy, source } = args;
+    let AdmitArgs { filename, policy, trusted_root, source } = args;
     let now = settings::clock();
     let mut policies = Vec::new();
     for path in policy {
         policies.extend(settings::policies(path, now)?);
     }
-    let decisions = decide(&settings::read_text(filename)?, policies, source)?;
+    let root = trusted_root.as_deref().map(|path| signing::trust_root(Some(path))).transpose()?;
+    let decisions = decide(&settings::read_text(filename)?, policies, root, source)?;
     output::print(&as_text(&decisions))?;
     let is_denied = decisions.iter().any(|decision| !decision.decision.allowed);
     Ok(if is_denied { ExitStatus::Deny } else { ExitStatus::Pass })
@@ -30,11 +33,12 @@ pub(crate) fn run(args: &AdmitArgs) -> Outcome {
 pub(crate) fn decide(
     manifests: &str,
     policies: Vec<Policy>,
+    trust_root: Option<TrustRoot>,
     source: &SourceArgs,
 ) -> Result<Vec<ManifestDecision>, Failure> {
     let access = Access::new(source)?;
     let (client, runtime) = access.registry()?;
-    let options = Options { enforce_workloads: true, time_limit: source.timeout, ..Options::default() };
+    let options = Options { enforce_workloads: true, time_limit: source.timeout, trust_root, ..Options::default() };
     let gate = Gate::new(policies, client.clone(), options)?;
     let decisions = runtime.block_on(gate.admit_manifest(manifests, None))?;
     if decisions.is_empty() {

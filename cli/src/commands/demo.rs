@@ -143,7 +143,7 @@ impl Demo {
             let path = folder.join(file);
             fs::write(&path, bytes).context(|| format!("cannot write {}", path.display()))?;
         }
-        let stored = evidence::attest(&access, &source, &report, &self.key, false, now)?;
+        let stored = evidence::attest(&access, &source, &report, &evidence::Plan::with_key(self.key.clone()))?;
         let counted = report.findings.iter().filter(|finding| finding.suppressed.is_none()).count();
         self.say(&format!(
             "   {name}: {} packages, {counted} findings, verdict {}; {} statements signed\n",
@@ -162,7 +162,7 @@ impl Demo {
     }
 
     fn verify(&mut self, name: &str) -> Result<(), Failure> {
-        let decision = verify::decide(&self.image(name), self.policies()?, &Self::source())?;
+        let decision = verify::decide(&self.image(name), self.policies()?, None, &Self::source())?;
         let text = verify::as_text(&decision);
         self.say(&indented(&text))
     }
@@ -171,7 +171,7 @@ impl Demo {
         let path = self.folder.join(format!("pod-{name}.yaml"));
         let manifest = pod(name, &self.image(name));
         write(&path, &manifest)?;
-        let decisions = admit::decide(&manifest, self.policies()?, &Self::source())?;
+        let decisions = admit::decide(&manifest, self.policies()?, None, &Self::source())?;
         let text = admit::as_text(&decisions);
         self.say(&indented(&text))?;
         Ok(decisions.iter().all(|decision| decision.decision.allowed))

@@ -14,7 +14,7 @@ use portcullis_policy::ExitStatus;
 use crate::{
     args::{Global, KeyCommand},
     diagnostics::{Context as _, Failure, Outcome, say},
-    output, settings,
+    output, settings, signing,
 };
 
 pub(crate) fn run(command: &KeyCommand, global: &Global) -> Outcome {
@@ -30,7 +30,11 @@ pub(crate) fn run(command: &KeyCommand, global: &Global) -> Outcome {
             }
             drop(pair);
         }
-        KeyCommand::Public { key } => output::print(&settings::signing_key(key)?.verifying_key().to_pem())?,
+        KeyCommand::Public { key } => {
+            let signer = signing::of_key(key)?;
+            let key = signer.verifying_key().ok_or_else(|| Failure::new("an identity has no key"))?;
+            output::print(&key.to_pem())?;
+        }
     }
     Ok(ExitStatus::Pass)
 }

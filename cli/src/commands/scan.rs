@@ -16,16 +16,17 @@ use crate::{
 pub(crate) fn run(args: &ScanArgs, global: &Global) -> Outcome {
     let ScanArgs { target, source, judge, output, attest, sign } = args;
     let outputs = output::outputs(output, "table")?;
-    let key = if *attest { Some(evidence::key(sign)?) } else { None };
+    let plan = if *attest { Some(evidence::Plan::new(sign, source)?) } else { None };
     let now = settings::now()?;
-    let executables = output::need_executables(&outputs);
+    let executables =
+        output::need_executables(&outputs) || plan.as_ref().is_some_and(evidence::Plan::needs_executables);
     let Scanned { access, source, report } = scan(target, source, judge, executables, now)?;
     access.tell_notes(global);
     output::write(&report, &outputs, output, global)?;
-    if let Some(key) = key {
-        let stored = evidence::attest(&access, &source, &report, &key, sign.legacy_att, now)?;
+    if let Some(plan) = plan {
+        let stored = evidence::attest(&access, &source, &report, &plan)?;
         if !global.quiet {
-            evidence::tell(&stored);
+            plan.tell(&stored);
         }
     }
     Ok(ExitStatus::from(&report.verdict))

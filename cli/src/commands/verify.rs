@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use portcullis_admission::{Gate, ImageDecision, Options, Unmatched};
+use portcullis_attest::TrustRoot;
 use portcullis_errors::printable;
 use portcullis_model::{Outcome as Answer, Timestamp};
 use portcullis_policy::{ExitStatus, Policy};
@@ -13,42 +14,71 @@ use crate::{
     diagnostics::{Failure, Outcome},
     output, settings,
     settings::Access,
+    signing,
 };
 
 pub(crate) fn run(args: &VerifyArgs) -> Outcome {
-    let VerifyArgs { image, key, policy, max_age, json, source } = args;
+    let VerifyArgs {
+        image,
+        key,
+        certificate_identity,
+        certificate_oidc_issuer,
+        trusted_root,
+        policy,
+        max_age,
+        json,
+        source,
+    } = args;
     let now = settings::clock();
-    let policies = match (policy, key) {
-        (Some(path), _) => settings::policies(path, now)?,
-        (None, Some(key)) => key_policy(key, max_age.as_deref(), now)?,
-        (None, None) => return Err(Failure::usage("say whom to trust: --key or --policy")),
+    let max_age = max_age.as_deref();
+    let policies = match (policy, key, certificate_identity, certificate_oidc_issuer) {
+        (Some(path), ..) => settings::policies(path, now)?,
+        (None, Some(key), ..) => {
+            authority_policy(&json!({"key": settings::verifying_key(key)?.to_pem()}), max_age, now)?
+        }
+        (None, None, Some(identity), Some(issuer)) => {
+            authority_policy(&json!({"identity": identity, "issuer": issuer}), max_age, now)?
+        }
+        _ => {
+            return Err(Failure::usage("say whom to trust")
+                .with_hint("--key, --policy, or --certificate-identity with --certificate-oidc-issuer"));
+        }
     };
-    let decision = decide(image, policies, source)?;
+    let root = trusted_root.as_deref().map(|path| signing::trust_root(Some(path))).transpose()?;
+    let decision = decide(image, policies, root, source)?;
     output::print(&if *json { as_json(&decision) } else { as_text(&decision) })?;
     Ok(status(&decision))
 }
 
-/// The policy of `--key`: a fresh enough PASSED, with findings and inventory, signed by this key.
-fn key_policy(key: &str, max_age: Option<&str>, now: Timestamp) -> Result<Vec<Policy>, Failure> {
-    let pem = settings::verifying_key(key)?.to_pem();
-    let mut evidence = json!({"authorities": [{"key": pem}], "require": ["vulnerabilities", "sbom"]});
+/// The policy of the flags: a fresh enough PASSED, with findings and inventory, signed by this authority.
+fn authority_policy(
+    authority: &serde_json::Value,
+    max_age: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<Policy>, Failure> {
+    let mut evidence = json!({"authorities": [authority], "require": ["vulnerabilities", "sbom"]});
     if let (Some(age), Some(fields)) = (max_age, evidence.as_object_mut()) {
         fields.insert("maxAge".into(), age.into());
     }
     let document = json!({
         "apiVersion": "portcullis.dev/v1alpha1",
         "kind": "ImagePolicy",
-        "metadata": {"name": "key"},
+        "metadata": {"name": "flags"},
         "spec": {"evidence": evidence},
     });
-    Ok(Policy::parse(&document.to_string(), "--max-age", now)?)
+    Ok(Policy::parse(&document.to_string(), "the flags", now)?)
 }
 
 /// Asks the gate.
-pub(crate) fn decide(image: &str, policies: Vec<Policy>, source: &SourceArgs) -> Result<ImageDecision, Failure> {
+pub(crate) fn decide(
+    image: &str,
+    policies: Vec<Policy>,
+    trust_root: Option<TrustRoot>,
+    source: &SourceArgs,
+) -> Result<ImageDecision, Failure> {
     let access = Access::new(source)?;
     let (client, runtime) = access.registry()?;
-    let options = Options { unmatched: Unmatched::Deny, time_limit: source.timeout, ..Options::default() };
+    let options = Options { unmatched: Unmatched::Deny, time_limit: source.timeout, trust_root, ..Options::default() };
     let gate = Gate::new(policies, client.clone(), options)?;
     Ok(runtime.block_on(gate.image(image, None)))
 }

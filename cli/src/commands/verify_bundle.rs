@@ -1,24 +1,20 @@
 //! `portcullis verify-bundle`: one Sigstore bundle against one artifact, as the public conformance suite asks.
 //! (<https://github.com/sigstore/sigstore-conformance/blob/main/docs/cli_protocol.md>)
 
-use portcullis_attest::{Content, Identity, Signer, TrustRoot, VerifyingKey, verify_bundle};
+use portcullis_attest::{Content, Identity, Signer, VerifyingKey, verify_bundle};
 use portcullis_model::Digest;
 use portcullis_policy::ExitStatus;
 
 use crate::{
     args::VerifyBundleArgs,
     diagnostics::{Context as _, Failure, Outcome, say},
-    settings,
+    settings, signing,
 };
 
 pub(crate) fn run(args: &VerifyBundleArgs) -> Outcome {
     let VerifyBundleArgs { bundle, certificate_identity, certificate_oidc_issuer, key, trusted_root, artifact } = args;
     let bundle = settings::read_file(bundle)?;
-    let root = match trusted_root {
-        Some(path) => TrustRoot::from_json(&settings::read_file(path)?),
-        None => TrustRoot::public(),
-    };
-    let root = root.context(|| "the trust root cannot be used".to_owned())?;
+    let root = signing::trust_root(trusted_root.as_deref())?;
     let bytes;
     let content = match artifact.parse::<Digest>() {
         Ok(digest) => Content::Digest(digest),

@@ -5,11 +5,15 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use portcullis_errors::Hint;
 use portcullis_model::{Digest, Timestamp};
 use serde_json::json;
 use sigstore_types::dsse::pae;
 
-use crate::{KeyError, MAX_BUNDLE_BYTES, SigningKey, Statement, StatementError, statement::PAYLOAD_TYPE};
+use crate::{
+    KeyError, MAX_BUNDLE_BYTES, PluginError, ServiceError, SigningKey, Statement, StatementError, VerifyingKey,
+    statement::PAYLOAD_TYPE,
+};
 
 /// The media type of what is written.
 pub const BUNDLE_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -31,6 +35,12 @@ pub enum SignError {
     /// The statement cannot be written.
     #[error("cannot write the statement")]
     Statement(#[from] StatementError),
+    /// The program that keeps the key does not sign.
+    #[error("cannot sign the statement")]
+    Plugin(#[from] PluginError),
+    /// The services of an identity, or a timestamp authority, do not sign.
+    #[error("cannot sign the statement")]
+    Service(#[from] ServiceError),
     /// No verifier would read it.
     #[error("the signed statement has {size} bytes; verifiers read at most {MAX_BUNDLE_BYTES}")]
     TooLarge {
@@ -39,29 +49,62 @@ pub enum SignError {
     },
 }
 
+impl Hint for SignError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Key(error) => error.hint(),
+            Self::Plugin(error) => error.hint(),
+            Self::Service(error) => error.hint(),
+            Self::Statement(_) | Self::TooLarge { .. } => None,
+        }
+    }
+}
+
 impl Bundle {
-    /// Signs a statement. With a P-256, Ed25519 or RSA key the same inputs give the same bytes. `created` is told to
-    /// registries, and not signed.
+    /// Signs a statement with a key at hand. With a P-256, Ed25519 or RSA key the same inputs give the same bytes.
+    /// `created` is told to registries, and not signed.
     ///
     /// # Errors
     /// When the key does not work, or the statement is too large.
     pub fn sign(statement: &Statement, key: &SigningKey, created: Timestamp) -> Result<Self, SignError> {
         let payload = statement.to_bytes()?;
         let signature = key.sign(&pae(PAYLOAD_TYPE, &payload))?;
+        Self::of_key(&payload, key.verifying_key(), &signature, None, statement.predicate_type(), created)
+    }
+
+    /// What a key has signed, with the token of a timestamp authority.
+    pub(crate) fn of_key(
+        payload: &[u8],
+        key: &VerifyingKey,
+        signature: &[u8],
+        timestamp: Option<&[u8]>,
+        predicate_type: &str,
+        created: Timestamp,
+    ) -> Result<Self, SignError> {
+        let mut material = json!({"publicKey": {"hint": key.id()}});
+        if let (Some(token), Some(fields)) = (timestamp, material.as_object_mut()) {
+            let tokens = json!({"rfc3161Timestamps": [{"signedTimestamp": STANDARD.encode(token)}]});
+            fields.insert("timestampVerificationData".into(), tokens);
+        }
         let bundle = json!({
             "mediaType": BUNDLE_MEDIA_TYPE,
-            "verificationMaterial": {"publicKey": {"hint": key.verifying_key().id()}},
+            "verificationMaterial": material,
             "dsseEnvelope": {
-                "payload": STANDARD.encode(&payload),
+                "payload": STANDARD.encode(payload),
                 "payloadType": PAYLOAD_TYPE,
                 "signatures": [{"sig": STANDARD.encode(signature)}],
             },
         });
-        let bytes = Bytes::from(bundle.to_string());
+        Self::written(bundle.to_string(), predicate_type, created)
+    }
+
+    /// A bundle that is written already.
+    pub(crate) fn written(json: String, predicate_type: &str, created: Timestamp) -> Result<Self, SignError> {
+        let bytes = Bytes::from(json);
         if bytes.len() as u64 > MAX_BUNDLE_BYTES {
             return Err(SignError::TooLarge { size: bytes.len() });
         }
-        Ok(Self { bytes, predicate_type: statement.predicate_type().to_owned(), created })
+        Ok(Self { bytes, predicate_type: predicate_type.to_owned(), created })
     }
 
     /// The bundle's JSON.

@@ -232,6 +232,15 @@ impl VerifyingKey {
         STANDARD.encode(Digest::of(self.der()).as_bytes())
     }
 
+    /// The length of the digest that it signs, in bits: 256, 384 or 512.
+    pub(crate) const fn hash_bits(&self) -> u16 {
+        match &self.inner {
+            CosignVerificationKey::ECDSA_P384_SHA384_ASN1(_) => 384,
+            CosignVerificationKey::ECDSA_P521_SHA512_ASN1(_) => 512,
+            _ => 256,
+        }
+    }
+
     /// Whether `signature` is this key's over `message`.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{SbomFormat, Statement, StatementError, statement::predicate_type};
 
 const SCANNER: &str = "pkg:github/portcullis-dev/portcullis";
-const DATABASE: &str = "https://portcullis.dev/database";
+pub(crate) const DATABASE: &str = "https://portcullis.dev/database";
 
 /// Cosign's vulnerability predicate. `result` is the scanner's own; ours is a [`Report`] without its packages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl VulnerabilityScan {
         Ok(Self {
             invocation: Invocation::default(),
             scanner: Scanner {
-                uri: format!("{SCANNER}@{}", report.tool.version),
+                uri: scanner_uri(report),
                 version: report.tool.version.clone(),
                 db: ScannerDatabase { uri: DATABASE.to_owned(), version: report.database.digest.to_string() },
                 result,
@@ -140,4 +140,9 @@ pub fn vulnerability_statement(
 #[must_use]
 pub fn sbom_statement(format: SbomFormat, document: Value, image: &Reference, digest: &Digest) -> Statement {
     Statement::new(&image.name(), digest, format.predicate_type(), document)
+}
+
+/// The program that made a report, as a package URL.
+pub(crate) fn scanner_uri(report: &Report) -> String {
+    format!("{SCANNER}@{}", report.tool.version)
 }

@@ -14,6 +14,12 @@ use crate::json;
 pub mod predicate_type {
     /// Cosign's vulnerability scan record.
     pub const VULNERABILITIES: &str = "https://cosign.sigstore.dev/attestation/vuln/v1";
+    /// In-toto's vulnerability scan record.
+    pub const IN_TOTO_VULNERABILITIES: &str = "https://in-toto.io/attestation/vulns/v0.2";
+    /// An OpenVEX document, by the name that cosign has for it.
+    pub const OPENVEX: &str = "https://openvex.dev/ns";
+    /// Everything in an image that can be executed, with digests; `docs/evidence.md` describes it.
+    pub const EXECUTABLES: &str = "https://portcullis.dev/executables/v1";
     /// SLSA's verification summary: the verdict.
     pub const VERIFICATION_SUMMARY: &str = "https://slsa.dev/verification_summary/v1";
     /// A CycloneDX document.

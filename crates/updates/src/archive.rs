@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use portcullis_advisories::Database;
-use portcullis_attest::{BUNDLE_MEDIA_TYPE, SigningKey, discover_in_layout};
+use portcullis_attest::{BUNDLE_MEDIA_TYPE, StatementSigner, discover_in_layout};
 use portcullis_model::Digest;
 use portcullis_registry::{Descriptor, media_type};
 use serde::Deserialize;
@@ -55,27 +55,29 @@ struct Parts {
     signed_by: Option<String>,
 }
 
-/// Writes the database of an update, with the signature that it came with, or with one of `key`.
+/// Writes the database of an update, with the signature that it came with, or with one of `signer`.
 ///
 /// # Errors
 /// When the database is damaged, the file cannot be written, or what was signed cannot be made again.
-pub fn export(
+pub async fn export(
     update: &Update,
     to: &Path,
-    key: Option<&SigningKey>,
+    signer: Option<&StatementSigner>,
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<Exported, UpdateError> {
     let _cache = update.hold_cache(tell)?;
     let database = Database::open(&update.path)?.digest();
     let artifact = origin(&update.path, database).and_then(|origin: Origin| origin.artifact);
-    let signed = artifact.filter(|artifact| key.is_none() && artifact.signature.is_some());
+    let signed = artifact.filter(|artifact| signer.is_none() && artifact.signature.is_some());
     let parts = match signed {
         Some(artifact) => as_signed(update, artifact)?,
         None => {
             let packed = Packed::make(&update.path, &update.cache)?;
-            let bundle = key.map(|key| packed.sign("portcullis.db", key, update.now)).transpose()?;
-            let signed_by = key.map(|key| format!("key {}", key.verifying_key().id()));
-            let bundle = bundle.map(|bundle| bundle.bytes().clone());
+            let bundle = match signer {
+                Some(signer) => Some(packed.sign("portcullis.db", signer, update.now).await?.bytes().clone()),
+                None => None,
+            };
+            let signed_by = signer.map(StatementSigner::describe);
             Parts { manifest: packed.manifest, packed: packed.path, layer: packed.layer, bundle, signed_by }
         }
     };

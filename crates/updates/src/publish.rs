@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use bytes::Bytes;
 use portcullis_advisories::Database;
-use portcullis_attest::{Bundle, SigningKey, store};
+use portcullis_attest::{Bundle, StatementSigner, store};
 use portcullis_model::{Digest, Timestamp};
 use portcullis_registry::{Client, Descriptor, Reference, media_type};
 
@@ -63,12 +63,17 @@ impl Packed {
     }
 
     /// Signs what is said of it.
-    pub(crate) fn sign(&self, name: &str, key: &SigningKey, now: Timestamp) -> Result<Bundle, UpdateError> {
-        Ok(Bundle::sign(&self.claim.statement(name, &self.descriptor().digest), key, now)?)
+    pub(crate) async fn sign(
+        &self,
+        name: &str,
+        signer: &StatementSigner,
+        now: Timestamp,
+    ) -> Result<Bundle, UpdateError> {
+        Ok(signer.sign(&self.claim.statement(name, &self.descriptor().digest), now).await?)
     }
 }
 
-/// Publishes the database of an update under a name, signed with a key.
+/// Publishes the database of an update under a name, signed.
 ///
 /// # Errors
 /// When the database is damaged, or the registry does not take it.
@@ -76,17 +81,17 @@ pub async fn publish(
     update: &Update,
     client: &Client,
     reference: &Reference,
-    key: Option<&SigningKey>,
+    signer: Option<&StatementSigner>,
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<Published, UpdateError> {
-    update.within_time(push(update, client, reference, key, tell)).await
+    update.within_time(push(update, client, reference, signer, tell)).await
 }
 
 async fn push(
     update: &Update,
     client: &Client,
     reference: &Reference,
-    key: Option<&SigningKey>,
+    signer: Option<&StatementSigner>,
     tell: &(dyn Fn(Event) + Sync),
 ) -> Result<Published, UpdateError> {
     let _cache = update.hold_cache(tell)?;
@@ -98,8 +103,8 @@ async fn push(
     let subject = packed.descriptor();
     let by_digest = reference.with_digest(subject.digest);
     client.push_manifest(&by_digest, packed.manifest.clone(), media_type::OCI_MANIFEST).await?;
-    if let Some(key) = key {
-        let bundle = packed.sign(&reference.name(), key, update.now)?;
+    if let Some(signer) = signer {
+        let bundle = packed.sign(&reference.name(), signer, update.now).await?;
         store(client, reference, &subject, &[bundle]).await?;
     }
     if reference.digest().is_none() {

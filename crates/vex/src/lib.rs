@@ -9,12 +9,14 @@
 mod apply;
 mod component;
 mod formats;
+mod write;
 
 pub use apply::{Image, apply};
 pub use component::Component;
 pub use formats::read;
 use portcullis_errors::Hint;
 use portcullis_model::{Digest, Timestamp};
+pub use write::document;
 
 /// The largest document, in bytes. The largest that vendors publish, of kernels, have some 50 MiB.
 pub const MAX_BYTES: usize = 64 << 20;

@@ -11,20 +11,20 @@ use super::update::{PATIENCE, client, conclude, kept, places, runtime, tell, tru
 use crate::{
     args::{DbExportArgs, DbImportArgs, DbPublishArgs, Global},
     diagnostics::{Failure, Outcome},
-    output, settings,
+    output, settings, signing,
 };
 
 pub(super) fn publish(args: &DbPublishArgs, global: &Global) -> Outcome {
-    let DbPublishArgs { to, key, unsigned: _, db, network } = args;
+    let DbPublishArgs { to, unsigned, signer, db, network } = args;
     let address = to.strip_prefix("oci://").unwrap_or(to);
     let reference: Reference = address.parse()?;
     let update = existing(db.db.as_ref(), network.timeout)?;
-    let key = key.as_deref().map(settings::signing_key).transpose()?;
+    let signer = if *unsigned { None } else { Some(signing::signer(signer, network.ca_file.as_deref())?) };
     let client = client(network)?;
     let tell = |event: Event| tell(&event, global);
     let Published { manifest, database, size } =
-        runtime()?.block_on(portcullis_updates::publish(&update, &client, &reference, key.as_ref(), &tell))?;
-    let signed = if key.is_some() { "signed" } else { "unsigned" };
+        runtime()?.block_on(portcullis_updates::publish(&update, &client, &reference, signer.as_ref(), &tell))?;
+    let signed = if signer.is_some() { "signed" } else { "unsigned" };
     output::print(&format!("oci://{reference}: {size} bytes, {signed}\nmanifest {manifest}\ndatabase {database}\n"))?;
     Ok(ExitStatus::Pass)
 }
@@ -32,9 +32,10 @@ pub(super) fn publish(args: &DbPublishArgs, global: &Global) -> Outcome {
 pub(super) fn export(args: &DbExportArgs, global: &Global) -> Outcome {
     let DbExportArgs { file, key, db } = args;
     let update = existing(db.db.as_ref(), PATIENCE)?;
-    let key = key.as_deref().map(settings::signing_key).transpose()?;
+    let signer = key.as_deref().map(signing::of_key).transpose()?;
     let tell = |event: Event| tell(&event, global);
-    let Exported { manifest, database, signed_by } = portcullis_updates::export(&update, file, key.as_ref(), &tell)?;
+    let export = portcullis_updates::export(&update, file, signer.as_ref(), &tell);
+    let Exported { manifest, database, signed_by } = signing::runtime()?.block_on(export)?;
     let signed = signed_by.map_or_else(|| "unsigned".to_owned(), |by| format!("signed by {}", printable(&by, 200)));
     let place = printable(&file.display().to_string(), 300);
     output::print(&format!("{place}: {signed}\nmanifest {manifest}\ndatabase {database}\n"))?;

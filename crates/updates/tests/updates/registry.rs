@@ -55,7 +55,9 @@ impl Shop {
 
     async fn publish(&self, key: Option<&SigningKey>) -> Published {
         let tell = |_| ();
-        publish(&self.publisher.update, &client(), &self.name(), key, &tell).await.unwrap()
+        publish(&self.publisher.update, &client(), &self.name(), key.cloned().map(Into::into).as_ref(), &tell)
+            .await
+            .unwrap()
     }
 
     /// The publisher has a newer database.
@@ -158,7 +160,7 @@ async fn a_step_back_must_be_asked_for() {
     // A registry that names the older one again: it is signed, and refused all the same.
     let other = Desk::new();
     other.run(&Bucket::small(3)).await.unwrap();
-    publish(&other.update, &client(), &shop.name(), Some(&shop.key), &|_| ()).await.unwrap();
+    publish(&other.update, &client(), &shop.name(), Some(&shop.key.clone().into()), &|_| ()).await.unwrap();
     shop.front.requests();
     let error = shop.pull(&desk, &trust(&shop.key)).await.unwrap_err();
     assert!(matches!(error, UpdateError::Rollback { .. }) && error.hint().unwrap().contains("--allow-rollback"));
@@ -231,12 +233,12 @@ async fn a_file_carries_the_database_with_its_signature() {
     let desk = Desk::new();
     shop.pull(&desk, &trust(&shop.key)).await.unwrap();
     let file = desk.folder.path().join("db.tar");
-    let exported = export(&desk.update, &file, None, &|_| ()).unwrap();
+    let exported = export(&desk.update, &file, None, &|_| ()).await.unwrap();
     assert_eq!((exported.manifest, exported.signed_by.as_deref()), (published.manifest, Some("publisher")));
     // Packed again it is the same, should the cache be gone.
     let whole = fs::read(&file).unwrap();
     fs::remove_dir_all(&desk.update.cache).unwrap();
-    export(&desk.update, &file, None, &|_| ()).unwrap();
+    export(&desk.update, &file, None, &|_| ()).await.unwrap();
     assert_eq!(fs::read(&file).unwrap(), whole);
 
     let far = Desk::new();
@@ -251,7 +253,7 @@ async fn a_file_carries_the_database_with_its_signature() {
     assert_eq!(imported.digest, published.database);
     far.is_clean();
     // It can be carried on.
-    let onward = export(&far.update, &far.folder.path().join("onward.tar"), None, &|_| ()).unwrap();
+    let onward = export(&far.update, &far.folder.path().join("onward.tar"), None, &|_| ()).await.unwrap();
     assert_eq!(onward.manifest, published.manifest);
     // No changed byte of it is ever taken for the database; a few in the frame of the archive do not matter.
     for place in (0..whole.len()).step_by(whole.len() / 40) {
@@ -277,7 +279,7 @@ async fn a_database_of_ones_own_is_signed_when_it_is_exported() {
     desk.run(&Bucket::small(3)).await.unwrap();
     let key = SigningKey::generate().unwrap();
     let file = desk.folder.path().join("db.tar");
-    export(&desk.update, &file, Some(&key), &|_| ()).unwrap();
+    export(&desk.update, &file, Some(&key.clone().into()), &|_| ()).await.unwrap();
     let far = Desk::new();
     far.update.from_archive(&file, &trust(&key), &|_| ()).await.unwrap();
     assert_eq!(far.database().digest(), desk.database().digest());

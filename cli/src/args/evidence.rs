@@ -1,0 +1,136 @@
+//! The arguments of evidence: who signs, what is said, and whom to believe.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
+
+use super::{JudgeArgs, SourceArgs};
+
+/// Who signs.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Signing")]
+pub(crate) struct SignerArgs {
+    /// The private key: a file, env://NAME, or NAME://RESOURCE of a program sigstore-kms-NAME. The password of a file is
+    /// taken from COSIGN_PASSWORD.
+    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF", group = "signer")]
+    pub(crate) key: Option<String>,
+    /// Sign as whoever an identity token names, with a certificate of Sigstore and an entry in its log.
+    #[arg(long, env = "PORTCULLIS_KEYLESS", group = "signer", value_parser = BoolishValueParser::new())]
+    pub(crate) keyless: bool,
+    /// The identity token: a file, or env://NAME. By default that of the CI job, or SIGSTORE_ID_TOKEN.
+    #[arg(long, env = "PORTCULLIS_IDENTITY_TOKEN", value_name = "REF", requires = "keyless")]
+    pub(crate) identity_token: Option<String>,
+    /// The services that sign for identities: a signing config of Sigstore; the public good instance's by default.
+    #[arg(long, env = "PORTCULLIS_SIGNING_CONFIG", value_name = "FILE", requires_all = ["keyless", "trusted_root"])]
+    pub(crate) signing_config: Option<PathBuf>,
+    /// The trust root that what was signed is verified with before it is stored; the public good instance's by default.
+    #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// A timestamp authority (RFC 3161) that witnesses when the key signed.
+    #[arg(long, env = "PORTCULLIS_TIMESTAMP_URL", value_name = "URL", conflicts_with = "keyless")]
+    pub(crate) timestamp_url: Option<String>,
+}
+
+/// How evidence is signed.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Evidence")]
+pub(crate) struct SignArgs {
+    /// What is said beside the verdict. May be given several times.
+    #[arg(long, env = "PORTCULLIS_ATTEST_TYPE", value_enum, value_name = "TYPE", value_delimiter = ',',
+        default_values = ["cyclonedx", "vuln"])]
+    pub(crate) attest_type: Vec<EvidenceType>,
+    /// Also write cosign's older form, the tag sha256-….att.
+    #[arg(long, env = "PORTCULLIS_LEGACY_ATT", value_parser = BoolishValueParser::new())]
+    pub(crate) legacy_att: bool,
+    #[command(flatten)]
+    pub(crate) signer: SignerArgs,
+}
+
+/// What can be said of an image, by the names that cosign has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum EvidenceType {
+    /// Its inventory, in CycloneDX.
+    Cyclonedx,
+    /// Its inventory, in SPDX.
+    Spdxjson,
+    /// Its findings, as cosign, policy-controller and Kyverno read them. The gate judges these again.
+    Vuln,
+    /// Its findings, as in-toto has them.
+    Vulns,
+    /// What it is affected by and what not, in OpenVEX.
+    Openvex,
+    /// The digests of all that can be executed in it.
+    Executables,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AttestArgs {
+    /// The image in its registry, or an oci-dir:.
+    pub(crate) image: String,
+    /// A report that `scan -o json` wrote; without it the image is scanned now.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyArgs {
+    /// The image in its registry.
+    pub(crate) image: String,
+    /// The public key that must have signed: a file, or env://NAME.
+    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF", group = "authority")]
+    pub(crate) key: Option<String>,
+    /// Who must have signed, by a certificate of Sigstore: exact, or with * and **, as policies write it.
+    #[arg(
+        long,
+        env = "PORTCULLIS_CERTIFICATE_IDENTITY",
+        value_name = "IDENTITY",
+        requires = "certificate_oidc_issuer",
+        group = "authority"
+    )]
+    pub(crate) certificate_identity: Option<String>,
+    /// Who vouches for the identity, exactly.
+    #[arg(long, env = "PORTCULLIS_CERTIFICATE_OIDC_ISSUER", value_name = "URL", requires = "certificate_identity")]
+    pub(crate) certificate_oidc_issuer: Option<String>,
+    /// The trust root behind certificates and timestamps; the public good instance's by default.
+    #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// The policy, with its authorities.
+    #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE", group = "authority")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The oldest verdict that counts, such as 24h. With --policy, the policy says.
+    #[arg(long, env = "PORTCULLIS_MAX_AGE", value_name = "AGE", conflicts_with = "policy")]
+    pub(crate) max_age: Option<String>,
+    /// Print the decision as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyBundleArgs {
+    /// The bundle.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: PathBuf,
+    /// Who must have signed, exactly.
+    #[arg(long, value_name = "IDENTITY", requires = "certificate_oidc_issuer", required_unless_present = "key")]
+    pub(crate) certificate_identity: Option<String>,
+    /// Who vouches for the identity, exactly.
+    #[arg(long, value_name = "URL", requires = "certificate_identity")]
+    pub(crate) certificate_oidc_issuer: Option<String>,
+    /// The public key that must have signed.
+    #[arg(long, value_name = "PEM", conflicts_with = "certificate_identity")]
+    pub(crate) key: Option<PathBuf>,
+    /// The trust root; the public good instance's by default.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// The file that was signed, or its digest.
+    #[arg(value_name = "FILE|sha256:DIGEST")]
+    pub(crate) artifact: String,
+}
