@@ -18,4 +18,5 @@ mod formats;
 mod images;
 mod lockfile;
 mod rpm;
+mod sigstore;
 mod updates;

@@ -1,0 +1,193 @@
+//! Signing without a key of one's own, with Sigstore's own services: certificate authority, logs, timestamp authority.
+//! And with keys that another program keeps.
+
+mod stack;
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use portcullis_testkit::ImageBuilder;
+use stack::{Stack, WORKFLOW, holds, job_token, program};
+
+use crate::support::{Registry, cache, is_on, json, portcullis, run, skip};
+
+/// A small image in a repository of a registry; the name that it has there.
+fn pushed(registry: &Registry, repository: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    ImageBuilder::debian(12).package("base-files", "12.4").build().write_oci_dir(folder.path()).unwrap();
+    let image = format!("{}/team/{repository}:1", registry.address);
+    let mut copy = Command::new("skopeo");
+    copy.args(["copy", "-q", "--dest-tls-verify=false"]);
+    copy.arg(format!("oci:{}:latest", folder.path().display())).arg(format!("docker://{image}"));
+    run(&mut copy, &[0]);
+    image
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+/// A scan of now that attests, as a job of GitHub's would run it.
+fn job(stack: &Stack, image: &str) -> Command {
+    job_with_root(stack, image, &stack.trusted_root)
+}
+
+fn job_with_root(stack: &Stack, image: &str, root: &Path) -> Command {
+    let mut scan = portcullis();
+    scan.env_remove("SOURCE_DATE_EPOCH").args(["scan", image, "--plain-http", "--fail-on", "none", "--attest", "-v"]);
+    scan.args(["--keyless", "--no-cache", "--signing-config"]).arg(&stack.signing_config);
+    scan.arg("--trusted-root").arg(root);
+    scan.env("GITHUB_ACTIONS", "true").env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "runner-secret");
+    scan.env("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}/token?api-version=2", stack.issuer));
+    scan
+}
+
+fn verify(stack: &Stack, image: &str, identity: &str, issuer: &str, code: i32) -> String {
+    let mut verify = portcullis();
+    verify.args(["verify", image, "--plain-http", "--max-age", "1h", "--certificate-identity", identity]);
+    verify.args(["--certificate-oidc-issuer", issuer, "--trusted-root"]).arg(&stack.trusted_root);
+    text(&run(&mut verify, &[code]))
+}
+
+#[test]
+fn a_job_signs_as_itself_and_everyone_can_verify_it() {
+    if !is_on() {
+        return;
+    }
+    let (Some(mut stack), Some(registry)) = (Stack::start(), Registry::cue()) else { return };
+    let image = pushed(&registry, "app");
+    let told = text(&run(&mut job(&stack, &image), &[0]));
+    assert!(told.contains("attested https://slsa.dev/verification_summary/v1"), "{told}");
+    assert!(!told.contains("runner-secret") && !told.contains("eyJ"), "a token is in: {told}");
+
+    assert!(verify(&stack, &image, WORKFLOW, &stack.issuer, 0).contains("PASSED"));
+    verify(&stack, &image, "https://github.com/team/app/.github/workflows/*@refs/heads/main", &stack.issuer, 0);
+    for (identity, issuer) in [
+        ("https://github.com/team/app/.github/workflows/build.yml@refs/heads/other", stack.issuer.as_str()),
+        ("https://github.com/evil/**", &stack.issuer),
+        (WORKFLOW, "https://token.actions.githubusercontent.com"),
+    ] {
+        let refused = verify(&stack, &image, identity, issuer, 42);
+        assert!(refused.contains("is not trusted"), "{identity} {issuer}: {refused}");
+    }
+    // With another root nothing of it holds.
+    let mut public = portcullis();
+    public.args(["verify", &image, "--plain-http", "--certificate-identity", WORKFLOW]);
+    public.args(["--certificate-oidc-issuer", &stack.issuer]);
+    run(&mut public, &[42]);
+
+    for kind in ["cyclonedx", "vuln", "https://slsa.dev/verification_summary/v1"] {
+        let mut check = Command::new(program("cosign"));
+        check.args(["verify-attestation", "--new-bundle-format", "--allow-http-registry", "--type", kind]);
+        check.args(["--certificate-identity", WORKFLOW, "--certificate-oidc-issuer", &stack.issuer, "--trusted-root"]);
+        run(check.arg(&stack.trusted_root).arg(&image), &[0]);
+    }
+    of_gitlab(&stack, &registry);
+    witnessed(&stack, &registry);
+    what_fails_stores_nothing(&mut stack, &registry);
+}
+
+/// A job of GitLab's has its token in a variable.
+fn of_gitlab(stack: &Stack, registry: &Registry) {
+    let image = pushed(registry, "of-gitlab");
+    let mut scan = job(stack, &image);
+    scan.env_remove("GITHUB_ACTIONS").env("SIGSTORE_ID_TOKEN", job_token(&stack.issuer));
+    run(&mut scan, &[0]);
+    verify(stack, &image, WORKFLOW, &stack.issuer, 0);
+}
+
+fn what_fails_stores_nothing(stack: &mut Stack, registry: &Registry) {
+    let image = pushed(registry, "other");
+    let nothing = |stack: &Stack| {
+        let told = verify(stack, &image, WORKFLOW, &stack.issuer, 42);
+        assert!(told.contains("no trusted verdict is attested"), "{told}");
+        assert!(!told.contains("proves nothing"), "{told}");
+    };
+    // The runner gives no token.
+    let told = text(&run(job(stack, &image).env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong"), &[1]));
+    assert!(told.contains("hint: in GitHub's workflows give the job `permissions: {id-token: write}`"), "{told}");
+    nothing(stack);
+    // A token that the authority refuses is not repeated.
+    let forged = format!("{}AA", job_token(&stack.issuer));
+    let told = text(&run(job(stack, &image).env("SIGSTORE_ID_TOKEN", &forged), &[1]));
+    assert!(told.contains("signing without a key failed"), "{told}");
+    assert!(!told.contains(forged.split('.').nth(1).unwrap()), "{told}");
+    nothing(stack);
+    // What was signed does not verify with the root that is named: services and root do not belong together.
+    let other = tempfile::NamedTempFile::new().unwrap();
+    let mut root = json(&std::fs::read(&stack.trusted_root).unwrap());
+    root["tlogs"] = serde_json::json!([]);
+    std::fs::write(other.path(), root.to_string()).unwrap();
+    let told = text(&run(&mut job_with_root(stack, &image, other.path()), &[1]));
+    assert!(told.contains("what was signed does not verify"), "{told}");
+    nothing(stack);
+    // A service is gone.
+    stack.lose_timestamps();
+    let told = text(&run(&mut job(stack, &image), &[1]));
+    assert!(told.contains("signing without a key failed"), "{told}");
+    nothing(stack);
+}
+
+/// A timestamp authority witnesses when a key signed.
+fn witnessed(stack: &Stack, registry: &Registry) {
+    let image = pushed(registry, "witnessed");
+    let keys = tempfile::tempdir().unwrap();
+    let prefix = keys.path().join("cosign");
+    let mut generate = portcullis();
+    run(generate.env("COSIGN_PASSWORD", "").args(["key", "generate", "--output-prefix"]).arg(&prefix), &[0]);
+    let mut scan = portcullis();
+    scan.env_remove("SOURCE_DATE_EPOCH").env("COSIGN_PASSWORD", "");
+    scan.args(["scan", &image, "--plain-http", "--fail-on", "none", "--attest", "--timestamp-url", &stack.timestamps]);
+    run(scan.arg("--key").arg(prefix.with_extension("key")), &[0]);
+    let mut ours = portcullis();
+    run(ours.args(["verify", &image, "--plain-http", "--key"]).arg(prefix.with_extension("pub")), &[0]);
+    let mut check = Command::new(program("cosign"));
+    check.args(["verify-attestation", "--new-bundle-format", "--allow-http-registry", "--insecure-ignore-tlog"]);
+    check.args(["--use-signed-timestamps", "--type", "vuln", "--trusted-root"]).arg(&stack.trusted_root);
+    run(check.arg("--key").arg(prefix.with_extension("pub")).arg(&image), &[0]);
+}
+
+/// The program keeps keys as files: what stands for a key management service speaks Sigstore's own protocol.
+#[test]
+fn a_program_that_keeps_the_key_signs() {
+    if !is_on() {
+        return;
+    }
+    if !program("sigstore-kms-files").is_file() {
+        skip("sigstore-kms-files (tests/interop/kmsplugin) is missing");
+        return;
+    }
+    let Some(registry) = Registry::docker() else { return };
+    let image = pushed(&registry, "app");
+    let path = format!("{}:{}", cache().join("bin").display(), std::env::var("PATH").unwrap_or_default());
+    for algorithm in ["ecdsa-p256", "ecdsa-p384", "ed25519", "rsa-2048"] {
+        let folder = tempfile::tempdir().unwrap();
+        let reference = format!("files://{}", folder.path().join(algorithm).display());
+        let with = |mut command: Command| {
+            command.env("PATH", &path).env_remove("SOURCE_DATE_EPOCH");
+            command
+        };
+        let mut public = with(portcullis());
+        let public = run(public.args(["key", "public", "--key", &reference]), &[0]).stdout;
+        let key = folder.path().join("key.pub");
+        std::fs::write(&key, public).unwrap();
+        let mut scan = with(portcullis());
+        scan.args(["scan", &image, "--plain-http", "--fail-on", "none", "--attest", "--key", &reference]);
+        run(&mut scan, &[0]);
+        let mut ours = portcullis();
+        run(ours.args(["verify", &image, "--plain-http", "--key"]).arg(&key), &[0]);
+        // Cosign 3.0.6 signs by P-384 with SHA-384, as we do, and verifies with SHA-256: not even what it signed itself.
+        if algorithm != "ecdsa-p384" {
+            let mut check = Command::new(program("cosign"));
+            check.args(["verify-attestation", "--insecure-ignore-tlog", "--allow-http-registry", "--type", "vuln"]);
+            run(check.arg("--key").arg(&key).arg(&image), &[0]);
+        }
+        assert!(holds(folder.path(), "PRIVATE KEY"), "the program keeps the key");
+    }
+    let mut refused = portcullis();
+    refused.env("PATH", &path).args(["scan", &image, "--plain-http", "--attest", "--key", "files:///refuse"]);
+    let told = text(&run(&mut refused, &[1]));
+    assert!(told.contains("sigstore-kms-files refuses: there is no such key"), "{told}");
+}
