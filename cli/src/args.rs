@@ -9,7 +9,10 @@ mod db;
 mod evidence;
 
 pub(crate) use db::{DbCommand, DbExportArgs, DbImportArgs, DbPublishArgs, DbUpdateArgs, NetworkArgs, TrustArgs};
-pub(crate) use evidence::{AttestArgs, EvidenceType, SignArgs, SignerArgs, VerifyArgs, VerifyBundleArgs};
+pub(crate) use evidence::{
+    AttestArgs, AuthorityArgs, EvidenceCommand, EvidenceListArgs, EvidenceType, SignArgs, SignerArgs, VerifyArgs,
+    VerifyBundleArgs,
+};
 
 /// Guards container images through their whole life: scans them, judges them by policy, signs the verdict, and
 /// admits only what passes.
@@ -59,6 +62,9 @@ pub(crate) enum Command {
     Attest(AttestArgs),
     /// Find the evidence of an image, check it and judge it: what the admission webhook would do.
     Verify(VerifyArgs),
+    /// List, fetch and remove the evidence beside an image.
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// Decide on a Kubernetes manifest as the admission webhook would.
     Admit(AdmitArgs),
     /// Recompute a recorded verdict: the same bytes, or the input that changed.

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod admit;
+mod attest;
 mod cache;
 mod db;
 mod demo;
@@ -28,8 +29,9 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     match command {
         Command::Scan(args) => scan::run(&args, &global),
         Command::Sbom(args) => sbom::run(&args, &global),
-        Command::Attest(args) => evidence::run(&args, &global),
+        Command::Attest(args) => attest::run(&args, &global),
         Command::Verify(args) => verify::run(&args),
+        Command::Evidence(command) => evidence::run(&command, &global),
         Command::Admit(args) => admit::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -1,6 +1,9 @@
 //! A real registry and real cosign: what we sign, cosign verifies; and the gate's answers through `verify`.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::support::{Registry, cache, images, is_on, portcullis, run, skip};
 
@@ -24,6 +27,37 @@ fn cosign_verifies_what_a_scan_attests_where_referrers_are_a_tag() {
 #[test]
 fn cosign_verifies_what_a_scan_attests_where_referrers_are_an_interface() {
     whole_life(Registry::cue);
+}
+
+/// After a later scan the older verdict goes, with what it rests on. A stranger's evidence stays, and so does what the
+/// older form holds: that is one image for all.
+fn outdated_evidence_goes(image: &str, key: &Path, public: &Path) {
+    let scan = |moment: Option<&str>, key: &Path| {
+        let mut scan = portcullis();
+        scan.env_remove("SOURCE_DATE_EPOCH").env("COSIGN_PASSWORD", "pw");
+        moment.into_iter().for_each(|moment| _ = scan.env("SOURCE_DATE_EPOCH", moment));
+        run(scan.args(["scan", image, "--plain-http", "-q", "--attest", "--key"]).arg(key), &[0]);
+    };
+    scan(Some("1790000000"), key);
+    scan(Some("1790000000"), key);
+    let stranger = key.with_file_name("stranger");
+    let mut generate = portcullis();
+    run(generate.args(["key", "generate", "--output-prefix"]).arg(&stranger).env("COSIGN_PASSWORD", "pw"), &[0]);
+    scan(Some("1790000001"), &stranger.with_extension("key"));
+    let bundles = || {
+        let mut list = portcullis();
+        let listed = run(list.args(["evidence", "list", image, "--plain-http", "--key"]).arg(public), &[0]).stdout;
+        let listed = String::from_utf8(listed).unwrap();
+        let bundles: Vec<&str> = listed.split("    bundle in ").skip(1).collect();
+        let verified = bundles.iter().filter(|bundle| bundle.contains("verified: key 1")).count();
+        (bundles.len(), verified)
+    };
+    // Scanning the same moment twice added nothing.
+    assert_eq!(bundles(), (9, 6));
+    let mut prune = portcullis();
+    let pruned = run(prune.args(["evidence", "prune", image, "--plain-http", "--key"]).arg(public), &[0]).stdout;
+    assert_eq!(String::from_utf8(pruned).unwrap(), "3 removed\n");
+    assert_eq!(bundles(), (6, 3));
 }
 
 fn whole_life(start: fn() -> Option<Registry>) {
@@ -62,6 +96,9 @@ fn whole_life(start: fn() -> Option<Registry>) {
         check.arg(&public).arg(format!("--new-bundle-format={}", !older_form)).arg(&at);
         run(&mut check, &[0]);
     }
+    outdated_evidence_goes(&image, &key, &public);
+    run(Command::new(&cosign).args(["tree", "--allow-http-registry", &image]), &[0]);
+    assert!(verify(0).contains("pass"));
     // Another key vouches for nothing.
     let other = keys.path().join("other");
     let mut generate = portcullis();

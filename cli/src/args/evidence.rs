@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, builder::BoolishValueParser};
+use clap::{Args, Subcommand, ValueEnum, builder::BoolishValueParser};
 
 use super::{JudgeArgs, SourceArgs};
 
@@ -78,10 +78,10 @@ pub(crate) struct AttestArgs {
     pub(crate) sign: SignArgs,
 }
 
+/// Whom to believe.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct VerifyArgs {
-    /// The image in its registry.
-    pub(crate) image: String,
+#[command(next_help_heading = "Trust")]
+pub(crate) struct AuthorityArgs {
     /// The public key that must have signed: a file, or env://NAME.
     #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF", group = "authority")]
     pub(crate) key: Option<String>,
@@ -100,6 +100,14 @@ pub(crate) struct VerifyArgs {
     /// The trust root behind certificates and timestamps; the public good instance's by default.
     #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyArgs {
+    /// The image in its registry.
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArgs,
     /// The policy, with its authorities.
     #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE", group = "authority")]
     pub(crate) policy: Option<PathBuf>,
@@ -109,6 +117,41 @@ pub(crate) struct VerifyArgs {
     /// Print the decision as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum EvidenceCommand {
+    /// List what lies beside an image; with an authority, whether it vouches for it.
+    List(EvidenceListArgs),
+    /// Write the bundles beside an image to files.
+    Download {
+        /// The folder to write to.
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        output_dir: PathBuf,
+        #[command(flatten)]
+        list: EvidenceListArgs,
+    },
+    /// Remove older verdicts of an authority, with what they rest on. Others' evidence stays.
+    Prune {
+        /// How many of the newest verdicts stay.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+        keep: u16,
+        /// Say what would be removed, and remove nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        list: EvidenceListArgs,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EvidenceListArgs {
+    /// The image in its registry, or an oci-dir:.
+    pub(crate) image: String,
+    #[command(flatten)]
+    pub(crate) authority: AuthorityArgs,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }

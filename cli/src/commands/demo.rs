@@ -16,7 +16,7 @@ use portcullis_model::Report;
 use portcullis_policy::{ExitStatus, Policy};
 use portcullis_report::{RenderOptions, format_named};
 
-use super::{admit, evidence, key, scan, verify};
+use super::{admit, attest, key, scan, verify};
 use crate::{
     args::{CacheArgs, CachePlaceArgs, DemoArgs, Global, JudgeArgs, SourceArgs},
     diagnostics::{Context as _, Failure, Outcome},
@@ -143,7 +143,7 @@ impl Demo {
             let path = folder.join(file);
             fs::write(&path, bytes).context(|| format!("cannot write {}", path.display()))?;
         }
-        let stored = evidence::attest(&access, &source, &report, &evidence::Plan::with_key(self.key.clone()))?;
+        let stored = attest::attest(&access, &source, &report, &attest::Plan::with_key(self.key.clone()))?;
         let counted = report.findings.iter().filter(|finding| finding.suppressed.is_none()).count();
         self.say(&format!(
             "   {name}: {} packages, {counted} findings, verdict {}; {} statements signed\n",

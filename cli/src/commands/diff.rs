@@ -6,7 +6,7 @@ use portcullis_errors::printable;
 use portcullis_model::Report;
 use portcullis_policy::ExitStatus;
 
-use super::evidence::read_report;
+use super::attest::read_report;
 use crate::{args::DiffArgs, diagnostics::Outcome, output};
 
 pub(crate) fn run(args: &DiffArgs) -> Outcome {

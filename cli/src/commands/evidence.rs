@@ -1,178 +1,213 @@
-//! `portcullis attest`, and the evidence that `scan --attest` leaves: inventory, findings and verdict, signed and
-//! stored beside the image.
+//! `portcullis evidence …`: what lies beside an image: listed, fetched, and cleared of what is outdated.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
 
+use portcullis_admission::verifier_of;
 use portcullis_attest::{
-    Bundle, InputAttestation, SbomFormat, SigningKey, Statement, StatementSigner, Stored, VERIFIER_ID,
-    VerificationSummary, predicate_type, sbom_statement, store, store_in_layout, store_legacy, vulnerability_statement,
-    vulns_statement,
+    Candidate, Discovery, Format, Statement, VerificationSummary, Verified, Verifier, discover, discover_in_layout,
+    remove,
 };
+use portcullis_errors::{chain, printable};
 use portcullis_image::Source;
-use portcullis_model::{Digest, Report};
+use portcullis_model::{Digest, Timestamp};
 use portcullis_policy::ExitStatus;
 use portcullis_registry::Reference;
-use portcullis_report::{RenderOptions, format_named};
 
-use super::scan;
+use super::verify::authority_policy;
 use crate::{
-    args::{AttestArgs, EvidenceType, Global, SignArgs, SourceArgs},
+    args::{AuthorityArgs, EvidenceCommand, EvidenceListArgs, Global},
     diagnostics::{Context as _, Failure, Outcome, say},
-    settings,
+    output, settings,
     settings::Access,
     signing,
 };
 
-pub(crate) fn run(args: &AttestArgs, global: &Global) -> Outcome {
-    let AttestArgs { image, report, source, judge, sign } = args;
-    let plan = Plan::new(sign, source)?;
-    let now = settings::now()?;
-    let (access, parsed, report) = match report {
-        Some(path) => {
-            let report: Report = read_report(path)?;
-            let (access, parsed, opened) = Access::open(image, source)?;
-            if opened.target.digest != report.target.digest {
-                return Err(Failure::new("the report is of another image").with_hint("scan this one again"));
+pub(crate) fn run(command: &EvidenceCommand, global: &Global) -> Outcome {
+    match command {
+        EvidenceCommand::List(list) => {
+            let found = Found::new(list)?;
+            output::print(&found.as_text())?;
+            found.status()
+        }
+        EvidenceCommand::Download { output_dir, list } => {
+            let found = Found::new(list)?;
+            found.write_to(output_dir, global)?;
+            found.status()
+        }
+        EvidenceCommand::Prune { keep, dry_run, list } => prune(usize::from(*keep), *dry_run, list, global),
+    }
+}
+
+/// What lies beside an image.
+struct Found {
+    access: Access,
+    source: Source,
+    digest: Digest,
+    discovery: Discovery,
+    verifier: Option<Verifier>,
+    now: Timestamp,
+}
+
+impl Found {
+    fn new(args: &EvidenceListArgs) -> Result<Self, Failure> {
+        let EvidenceListArgs { image, authority, source } = args;
+        let now = settings::clock();
+        let verifier = verifier(authority, now)?;
+        let parsed = Source::parse(image)?;
+        let (access, digest, discovery) = match &parsed {
+            Source::Registry(reference) => {
+                let access = Access::new(source)?;
+                let (client, runtime) = access.registry()?;
+                let found = runtime.block_on(async {
+                    // The digest that the name means, computed from the bytes.
+                    let digest = client.manifest(reference).await?.digest;
+                    Ok::<_, Failure>((digest, discover(client, reference, &digest, &[]).await))
+                });
+                let (digest, discovery) = found?;
+                (access, digest, discovery)
             }
-            (access, parsed, report)
+            Source::OciDirectory { path, .. } => {
+                let (access, _, opened) = Access::open(image, source)?;
+                let digest = opened.target.digest.ok_or_else(|| Failure::new("the image has no manifest"))?;
+                let discovery = discover_in_layout(path, &digest, &[])?;
+                (access, digest, discovery)
+            }
+            _ => {
+                return Err(Failure::new("evidence lies in registries and OCI layouts alone")
+                    .with_hint("name the image in its registry, or an oci-dir:"));
+            }
+        };
+        Ok(Self { access, source: parsed, digest, discovery, verifier, now })
+    }
+
+    /// What could not be read may be anything: then the list is incomplete.
+    fn status(&self) -> Outcome {
+        for problem in &self.discovery.problems {
+            say(&format!("gap: {}: {}", problem.what, printable(&chain(&problem.error), 300)));
         }
-        None => {
-            let scan::Scanned { access, source, report } =
-                scan::scan(image, source, judge, plan.needs_executables(), now)?;
-            (access, source, report)
-        }
-    };
-    scan::tell_starter(&report);
-    let stored = attest(&access, &parsed, &report, &plan)?;
-    if !global.quiet {
-        plan.tell(&stored);
-    }
-    Ok(ExitStatus::from(&report.verdict))
-}
-
-/// What is signed, and by whom. It is made before a scan: what cannot be signed must not cost one.
-pub(crate) struct Plan {
-    signer: StatementSigner,
-    types: BTreeSet<EvidenceType>,
-    legacy: bool,
-}
-
-impl Plan {
-    pub(crate) fn new(sign: &SignArgs, source: &SourceArgs) -> Result<Self, Failure> {
-        let SignArgs { attest_type, legacy_att, signer } = sign;
-        let signer = signing::signer(signer, source.ca_file.as_deref())?;
-        Ok(Self { signer, types: attest_type.iter().copied().collect(), legacy: *legacy_att })
+        Ok(if self.discovery.is_complete() { ExitStatus::Pass } else { ExitStatus::Incomplete })
     }
 
-    /// The usual evidence, signed with a key.
-    pub(crate) fn with_key(key: SigningKey) -> Self {
-        let types = BTreeSet::from([EvidenceType::Cyclonedx, EvidenceType::Vuln]);
-        Self { signer: key.into(), types, legacy: false }
+    fn verified(&self, candidate: &Candidate) -> Option<Result<Verified<Statement>, String>> {
+        let verifier = self.verifier.as_ref()?;
+        Some(verifier.verify(candidate, &self.digest, self.now).map_err(|refusal| refusal.to_string()))
     }
 
-    /// Whether the scan must hash all that is executable.
-    pub(crate) fn needs_executables(&self) -> bool {
-        self.types.contains(&EvidenceType::Executables)
-    }
-
-    /// Says what was stored, and who signed it.
-    pub(crate) fn tell(&self, stored: &[Stored]) {
-        for Stored { manifest, predicate_type, listed_by_registry: _ } in stored {
-            say(&format!("attested {predicate_type} as {manifest}"));
-        }
-        say(&format!("signed by {}", self.signer.describe()));
-    }
-}
-
-/// A report that `-o json` wrote.
-pub(crate) fn read_report(path: &Path) -> Result<Report, Failure> {
-    serde_json::from_slice(&settings::read_file(path)?)
-        .context(|| format!("{} is not a report", path.display()))
-        .map_err(|failure| failure.with_hint("write one with `portcullis scan … -o json=FILE`"))
-}
-
-/// Signs and stores the evidence of a report.
-pub(crate) fn attest(access: &Access, source: &Source, report: &Report, plan: &Plan) -> Result<Vec<Stored>, Failure> {
-    let digest = report.target.digest.ok_or_else(|| {
-        Failure::new("the target has no manifest that evidence could stand beside")
-            .with_hint("attest the image in its registry, or in an oci-dir:")
-    })?;
-    match source {
-        Source::Registry(reference) => {
-            let bundles = sign(report, reference, &digest, plan)?;
-            let (client, runtime) = access.registry()?;
-            runtime.block_on(async {
-                let subject = client.resolve(&reference.with_digest(digest)).await?;
-                let stored = store(client, reference, &subject, &bundles).await?;
-                if plan.legacy {
-                    store_legacy(client, reference, &digest, &bundles).await?;
+    fn as_text(&self) -> String {
+        let mut text = format!("{}\n", self.digest);
+        for candidate in &self.discovery.candidates {
+            let claimed = candidate.claimed_type.as_deref().unwrap_or("of a type that is not told");
+            let form = match candidate.format {
+                Format::Bundle => "bundle",
+                Format::Envelope => "envelope",
+            };
+            // Writing to a String cannot fail.
+            _ = writeln!(text, "  {}", printable(claimed, 200));
+            _ = writeln!(text, "    {form} in {}, {} bytes", candidate.manifest, candidate.bytes.len());
+            match self.verified(candidate) {
+                None => {}
+                Some(Ok(statement)) => {
+                    let time = statement.signed_at().map_or_else(String::new, |time| format!(", signed at {time}"));
+                    _ = writeln!(text, "    verified: {}{time}", printable(statement.authority(), 200));
                 }
-                Ok(stored)
-            })
-        }
-        Source::OciDirectory { path, .. } => {
-            let reference = layout_reference(path)?;
-            let bundles = sign(report, &reference, &digest, plan)?;
-            Ok(store_in_layout(path, &digest, &bundles)?)
-        }
-        _ => Err(Failure::new("evidence cannot be stored there")
-            .with_hint("attest the image in its registry, or in an oci-dir:")),
-    }
-}
-
-/// The name under which a layout's image is attested: the layout's own, as nothing else is known of it.
-fn layout_reference(path: &Path) -> Result<Reference, Failure> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    Ok(format!("localhost/{name}").parse::<Reference>()?)
-}
-
-/// The statements, signed; the verdict comes last, and names the others. The moment that registries are told is the
-/// report's, so that attesting the same report again adds nothing.
-fn sign(report: &Report, image: &Reference, digest: &Digest, plan: &Plan) -> Result<Vec<Bundle>, Failure> {
-    let runtime = signing::runtime()?;
-    let statements = plan.types.iter().map(|kind| statement(*kind, report, image, digest));
-    let statements = statements.collect::<Result<Vec<_>, _>>()?;
-    let mut bundles = runtime.block_on(plan.signer.sign_all(&statements, report.created))?;
-    let inputs = bundles.iter().map(|bundle| InputAttestation::new(bundle.predicate_type(), &bundle.digest()));
-    let inputs = inputs.collect();
-    let summary = VerificationSummary::of(&report.verdict, image, digest, inputs);
-    let summary = summary.statement(image, digest).context(cannot)?;
-    bundles.push(runtime.block_on(plan.signer.sign(&summary, report.created))?);
-    Ok(bundles)
-}
-
-fn cannot() -> String {
-    "cannot sign".to_owned()
-}
-
-/// One statement about the image.
-fn statement(kind: EvidenceType, report: &Report, image: &Reference, digest: &Digest) -> Result<Statement, Failure> {
-    Ok(match kind {
-        EvidenceType::Cyclonedx => {
-            sbom_statement(SbomFormat::CycloneDx, rendered(report, "cyclonedx-json")?, image, digest)
-        }
-        EvidenceType::Spdxjson => sbom_statement(SbomFormat::Spdx, rendered(report, "spdx-json")?, image, digest),
-        EvidenceType::Vuln => vulnerability_statement(report, image, digest).context(cannot)?,
-        EvidenceType::Vulns => vulns_statement(report, image, digest),
-        EvidenceType::Openvex => {
-            let document = portcullis_vex::document(report, &image.name(), digest, VERIFIER_ID);
-            Statement::new(&image.name(), digest, predicate_type::OPENVEX, document)
-        }
-        EvidenceType::Executables => {
-            if report.executables.is_none() {
-                return Err(Failure::new("the report does not list what can be executed")
-                    .with_hint("scan with `-o executables` beside `-o json`, or attest without --report"));
+                Some(Err(refusal)) => _ = writeln!(text, "    proves nothing: {}", printable(&refusal, 300)),
             }
-            Statement::new(&image.name(), digest, predicate_type::EXECUTABLES, rendered(report, "executables")?)
         }
-    })
+        if self.discovery.candidates.is_empty() {
+            text.push_str("  nothing is attested\n");
+        }
+        text
+    }
+
+    /// One file for each piece, by the digest of its content: what names mean is decided by no one else.
+    fn write_to(&self, folder: &Path, global: &Global) -> Result<(), Failure> {
+        fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
+        for candidate in &self.discovery.candidates {
+            let ending = match candidate.format {
+                Format::Bundle => "sigstore.json",
+                Format::Envelope => "dsse.json",
+            };
+            let path = folder.join(format!("{}.{ending}", Digest::of(&candidate.bytes).hex()));
+            fs::write(&path, &candidate.bytes).context(|| format!("cannot write {}", path.display()))?;
+            if !global.quiet {
+                let claimed = candidate.claimed_type.as_deref().unwrap_or("of a type that is not told");
+                say(&format!("{}: {}", path.display(), printable(claimed, 200)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The verdicts of the authority, the newest first.
+    fn verdicts(&self) -> Vec<Verified<VerificationSummary>> {
+        let statements = self.discovery.candidates.iter().filter(|candidate| candidate.format == Format::Bundle);
+        let statements = statements.filter_map(|candidate| self.verified(candidate)?.ok());
+        let mut verdicts: Vec<_> = statements.filter_map(|statement| statement.summary().ok()).collect();
+        verdicts.sort_by_key(|verdict| (std::cmp::Reverse(verdict.time_verified), *verdict.manifest()));
+        verdicts
+    }
 }
 
-/// A report in one of its formats, as JSON.
-fn rendered(report: &Report, format: &str) -> Result<serde_json::Value, Failure> {
-    let mut text = Vec::new();
-    if let Some(format) = format_named(format) {
-        format.write(report, &RenderOptions::default(), &mut text).context(cannot)?;
+fn verifier(authority: &AuthorityArgs, now: Timestamp) -> Result<Option<Verifier>, Failure> {
+    let AuthorityArgs { key, certificate_identity, trusted_root, .. } = authority;
+    if key.is_none() && certificate_identity.is_none() {
+        return Ok(None);
     }
-    serde_json::from_slice(&text).context(cannot)
+    let root = trusted_root.as_deref().map(|path| signing::trust_root(Some(path))).transpose()?;
+    let policies = authority_policy(authority, None, now)?;
+    let policy = policies.first().ok_or_else(|| Failure::new("there is no policy"))?;
+    Ok(verifier_of(policy, root.as_ref())?)
+}
+
+fn prune(keep: usize, dry_run: bool, args: &EvidenceListArgs, global: &Global) -> Outcome {
+    let found = Found::new(args)?;
+    if found.verifier.is_none() {
+        return Err(Failure::usage("say whose evidence is to go")
+            .with_hint("--key, or --certificate-identity with --certificate-oidc-issuer: others' evidence stays"));
+    }
+    let Source::Registry(reference) = &found.source else {
+        return Err(Failure::new("evidence is removed from registries alone"));
+    };
+    // What could not be read may rest on what would be removed.
+    if !found.discovery.is_complete() {
+        return found.status();
+    }
+    let gone = outdated(&found, keep);
+    if !global.quiet {
+        let verb = if dry_run { "would remove" } else { "removing" };
+        gone.iter().for_each(|manifest| say(&format!("{verb} {manifest}")));
+    }
+    if !dry_run {
+        delete(&found, reference, &gone)?;
+    }
+    output::print(&format!("{} {}\n", gone.len(), if dry_run { "would go" } else { "removed" }))?;
+    Ok(ExitStatus::Pass)
+}
+
+/// The manifests of verdicts beyond the newest ones, and of what these alone rest on.
+fn outdated(found: &Found, keep: usize) -> Vec<Digest> {
+    let verdicts = found.verdicts();
+    let rests_on = |verdicts: &[Verified<VerificationSummary>]| -> BTreeSet<String> {
+        let inputs = verdicts.iter().flat_map(|verdict| &verdict.input_attestations);
+        inputs.filter_map(|input| input.digest.get("sha256").cloned()).collect()
+    };
+    let (kept, old) = verdicts.split_at(keep.min(verdicts.len()));
+    let needed = rests_on(kept);
+    let unneeded: BTreeSet<String> = rests_on(old).into_iter().filter(|input| !needed.contains(input)).collect();
+    let kept: BTreeSet<Digest> = kept.iter().map(|verdict| *verdict.manifest()).collect();
+    let mut gone: BTreeSet<Digest> = old.iter().map(|verdict| *verdict.manifest()).collect();
+    for candidate in &found.discovery.candidates {
+        let is_input = unneeded.contains(&Digest::of(&candidate.bytes).hex());
+        // A stranger's bundle that an old verdict names stays: it is not this authority's to remove.
+        if is_input && found.verified(candidate).is_some_and(|verified| verified.is_ok()) {
+            gone.insert(candidate.manifest);
+        }
+    }
+    gone.retain(|manifest| !kept.contains(manifest));
+    gone.into_iter().collect()
+}
+
+fn delete(found: &Found, reference: &Reference, gone: &[Digest]) -> Result<(), Failure> {
+    let (client, runtime) = found.access.registry()?;
+    runtime.block_on(remove(client, reference, &found.digest, gone))?;
+    Ok(())
 }

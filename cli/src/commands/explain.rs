@@ -10,7 +10,7 @@ use portcullis_model::{AdvisoryKey, Affected, Distribution, Finding, Package, Re
 use portcullis_policy::ExitStatus;
 use portcullis_scan::ScanError;
 
-use super::evidence::read_report;
+use super::attest::read_report;
 use crate::{
     args::ExplainArgs,
     diagnostics::{Failure, Outcome},

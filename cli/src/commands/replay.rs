@@ -6,7 +6,7 @@ use portcullis_model::Report;
 use portcullis_policy::ExitStatus;
 use portcullis_scan::{Change, Taken, compare_verdicts};
 
-use super::evidence::read_report;
+use super::attest::read_report;
 use crate::{
     args::ReplayArgs,
     diagnostics::{Outcome, say},

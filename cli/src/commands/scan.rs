@@ -5,7 +5,7 @@ use portcullis_model::{Report, Timestamp};
 use portcullis_policy::ExitStatus;
 use portcullis_scan::{InventoryOptions, Taken};
 
-use super::evidence;
+use super::attest;
 use crate::{
     args::{Global, JudgeArgs, ScanArgs, SourceArgs},
     diagnostics::{Failure, Outcome, say},
@@ -16,15 +16,14 @@ use crate::{
 pub(crate) fn run(args: &ScanArgs, global: &Global) -> Outcome {
     let ScanArgs { target, source, judge, output, attest, sign } = args;
     let outputs = output::outputs(output, "table")?;
-    let plan = if *attest { Some(evidence::Plan::new(sign, source)?) } else { None };
+    let plan = if *attest { Some(attest::Plan::new(sign, source)?) } else { None };
     let now = settings::now()?;
-    let executables =
-        output::need_executables(&outputs) || plan.as_ref().is_some_and(evidence::Plan::needs_executables);
+    let executables = output::need_executables(&outputs) || plan.as_ref().is_some_and(attest::Plan::needs_executables);
     let Scanned { access, source, report } = scan(target, source, judge, executables, now)?;
     access.tell_notes(global);
     output::write(&report, &outputs, output, global)?;
     if let Some(plan) = plan {
-        let stored = evidence::attest(&access, &source, &report, &plan)?;
+        let stored = attest::attest(&access, &source, &report, &plan)?;
         if !global.quiet {
             plan.tell(&stored);
         }

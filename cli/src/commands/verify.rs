@@ -10,7 +10,7 @@ use portcullis_policy::{ExitStatus, Policy};
 use serde_json::json;
 
 use crate::{
-    args::{SourceArgs, VerifyArgs},
+    args::{AuthorityArgs, SourceArgs, VerifyArgs},
     diagnostics::{Failure, Outcome},
     output, settings,
     settings::Access,
@@ -18,44 +18,33 @@ use crate::{
 };
 
 pub(crate) fn run(args: &VerifyArgs) -> Outcome {
-    let VerifyArgs {
-        image,
-        key,
-        certificate_identity,
-        certificate_oidc_issuer,
-        trusted_root,
-        policy,
-        max_age,
-        json,
-        source,
-    } = args;
+    let VerifyArgs { image, authority, policy, max_age, json, source } = args;
     let now = settings::clock();
-    let max_age = max_age.as_deref();
-    let policies = match (policy, key, certificate_identity, certificate_oidc_issuer) {
-        (Some(path), ..) => settings::policies(path, now)?,
-        (None, Some(key), ..) => {
-            authority_policy(&json!({"key": settings::verifying_key(key)?.to_pem()}), max_age, now)?
-        }
-        (None, None, Some(identity), Some(issuer)) => {
-            authority_policy(&json!({"identity": identity, "issuer": issuer}), max_age, now)?
-        }
-        _ => {
-            return Err(Failure::usage("say whom to trust")
-                .with_hint("--key, --policy, or --certificate-identity with --certificate-oidc-issuer"));
-        }
+    let policies = match policy {
+        Some(path) => settings::policies(path, now)?,
+        None => authority_policy(authority, max_age.as_deref(), now)?,
     };
-    let root = trusted_root.as_deref().map(|path| signing::trust_root(Some(path))).transpose()?;
+    let root = authority.trusted_root.as_deref().map(|path| signing::trust_root(Some(path))).transpose()?;
     let decision = decide(image, policies, root, source)?;
     output::print(&if *json { as_json(&decision) } else { as_text(&decision) })?;
     Ok(status(&decision))
 }
 
 /// The policy of the flags: a fresh enough PASSED, with findings and inventory, signed by this authority.
-fn authority_policy(
-    authority: &serde_json::Value,
+pub(super) fn authority_policy(
+    authority: &AuthorityArgs,
     max_age: Option<&str>,
     now: Timestamp,
 ) -> Result<Vec<Policy>, Failure> {
+    let AuthorityArgs { key, certificate_identity, certificate_oidc_issuer, trusted_root: _ } = authority;
+    let authority = match (key, certificate_identity, certificate_oidc_issuer) {
+        (Some(key), ..) => json!({"key": settings::verifying_key(key)?.to_pem()}),
+        (None, Some(identity), Some(issuer)) => json!({"identity": identity, "issuer": issuer}),
+        _ => {
+            return Err(Failure::usage("say whom to trust")
+                .with_hint("--key, --policy, or --certificate-identity with --certificate-oidc-issuer"));
+        }
+    };
     let mut evidence = json!({"authorities": [authority], "require": ["vulnerabilities", "sbom"]});
     if let (Some(age), Some(fields)) = (max_age, evidence.as_object_mut()) {
         fields.insert("maxAge".into(), age.into());

@@ -76,6 +76,14 @@ impl Hint for GateError {
     }
 }
 
+/// The verifier of a policy's authorities; none where it trusts nobody.
+///
+/// # Errors
+/// When a key or identity of the policy cannot be used.
+pub fn verifier_of(policy: &Policy, trust_root: Option<&TrustRoot>) -> Result<Option<Verifier>, GateError> {
+    Ok(ReadyPolicy::new(policy.clone(), trust_root)?.verifier)
+}
+
 /// A policy with the verifier of its authorities.
 #[derive(Debug)]
 pub(crate) struct ReadyPolicy {

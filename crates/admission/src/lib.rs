@@ -19,7 +19,7 @@ mod manifests;
 
 mod decision;
 
-pub use authorities::GateError;
+pub use authorities::{GateError, verifier_of};
 pub use decision::{Annotations, Decision, ImageDecision, Pin, PolicyAnswer};
 pub use gate::{Gate, Options, Unmatched};
 pub use images::{ImageUse, MAX_IMAGES, ObjectError, Workload, images_of};

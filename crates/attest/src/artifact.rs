@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use portcullis_model::Digest;
 use portcullis_registry::{Descriptor, media_type};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -96,6 +97,19 @@ pub(crate) fn with_entry(index: Option<&[u8]>, entry: &Descriptor) -> Result<Opt
     Ok(Some(Bytes::from(index.to_string())))
 }
 
+/// Takes entries out of an index, whose other entries and fields stay as they are. None where none of them is there.
+pub(crate) fn without_entries(index: &[u8], digests: &[Digest]) -> Result<Option<Bytes>, serde_json::Error> {
+    let mut index: Value = serde_json::from_slice(index)?;
+    let Some(Value::Array(entries)) = index.get_mut("manifests") else { return Ok(None) };
+    let unwanted: Vec<String> = digests.iter().map(ToString::to_string).collect();
+    let before = entries.len();
+    entries.retain(|entry| {
+        let digest = entry.get("digest").and_then(Value::as_str);
+        !digest.is_some_and(|digest| unwanted.iter().any(|unwanted| unwanted == digest))
+    });
+    Ok((entries.len() != before).then(|| Bytes::from(index.to_string())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +141,8 @@ mod tests {
         assert!(with_entry(Some(br#"{"manifests":null}"#), &mine).unwrap().is_some());
         assert!(with_entry(Some(b"<html>"), &mine).is_err());
         assert!(with_entry(Some(b"[]"), &mine).is_err());
+        let shrunk = without_entries(&grown, &[mine.digest]).unwrap().unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&shrunk).unwrap(), serde_json::from_str::<Value>(&index).unwrap());
+        assert_eq!(without_entries(&shrunk, &[mine.digest]).unwrap(), None);
     }
 }

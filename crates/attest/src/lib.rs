@@ -38,7 +38,7 @@ pub use refusal::VerifyError;
 pub use services::{IdentitySigner, ServiceClient, ServiceError, SigningServices, TimestampAuthority, ambient_token};
 pub use signer::StatementSigner;
 pub use statement::{SbomFormat, Statement, StatementError, Subject, predicate_type};
-pub use store::{StoreError, Stored, store};
+pub use store::{StoreError, Stored, remove, store};
 pub use summary::{InputAttestation, PolicyDescriptor, SummaryResult, VERIFIER_ID, VerificationSummary};
 pub use verify::{Authority, Verified, Verifier};
 pub use vulns::vulns_statement;

@@ -12,7 +12,7 @@ use portcullis_registry::{Client, Descriptor, Reference, RegistryError, fallback
 
 use crate::{
     Bundle,
-    artifact::{Artifact, EMPTY_CONFIG, with_entry},
+    artifact::{Artifact, EMPTY_CONFIG, with_entry, without_entries},
 };
 
 /// How often an update of the fallback index that others overwrote is made again.
@@ -135,6 +135,39 @@ async fn add_to_fallback(
         tokio::time::sleep(pause(attempt, entries)).await;
     }
     Err(StoreError::Contended { tag })
+}
+
+/// Removes evidence of `subject` by the digests of its manifests: from the index under the fallback tag first, so that
+/// nobody is led to what is gone. What others have stored stays.
+///
+/// # Errors
+/// When the registry does not allow it or fails, or others keep overwriting its index.
+pub async fn remove(
+    client: &Client,
+    image: &Reference,
+    subject: &Digest,
+    manifests: &[Digest],
+) -> Result<(), StoreError> {
+    let tag = fallback_tag(subject);
+    let at = image
+        .with_tag(&tag)
+        .map_err(|error| RegistryError::Setup { what: "the fallback tag".into(), source: error.into() })?;
+    let mut attempt = 0;
+    while let Some((index, _)) = client.fallback_index(image, subject).await? {
+        let shrunk = without_entries(&index, manifests);
+        let Some(shrunk) = shrunk.map_err(|source| StoreError::Index { tag: tag.clone(), source })? else { break };
+        if attempt == ATTEMPTS {
+            return Err(StoreError::Contended { tag });
+        }
+        client.push_manifest(&at, shrunk, media_type::OCI_INDEX).await?;
+        // A writer that had read the old index may put the entries back: it is read once more when that one is done.
+        tokio::time::sleep(SETTLING).await;
+        attempt += 1;
+    }
+    for manifest in manifests {
+        client.delete_manifest(image, manifest).await?;
+    }
+    Ok(())
 }
 
 async fn is_kept(

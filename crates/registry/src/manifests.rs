@@ -171,6 +171,20 @@ impl Client {
         }
         Ok(PushAnswer { digest, subject_acknowledged: response.headers().contains_key("oci-subject") })
     }
+
+    /// Removes a manifest, with every tag that names it. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// When the registry does not allow it, and every way in which one can fail to answer; see [`RegistryError`].
+    pub async fn delete_manifest(&self, reference: &Reference, digest: &Digest) -> Result<(), RegistryError> {
+        let reference = reference.with_digest(*digest);
+        let url = self.inner.url(&reference, &format!("manifests/{digest}"))?;
+        let call = Call::new(Method::DELETE, url, &reference, what(&reference));
+        match self.inner.send(&call).await {
+            Ok(_) | Err(RegistryError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 fn what(reference: &Reference) -> String {

@@ -1,0 +1,178 @@
+//! `portcullis attest`, and the evidence that `scan --attest` leaves: inventory, findings and verdict, signed and
+//! stored beside the image.
+
+use std::{collections::BTreeSet, path::Path};
+
+use portcullis_attest::{
+    Bundle, InputAttestation, SbomFormat, SigningKey, Statement, StatementSigner, Stored, VERIFIER_ID,
+    VerificationSummary, predicate_type, sbom_statement, store, store_in_layout, store_legacy, vulnerability_statement,
+    vulns_statement,
+};
+use portcullis_image::Source;
+use portcullis_model::{Digest, Report};
+use portcullis_policy::ExitStatus;
+use portcullis_registry::Reference;
+use portcullis_report::{RenderOptions, format_named};
+
+use super::scan;
+use crate::{
+    args::{AttestArgs, EvidenceType, Global, SignArgs, SourceArgs},
+    diagnostics::{Context as _, Failure, Outcome, say},
+    settings,
+    settings::Access,
+    signing,
+};
+
+pub(crate) fn run(args: &AttestArgs, global: &Global) -> Outcome {
+    let AttestArgs { image, report, source, judge, sign } = args;
+    let plan = Plan::new(sign, source)?;
+    let now = settings::now()?;
+    let (access, parsed, report) = match report {
+        Some(path) => {
+            let report: Report = read_report(path)?;
+            let (access, parsed, opened) = Access::open(image, source)?;
+            if opened.target.digest != report.target.digest {
+                return Err(Failure::new("the report is of another image").with_hint("scan this one again"));
+            }
+            (access, parsed, report)
+        }
+        None => {
+            let scan::Scanned { access, source, report } =
+                scan::scan(image, source, judge, plan.needs_executables(), now)?;
+            (access, source, report)
+        }
+    };
+    scan::tell_starter(&report);
+    let stored = attest(&access, &parsed, &report, &plan)?;
+    if !global.quiet {
+        plan.tell(&stored);
+    }
+    Ok(ExitStatus::from(&report.verdict))
+}
+
+/// What is signed, and by whom. It is made before a scan: what cannot be signed must not cost one.
+pub(crate) struct Plan {
+    signer: StatementSigner,
+    types: BTreeSet<EvidenceType>,
+    legacy: bool,
+}
+
+impl Plan {
+    pub(crate) fn new(sign: &SignArgs, source: &SourceArgs) -> Result<Self, Failure> {
+        let SignArgs { attest_type, legacy_att, signer } = sign;
+        let signer = signing::signer(signer, source.ca_file.as_deref())?;
+        Ok(Self { signer, types: attest_type.iter().copied().collect(), legacy: *legacy_att })
+    }
+
+    /// The usual evidence, signed with a key.
+    pub(crate) fn with_key(key: SigningKey) -> Self {
+        let types = BTreeSet::from([EvidenceType::Cyclonedx, EvidenceType::Vuln]);
+        Self { signer: key.into(), types, legacy: false }
+    }
+
+    /// Whether the scan must hash all that is executable.
+    pub(crate) fn needs_executables(&self) -> bool {
+        self.types.contains(&EvidenceType::Executables)
+    }
+
+    /// Says what was stored, and who signed it.
+    pub(crate) fn tell(&self, stored: &[Stored]) {
+        for Stored { manifest, predicate_type, listed_by_registry: _ } in stored {
+            say(&format!("attested {predicate_type} as {manifest}"));
+        }
+        say(&format!("signed by {}", self.signer.describe()));
+    }
+}
+
+/// A report that `-o json` wrote.
+pub(crate) fn read_report(path: &Path) -> Result<Report, Failure> {
+    serde_json::from_slice(&settings::read_file(path)?)
+        .context(|| format!("{} is not a report", path.display()))
+        .map_err(|failure| failure.with_hint("write one with `portcullis scan … -o json=FILE`"))
+}
+
+/// Signs and stores the evidence of a report.
+pub(crate) fn attest(access: &Access, source: &Source, report: &Report, plan: &Plan) -> Result<Vec<Stored>, Failure> {
+    let digest = report.target.digest.ok_or_else(|| {
+        Failure::new("the target has no manifest that evidence could stand beside")
+            .with_hint("attest the image in its registry, or in an oci-dir:")
+    })?;
+    match source {
+        Source::Registry(reference) => {
+            let bundles = sign(report, reference, &digest, plan)?;
+            let (client, runtime) = access.registry()?;
+            runtime.block_on(async {
+                let subject = client.resolve(&reference.with_digest(digest)).await?;
+                let stored = store(client, reference, &subject, &bundles).await?;
+                if plan.legacy {
+                    store_legacy(client, reference, &digest, &bundles).await?;
+                }
+                Ok(stored)
+            })
+        }
+        Source::OciDirectory { path, .. } => {
+            let reference = layout_reference(path)?;
+            let bundles = sign(report, &reference, &digest, plan)?;
+            Ok(store_in_layout(path, &digest, &bundles)?)
+        }
+        _ => Err(Failure::new("evidence cannot be stored there")
+            .with_hint("attest the image in its registry, or in an oci-dir:")),
+    }
+}
+
+/// The name under which a layout's image is attested: the layout's own, as nothing else is known of it.
+fn layout_reference(path: &Path) -> Result<Reference, Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    Ok(format!("localhost/{name}").parse::<Reference>()?)
+}
+
+/// The statements, signed; the verdict comes last, and names the others. The moment that registries are told is the
+/// report's, so that attesting the same report again adds nothing.
+fn sign(report: &Report, image: &Reference, digest: &Digest, plan: &Plan) -> Result<Vec<Bundle>, Failure> {
+    let runtime = signing::runtime()?;
+    let statements = plan.types.iter().map(|kind| statement(*kind, report, image, digest));
+    let statements = statements.collect::<Result<Vec<_>, _>>()?;
+    let mut bundles = runtime.block_on(plan.signer.sign_all(&statements, report.created))?;
+    let inputs = bundles.iter().map(|bundle| InputAttestation::new(bundle.predicate_type(), &bundle.digest()));
+    let inputs = inputs.collect();
+    let summary = VerificationSummary::of(&report.verdict, image, digest, inputs);
+    let summary = summary.statement(image, digest).context(cannot)?;
+    bundles.push(runtime.block_on(plan.signer.sign(&summary, report.created))?);
+    Ok(bundles)
+}
+
+fn cannot() -> String {
+    "cannot sign".to_owned()
+}
+
+/// One statement about the image.
+fn statement(kind: EvidenceType, report: &Report, image: &Reference, digest: &Digest) -> Result<Statement, Failure> {
+    Ok(match kind {
+        EvidenceType::Cyclonedx => {
+            sbom_statement(SbomFormat::CycloneDx, rendered(report, "cyclonedx-json")?, image, digest)
+        }
+        EvidenceType::Spdxjson => sbom_statement(SbomFormat::Spdx, rendered(report, "spdx-json")?, image, digest),
+        EvidenceType::Vuln => vulnerability_statement(report, image, digest).context(cannot)?,
+        EvidenceType::Vulns => vulns_statement(report, image, digest),
+        EvidenceType::Openvex => {
+            let document = portcullis_vex::document(report, &image.name(), digest, VERIFIER_ID);
+            Statement::new(&image.name(), digest, predicate_type::OPENVEX, document)
+        }
+        EvidenceType::Executables => {
+            if report.executables.is_none() {
+                return Err(Failure::new("the report does not list what can be executed")
+                    .with_hint("scan with `-o executables` beside `-o json`, or attest without --report"));
+            }
+            Statement::new(&image.name(), digest, predicate_type::EXECUTABLES, rendered(report, "executables")?)
+        }
+    })
+}
+
+/// A report in one of its formats, as JSON.
+fn rendered(report: &Report, format: &str) -> Result<serde_json::Value, Failure> {
+    let mut text = Vec::new();
+    if let Some(format) = format_named(format) {
+        format.write(report, &RenderOptions::default(), &mut text).context(cannot)?;
+    }
+    serde_json::from_slice(&text).context(cannot)
+}
