@@ -93,6 +93,7 @@ fn facts(summary: &Verified<VerificationSummary>, image: &Digest) -> SummaryFact
         resource_repository: resource.map_or_else(|| summary.resource_uri.clone(), |resource| resource.name()),
         verifier_id: summary.verifier.id.clone(),
         policy_digest: summary.policy_digest(),
+        authority: summary.authority_index(),
     }
 }
 

@@ -66,6 +66,7 @@ impl Authority {
 pub struct Verified<T> {
     value: T,
     authority: String,
+    authority_index: usize,
     signed_at: Option<Timestamp>,
     manifest: Digest,
     bundle: Digest,
@@ -82,6 +83,12 @@ impl<T> Verified<T> {
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// The place of that authority in the verifier's list.
+    #[must_use]
+    pub const fn authority_index(&self) -> usize {
+        self.authority_index
     }
 
     /// The manifest that it was found in.
@@ -137,8 +144,8 @@ impl Verified<Statement> {
     }
 
     fn read<T>(self, read: impl Fn(&Statement) -> Result<T, StatementError>) -> Result<Verified<T>, VerifyError> {
-        let Self { value, authority, signed_at, manifest, bundle } = self;
-        Ok(Verified { value: read(&value)?, authority, signed_at, manifest, bundle })
+        let Self { value, authority, authority_index, signed_at, manifest, bundle } = self;
+        Ok(Verified { value: read(&value)?, authority, authority_index, signed_at, manifest, bundle })
     }
 }
 
@@ -222,21 +229,22 @@ impl Verifier {
             Format::Envelope => (parse::<WireEnvelope>(&candidate.bytes)?, Claim::Key { hint: String::new() }),
         };
         let (payload, signature) = opened(&envelope)?;
-        let (authority, signed_at, statement) = match claim {
+        let (authority_index, signed_at, statement) = match claim {
             Claim::Key { hint } => {
-                let authority = self.key_holder(&pae(PAYLOAD_TYPE, &payload), &signature, &hint)?;
-                (authority, None, about(&payload, expected_subject)?)
+                let index = self.key_holder(&pae(PAYLOAD_TYPE, &payload), &signature, &hint)?;
+                (index, None, about(&payload, expected_subject)?)
             }
             Claim::Certificate => {
                 // The library wants to know the content: so the statement is read first, and trusted afterwards.
                 let statement = about(&payload, expected_subject)?;
-                let (authority, signed_at) = self.certified(candidate, expected_subject, now)?;
-                (authority, signed_at, statement)
+                let (index, signed_at) = self.certified(candidate, expected_subject, now)?;
+                (index, signed_at, statement)
             }
         };
         Ok(Verified {
             value: statement,
-            authority: authority.to_owned(),
+            authority: self.authorities.get(authority_index).map_or_else(String::new, |found| found.name().to_owned()),
+            authority_index,
             signed_at,
             manifest: candidate.manifest,
             bundle: Digest::of(&candidate.bytes),
@@ -244,9 +252,9 @@ impl Verifier {
     }
 
     /// The authority whose key made the signature; the one that the hint names is tried first.
-    fn key_holder(&self, message: &[u8], signature: &[u8], hint: &str) -> Result<&str, VerifyError> {
-        let keys = self.authorities.iter().filter_map(|authority| match authority {
-            Authority::Key { name, key } => Some((name.as_str(), key)),
+    fn key_holder(&self, message: &[u8], signature: &[u8], hint: &str) -> Result<usize, VerifyError> {
+        let keys = self.authorities.iter().enumerate().filter_map(|(index, authority)| match authority {
+            Authority::Key { name: _, key } => Some((index, key)),
             Authority::Certificate { .. } => None,
         });
         let (hinted, others): (Vec<_>, Vec<_>) = keys.partition(|(_, key)| key.id() == hint);
@@ -254,7 +262,7 @@ impl Verifier {
             return Err(VerifyError::NoAuthority { found: "key" });
         }
         let mut tried = hinted.into_iter().chain(others);
-        tried.find(|(_, key)| key.verifies(message, signature)).map(|(name, _)| name).ok_or(VerifyError::WrongKey)
+        tried.find(|(_, key)| key.verifies(message, signature)).map(|(index, _)| index).ok_or(VerifyError::WrongKey)
     }
 
     /// The authority whose identity the certificate has; the last refusal if there is none.
@@ -263,14 +271,14 @@ impl Verifier {
         candidate: &Candidate,
         subject: &Digest,
         now: Timestamp,
-    ) -> Result<(&str, Option<Timestamp>), VerifyError> {
+    ) -> Result<(usize, Option<Timestamp>), VerifyError> {
         let bundle = keyless::read(&candidate.bytes)?;
         let content = Sha256Hash::new(*subject.as_bytes());
         let mut refused = VerifyError::NoAuthority { found: "certificate" };
-        for authority in &self.authorities {
-            let Authority::Certificate { name, identity, issuer, root } = authority else { continue };
+        for (index, authority) in self.authorities.iter().enumerate() {
+            let Authority::Certificate { name: _, identity, issuer, root } = authority else { continue };
             match keyless::by_certificate(&bundle, content, identity, issuer, root, now) {
-                Ok(signed_at) => return Ok((name, signed_at)),
+                Ok(signed_at) => return Ok((index, signed_at)),
                 Err(error) => refused = error,
             }
         }

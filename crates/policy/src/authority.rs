@@ -10,8 +10,12 @@ use crate::{Age, Pattern};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EvidenceRules {
-    /// Whose signature counts. One of them is enough.
+    /// Whose signature counts. One of them is enough, unless `threshold` says more.
     pub authorities: Vec<Authority>,
+    /// How many of the authorities must each have signed a verdict that passed and is fresh. Left out: one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub threshold: Option<u32>,
     /// What must be attested beside the verdict itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<EvidenceKind>,
@@ -40,6 +44,9 @@ pub struct Authority {
     /// The OIDC issuer that vouches for the identity, exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
+    /// The programs for which this one may sign verdicts (`verifier.id`). Left out: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verifiers: Vec<String>,
 }
 
 /// An [`Authority`], taken apart.

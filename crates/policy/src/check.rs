@@ -132,17 +132,29 @@ fn check_evidence(evidence: &EvidenceRules, problems: &mut Vec<Problem>) {
         let hint = "name a `key`, or an `identity` with its `issuer`";
         problems.push(Problem::new("spec.evidence.authorities", "nobody may vouch: the list is empty", hint));
     }
+    if evidence.threshold.is_some_and(|threshold| threshold == 0 || threshold as usize > evidence.authorities.len()) {
+        let message = format!("a threshold that {} authorities cannot meet", evidence.authorities.len());
+        let hint = "between one and the number of authorities";
+        problems.push(Problem::new("spec.evidence.threshold", message, hint));
+    }
     for (index, authority) in evidence.authorities.iter().enumerate() {
         let field = format!("spec.evidence.authorities[{index}]");
+        let is_twin = |other: &&Authority| {
+            (&other.key, &other.identity, &other.issuer) == (&authority.key, &authority.identity, &authority.issuer)
+        };
+        if evidence.authorities.iter().take(index).any(|other| is_twin(&other)) {
+            problems.push(Problem::new(field, "the same authority a second time", "name each of them once"));
+            continue;
+        }
         if authority.vouching().is_some() {
             continue;
         }
         let (message, hint) = match authority {
-            Authority { identity: Some(_), issuer: None, key: None } => (
+            Authority { identity: Some(_), issuer: None, key: None, verifiers: _ } => (
                 "an identity without the issuer that vouches for it",
                 "add `issuer`, such as https://token.actions.githubusercontent.com",
             ),
-            Authority { identity: None, issuer: Some(_), key: None } => {
+            Authority { identity: None, issuer: Some(_), key: None, verifiers: _ } => {
                 ("an issuer without an identity would trust everyone it knows", "add `identity`")
             }
             Authority { key: Some(_), .. } if authority.identity.is_some() || authority.issuer.is_some() => {

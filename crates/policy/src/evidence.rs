@@ -25,6 +25,8 @@ pub struct SummaryFacts {
     pub verifier_id: String,
     /// `policy.digest.sha256`, if it is there.
     pub policy_digest: Option<Digest>,
+    /// Which of the policy's authorities signed it, by its place in the list.
+    pub authority: usize,
 }
 
 /// A summary's answer.
@@ -79,6 +81,10 @@ fn judge_summaries(
             None => counting.push(summary),
         }
     }
+    if let Some(threshold) = rules.threshold.filter(|threshold| *threshold > 1) {
+        judge_threshold(rules, threshold as usize, &counting, now, reasons);
+        return;
+    }
     let newest = counting.into_iter().max_by_key(|summary| (summary.time_verified, summary.result));
     let Some(summary) = newest else {
         refusals.sort();
@@ -109,6 +115,38 @@ fn judge_summaries(
     }
 }
 
+/// Of each authority the newest summary counts. One that failed outweighs those of all others.
+fn judge_threshold(
+    rules: &EvidenceRules,
+    threshold: usize,
+    counting: &[&SummaryFacts],
+    now: Timestamp,
+    reasons: &mut Reasons,
+) {
+    let mut passed = 0;
+    for authority in 0..rules.authorities.len() {
+        let of_authority = counting.iter().filter(|summary| summary.authority == authority);
+        let newest = of_authority.max_by_key(|summary| (summary.time_verified, summary.result));
+        let Some(SummaryFacts { result, time_verified, .. }) = newest else { continue };
+        let is_old = rules.max_age.is_some_and(|limit| now.seconds_since(*time_verified) > limit.seconds());
+        match result {
+            SummaryResult::Failed => {
+                let message = format!("authority {} says FAILED at {time_verified}", authority + 1);
+                reasons.fail("evidence", message);
+            }
+            SummaryResult::Passed if is_old => {}
+            SummaryResult::Passed => passed += 1,
+        }
+    }
+    let message =
+        format!("{passed} of {} authorities vouch with a fresh PASSED; {threshold} must", rules.authorities.len());
+    if passed < threshold {
+        reasons.fail("evidence.threshold", message);
+    } else {
+        reasons.note("evidence", message);
+    }
+}
+
 /// Why a summary does not count at all; none if it does.
 fn refusal(
     rules: &EvidenceRules,
@@ -124,6 +162,11 @@ fn refusal(
     }
     if !rules.verifiers.is_empty() && !rules.verifiers.contains(&summary.verifier_id) {
         return Some(("evidence.verifiers", format!("one is by another verifier, {}", shown(&summary.verifier_id))));
+    }
+    let signer = rules.authorities.get(summary.authority);
+    if signer.is_none_or(|signer| !signer.verifiers.is_empty() && !signer.verifiers.contains(&summary.verifier_id)) {
+        let message = format!("one is signed by somebody who may not sign for {}", shown(&summary.verifier_id));
+        return Some(("evidence.verifiers", message));
     }
     if !rules.policies.is_empty() && !summary.policy_digest.is_some_and(|digest| rules.policies.contains(&digest)) {
         let digest = summary.policy_digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
@@ -149,13 +192,46 @@ mod tests {
             resource_repository: "registry.example/team/app".to_owned(),
             verifier_id: "https://ci.example/portcullis".to_owned(),
             policy_digest: Some(Digest::of(b"policy")),
+            authority: 0,
         }
+    }
+
+    #[test]
+    fn as_many_authorities_as_the_threshold_says_must_vouch() {
+        let mut policy = Policy::default_with(SeverityLevel::High, false);
+        let authority = |key: &str, verifiers: &[&str]| Authority {
+            key: Some(key.to_owned()),
+            verifiers: verifiers.iter().map(|id| (*id).to_owned()).collect(),
+            ..Authority::default()
+        };
+        policy.spec.evidence = Some(EvidenceRules {
+            authorities: vec![authority("a", &[]), authority("b", &[]), authority("c", &["https://other.example"])],
+            threshold: Some(2),
+            max_age: Some("24h".parse().unwrap()),
+            ..EvidenceRules::default()
+        });
+        let by = |authority: usize, result: SummaryResult, age: i64| SummaryFacts { authority, ..summary(result, age) };
+        let judged = |summaries: &[SummaryFacts]| {
+            judge_evidence(&policy, "registry.example/team/app", summaries, &[], Timestamp::from_unix(NOW)).result
+        };
+        use SummaryResult::{Failed, Passed};
+        assert_eq!(judged(&[by(0, Passed, 9), by(1, Passed, 9)]), Outcome::Pass);
+        // One authority is one, however often it signs.
+        assert_eq!(judged(&[by(0, Passed, 9), by(0, Passed, 8)]), Outcome::Fail);
+        assert_eq!(judged(&[by(0, Passed, 9), by(1, Passed, 90_000)]), Outcome::Fail);
+        assert_eq!(judged(&[by(0, Passed, 9), by(1, Failed, 9)]), Outcome::Fail);
+        assert_eq!(judged(&[by(0, Passed, 9), by(1, Failed, 9), by(1, Passed, 8)]), Outcome::Pass);
+        // The third may sign for another verifier alone, and a fourth is unknown.
+        assert_eq!(judged(&[by(0, Passed, 9), by(2, Passed, 9)]), Outcome::Fail);
+        assert_eq!(judged(&[by(0, Passed, 9), by(3, Passed, 9)]), Outcome::Fail);
+        assert_eq!(judged(&[by(0, Passed, 9), by(1, Passed, 9), by(2, Failed, 1)]), Outcome::Pass);
     }
 
     fn check(summaries: &[SummaryFacts], predicate_types: &[&str], outcome: Outcome, expected: Expect) {
         let mut policy = Policy::default_with(SeverityLevel::High, false);
         policy.spec.evidence = Some(EvidenceRules {
             authorities: vec![Authority { key: Some("k.pub".to_owned()), ..Authority::default() }],
+            threshold: None,
             require: vec![EvidenceKind::Sbom],
             max_age: Some("24h".parse().unwrap()),
             verifiers: vec!["https://ci.example/portcullis".to_owned()],
