@@ -10,8 +10,8 @@ mod evidence;
 
 pub(crate) use db::{DbCommand, DbExportArgs, DbImportArgs, DbPublishArgs, DbUpdateArgs, NetworkArgs, TrustArgs};
 pub(crate) use evidence::{
-    AttestArgs, AuthorityArgs, EvidenceCommand, EvidenceListArgs, EvidenceType, SignArgs, SignerArgs, VerifyArgs,
-    VerifyBundleArgs,
+    AttestArgs, AuthorityArgs, EvidenceCommand, EvidenceListArgs, EvidenceType, Shape, SignArgs, SignerArgs,
+    VerifyArgs, VerifyBundleArgs,
 };
 
 /// Guards container images through their whole life: scans them, judges them by policy, signs the verdict, and
@@ -282,6 +282,26 @@ pub(crate) enum PolicyCommand {
         /// The files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// Try a policy with the cases beside it: of `baseline.yaml`, those in `baseline.test.yaml`.
+    Test {
+        /// The policy files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The file of cases, in place of the one beside the policy.
+        #[arg(long, value_name = "FILE")]
+        cases: Option<PathBuf>,
+    },
+    /// Say what another policy would have said of scans that are recorded.
+    Backtest {
+        /// The policy.
+        policy: PathBuf,
+        /// Reports that `scan -o json` wrote, or folders of them.
+        #[arg(required = true)]
+        reports: Vec<PathBuf>,
+        /// Judge as of now: by default as of the moment of each scan.
+        #[arg(long)]
+        as_of_now: bool,
     },
     /// Print the schema of policy files.
     Schema,

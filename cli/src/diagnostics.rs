@@ -26,6 +26,11 @@ impl Failure {
         Self { status: ExitStatus::Usage, ..Self::new(message) }
     }
 
+    /// What happened, without note and hint.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }

@@ -14,6 +14,7 @@ mod base;
 mod cache;
 mod db;
 mod matching;
+mod policy;
 mod rpm;
 mod sbom;
 mod scan;

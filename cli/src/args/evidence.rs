@@ -117,8 +117,23 @@ pub(crate) struct VerifyArgs {
     /// Print the decision as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Tell the whole chain: who said what, when, with what, and why that suffices or not.
+    #[arg(long, value_enum, value_name = "text|markdown|html", num_args = 0..=1, require_equals = true,
+        default_missing_value = "text", conflicts_with = "json")]
+    pub(crate) explain: Option<Shape>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
+}
+
+/// How something is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shape {
+    /// Plain lines.
+    Text,
+    /// Markdown.
+    Markdown,
+    /// A page.
+    Html,
 }
 
 #[derive(Debug, Clone, Subcommand)]

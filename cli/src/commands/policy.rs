@@ -1,5 +1,8 @@
 //! `portcullis policy …`: policies are checked before they decide anything.
 
+mod backtest;
+mod test;
+
 use portcullis_policy::ExitStatus;
 
 use crate::{args::PolicyCommand, diagnostics::Outcome, output, settings};
@@ -23,6 +26,8 @@ pub(crate) fn run(command: &PolicyCommand) -> Outcome {
                 }
             }
         }
+        PolicyCommand::Test { files, cases } => return test::run(files, cases.as_deref()),
+        PolicyCommand::Backtest { policy, reports, as_of_now } => return backtest::run(policy, reports, *as_of_now),
         PolicyCommand::Schema => output::print(SCHEMA)?,
     }
     Ok(ExitStatus::Pass)

@@ -1,9 +1,11 @@
 //! `portcullis verify`: find the evidence of an image, check it, judge it; what the webhook would do.
 
+mod explain;
+
 use std::fmt::Write as _;
 
 use portcullis_admission::{Gate, ImageDecision, Options, Unmatched};
-use portcullis_attest::TrustRoot;
+use portcullis_attest::{Discovery, TrustRoot, discover};
 use portcullis_errors::printable;
 use portcullis_model::{Outcome as Answer, Timestamp};
 use portcullis_policy::{ExitStatus, Policy};
@@ -16,18 +18,37 @@ use crate::{
     settings::Access,
     signing,
 };
+use explain::Explanation;
 
 pub(crate) fn run(args: &VerifyArgs) -> Outcome {
-    let VerifyArgs { image, authority, policy, max_age, json, source } = args;
+    let VerifyArgs { image, authority, policy, max_age, json, explain, source } = args;
     let now = settings::clock();
     let policies = match policy {
         Some(path) => settings::policies(path, now)?,
         None => authority_policy(authority, max_age.as_deref(), now)?,
     };
     let root = authority.trusted_root.as_deref().map(|path| signing::trust_root(Some(path))).transpose()?;
-    let decision = decide(image, policies, root, source)?;
-    output::print(&if *json { as_json(&decision) } else { as_text(&decision) })?;
+    let decision = decide(image, policies.clone(), root.clone(), source)?;
+    let text = match explain {
+        Some(shape) => {
+            let discovery = evidence_of(&decision, source)?;
+            Explanation::new(&decision, &discovery, &policies, root.as_ref(), now)?.render(*shape)
+        }
+        None if *json => as_json(&decision),
+        None => as_text(&decision),
+    };
+    output::print(&text)?;
     Ok(status(&decision))
+}
+
+/// What lies beside the image that was decided on; nothing where it is not known which that is.
+fn evidence_of(decision: &ImageDecision, source: &SourceArgs) -> Result<Discovery, Failure> {
+    let (Some(reference), Some(digest)) = (&decision.reference, &decision.digest) else {
+        return Ok(Discovery::default());
+    };
+    let access = Access::new(source)?;
+    let (client, runtime) = access.registry()?;
+    Ok(runtime.block_on(discover(client, reference, digest, &[])))
 }
 
 /// The policy of the flags: a fresh enough PASSED, with findings and inventory, signed by this authority.

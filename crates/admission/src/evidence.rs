@@ -5,10 +5,9 @@ use portcullis_attest::{
     Discovery, SummaryResult as Attested, VerificationSummary, Verified, Verifier, VerifyError, predicate_type,
 };
 use portcullis_errors::{Hint as _, chain, printable};
-use portcullis_model::{AdvisoryCoverage, Digest, Finding, Outcome, Reason, Report, Timestamp};
+use portcullis_model::{Digest, Outcome, Reason, Report, Timestamp};
 use portcullis_policy::{
-    CLOCK_SKEW_SECONDS, DistributionState, Facts, Judgement, Policy, PolicySpec, SummaryFacts, SummaryResult,
-    apply_exceptions, judge, judge_evidence,
+    CLOCK_SKEW_SECONDS, Judgement, Policy, PolicySpec, SummaryFacts, SummaryResult, judge_evidence, rejudge,
 };
 use portcullis_registry::Reference;
 
@@ -167,28 +166,7 @@ fn judged_again(policy: &Policy, report: &Report, now: Timestamp) -> Judgement {
         exceptions: policy.spec.exceptions.clone(),
         ..PolicySpec::default()
     };
-    let narrowed = Policy { spec, ..policy.clone() };
-    let mut findings: Vec<Finding> = report.findings.clone();
-    for finding in &mut findings {
-        let is_over = finding.suppressed.as_ref().is_some_and(|suppression| {
-            suppression.by == "policy-exception" || suppression.expires.is_some_and(|end| end <= now)
-        });
-        if is_over {
-            finding.suppressed = None;
-        }
-    }
-    apply_exceptions(&narrowed, &mut findings, now);
-    let uncovered = report.advisory_coverage.as_ref().map(AdvisoryCoverage::uncovered_names).unwrap_or_default();
-    let facts = Facts {
-        findings: &findings,
-        packages: &[],
-        warnings: &report.inventory.warnings,
-        distribution: DistributionState::of(report.distribution.as_ref(), report.advisory_coverage.as_ref(), now),
-        uncovered: &uncovered,
-        database: &report.database,
-        secrets: None,
-    };
-    judge(&narrowed, &facts, now)
+    rejudge(&Policy { spec, ..policy.clone() }, report, now)
 }
 
 /// Rules that need the image's packages, or a scan that is not at hand, rest on the attested verdict: so that one must

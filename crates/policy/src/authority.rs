@@ -100,6 +100,15 @@ impl EvidenceKind {
         }
     }
 
+    /// The type that `portcullis scan --attest` writes of this kind.
+    #[must_use]
+    pub const fn predicate_type(self) -> &'static str {
+        match self {
+            Self::Vulnerabilities => "https://cosign.sigstore.dev/attestation/vuln/v1",
+            Self::Sbom => "https://cyclonedx.org/bom",
+        }
+    }
+
     /// Whether an attestation of `predicate_type` is of this kind.
     ///
     /// Types: cosign's vulnerability record, in-toto's `vulns` in any 0.x version, SPDX and CycloneDX documents, with

@@ -25,8 +25,12 @@ mod vulnerabilities;
 mod evidence;
 mod exit;
 
+mod cases;
+mod rejudge;
+
 pub use age::{Age, AgeError};
 pub use authority::{Authority, EvidenceKind, EvidenceRules, Vouching};
+pub use cases::{Case, CaseError, CaseFinding, CasePackage, CaseResult, CaseVerdict, Cases, Tried};
 pub use check::Problem;
 pub use document::{ApiVersion, Document, Metadata, Policy, PolicyKind};
 pub use evidence::{CLOCK_SKEW_SECONDS, SummaryFacts, SummaryResult, judge_evidence};
@@ -35,6 +39,7 @@ pub use exit::ExitStatus;
 pub use judge::{DistributionState, Facts, Judgement, judge};
 pub use parse::{MAX_POLICY_BYTES, PolicyError};
 pub use pattern::{Pattern, PatternError};
+pub use rejudge::rejudge;
 pub use spec::{
     Action, Exception, FailOn, LicenseRules, Mode, PolicySpec, Rule, UnknownAction, UnratedLevel, VulnerabilityRules,
 };

@@ -71,6 +71,15 @@ pub(crate) fn parse(text: &str, file: &str, now: Timestamp) -> Result<Vec<Policy
     Ok(policies)
 }
 
+/// A file of another kind beside policies, with the same bounds and the same words for what is wrong.
+pub(crate) fn one<T: serde::de::DeserializeOwned>(text: &str, file: &str) -> Result<T, PolicyError> {
+    if text.len() > MAX_POLICY_BYTES {
+        let message = format!("{} bytes; the limit is {MAX_POLICY_BYTES}", text.len());
+        return Err(PolicyError { file: file.to_owned(), place: None, message, hint: None });
+    }
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| from_yaml(&error, file))
+}
+
 /// Bounds that no policy written by a person comes near, and that no bomb gets past.
 fn options() -> Options {
     serde_saphyr::options! {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use portcullis_model::Timestamp;
-use portcullis_policy::{Document, Policy};
+use portcullis_policy::{Cases, Document, Policy};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../docs/policy.md");
@@ -14,6 +14,10 @@ fn every_example_parses() {
     let blocks: Vec<_> = PAGE.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(blocks.len() >= 6);
     for block in blocks {
+        if block.starts_with("cases:") {
+            assert!(Cases::parse(block, "docs/policy.md").is_ok_and(|parsed| parsed.cases.len() > 2), "{block}");
+            continue;
+        }
         let text = if block.starts_with("apiVersion") {
             block.to_owned()
         } else {

@@ -20,6 +20,7 @@ use std::io;
 use portcullis_model::Report;
 
 pub use dockerfile::Dockerfile;
+pub use text::{markdown as escape_markdown, markup as escape_markup};
 
 /// A way to write a report down.
 pub trait ReportFormat: Sync {

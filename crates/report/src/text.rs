@@ -119,7 +119,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// [`clean`]ed `text` as one word or sentence of Markdown: nothing in it is markup, a mention or a reference.
-pub(crate) fn markdown(text: &str) -> String {
+pub fn markdown(text: &str) -> String {
     let clean = clean(text);
     let mut out = String::with_capacity(clean.len() + 8);
     for (index, character) in clean.char_indices() {
@@ -141,7 +141,7 @@ pub(crate) fn markdown(text: &str) -> String {
 }
 
 /// [`clean`]ed `text` as character data or an attribute of HTML and XML.
-pub(crate) fn markup(text: &str) -> String {
+pub fn markup(text: &str) -> String {
     let clean = clean(text);
     let mut out = String::with_capacity(clean.len() + 8);
     for character in clean.chars() {
