@@ -17,13 +17,12 @@ fn the_demo_runs_without_a_network() {
     // Where namespaces are forbidden, it runs beside the network.
     let walled = std::process::Command::new("unshare").args(["-rn", "true"]).status().is_ok_and(|it| it.success());
     let (program, arguments): (_, &[&str]) = if walled { ("unshare", &["-rn", "sh"]) } else { ("sh", &[]) };
-    let started = std::time::Instant::now();
     let output = run(std::process::Command::new(program).args(arguments).args(["-c", &script]), &[0]);
-    // Ten seconds are promised on a machine that does nothing else.
-    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("Pod healthy: admitted") && text.contains("Pod vulnerable: refused"), "{text}");
-    assert!(text.contains("Pod unsigned: refused"), "{text}");
+    assert_eq!(text.matches("Pod unsigned: refused").count(), 2, "{text}");
+    assert!(text.contains("what is attached proves nothing") && text.contains("Pod healthy: refused"), "{text}");
+    assert!(text.contains("changed since the first scan: database"), "{text}");
     for file in [
         "cosign.key",
         "cosign.pub",

@@ -1,17 +1,20 @@
 //! `portcullis demo`: the whole chain on this machine, with no network and no service.
 //!
 //! Built → scanned → attested → pushed → verified → admitted, for an image that is well; and refused, for one that is
-//! not. Everything that a step makes is left in a folder to look at.
+//! not, for one whose evidence is forged, and for the first one when an advisory arrives. Everything that a step makes is left in a folder to look at.
 
 mod images;
+mod tamper;
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
+use portcullis_advisories::{Builder, add_directory};
 use portcullis_embedded_registry::{EmbeddedRegistry, Options};
 use portcullis_errors::Secret;
+use portcullis_image::Source;
 use portcullis_model::Report;
 use portcullis_policy::{ExitStatus, Policy};
 use portcullis_report::{RenderOptions, format_named};
@@ -53,7 +56,18 @@ pub(crate) fn run(args: &DemoArgs, _: &Global) -> Outcome {
     let admitted = demo.admit("healthy")?;
     let refused = demo.admit("vulnerable")?;
     let unsigned = demo.admit("unsigned")?;
-    demo.finish(&healthy, &vulnerable, [admitted, !refused, !unsigned])
+    demo.step("An attacker signs a pass with another key, and moves and edits genuine evidence: it proves nothing")?;
+    tamper::tamper(&demo)?;
+    demo.verify("unsigned")?;
+    let tampered = demo.admit("unsigned")?;
+    demo.step(
+        "An advisory arrives: the healthy image, byte for byte the same, is scanned again with newer advisories",
+    )?;
+    let later = demo.scan_later("healthy", &healthy)?;
+    demo.verify("healthy")?;
+    let outdated = demo.admit("healthy")?;
+    let is_told = later.verdict.result != healthy.verdict.result;
+    demo.finish(&healthy, &vulnerable, &[admitted, !refused, !unsigned, !tampered, !outdated, is_told])
 }
 
 struct Demo {
@@ -123,17 +137,20 @@ impl Demo {
         self.say(&format!("   {name}  {digest}\n"))
     }
 
-    fn scan(&mut self, name: &str) -> Result<Report, Failure> {
-        let now = settings::now()?;
+    /// Scans an image, with the starter database or another one.
+    fn scanned(&self, name: &str, database: Option<&Path>) -> Result<scan::Scanned, Failure> {
         let judge = JudgeArgs {
-            db: Some(settings::STARTER.into()),
+            db: Some(database.map_or_else(|| settings::STARTER.into(), Path::to_owned)),
             policy: Some(self.policy.clone()),
             fail_on: None,
             ignore_unfixed: false,
             vex: Vec::new(),
         };
-        let scan::Scanned { access, source, report } =
-            scan::scan(&self.image(name), &Self::source(), &judge, false, now)?;
+        scan::scan(&self.image(name), &Self::source(), &judge, false, settings::now()?)
+    }
+
+    fn scan(&mut self, name: &str) -> Result<Report, Failure> {
+        let scan::Scanned { access, source, report } = self.scanned(name, None)?;
         let folder = self.folder.join(name);
         fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
         for (format, file) in FORMATS {
@@ -143,7 +160,31 @@ impl Demo {
             let path = folder.join(file);
             fs::write(&path, bytes).context(|| format!("cannot write {}", path.display()))?;
         }
-        let stored = attest::attest(&access, &source, &report, &attest::Plan::with_key(self.key.clone()))?;
+        self.attest(name, &access, &source, &report)?;
+        Ok(report)
+    }
+
+    /// Scans an image again when one more advisory is known, which speaks of a library in it.
+    fn scan_later(&mut self, name: &str, before: &Report) -> Result<Report, Failure> {
+        let folder = self.folder.join("advisories");
+        fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
+        write(&folder.join("DEMO-2026-0001.json"), &advisory())?;
+        let database = self.folder.join("later.db");
+        let mut builder = Builder::new().as_of(settings::now()?).temporary_files_in(&self.folder);
+        let cannot = || "cannot build the database".to_owned();
+        add_directory(&mut builder, &folder).context(cannot)?;
+        builder.write(&database).context(cannot)?;
+        let scan::Scanned { access, source, report } = self.scanned(name, Some(&database))?;
+        self.attest(name, &access, &source, &report)?;
+        for change in portcullis_scan::compare_verdicts(&before.verdict, &report.verdict) {
+            self.say(&format!("   changed since the first scan: {}\n", change.input))?;
+        }
+        Ok(report)
+    }
+
+    /// Signs what was found, stores it beside the image, and tells it.
+    fn attest(&mut self, name: &str, access: &Access, source: &Source, report: &Report) -> Result<(), Failure> {
+        let stored = attest::attest(access, source, report, &attest::Plan::with_key(self.key.clone()))?;
         let counted = report.findings.iter().filter(|finding| finding.suppressed.is_none()).count();
         self.say(&format!(
             "   {name}: {} packages, {counted} findings, verdict {}; {} statements signed\n",
@@ -153,8 +194,7 @@ impl Demo {
         ))?;
         let reasons = report.verdict.reasons.iter().filter(|reason| reason.result != portcullis_model::Outcome::Pass);
         let reasons: String = reasons.take(3).map(|reason| format!("     {}\n", reason.message)).collect();
-        self.say(&reasons)?;
-        Ok(report)
+        self.say(&reasons)
     }
 
     fn policies(&self) -> Result<Vec<Policy>, Failure> {
@@ -178,7 +218,7 @@ impl Demo {
     }
 
     /// The demo proves something only if the good is admitted and the bad refused.
-    fn finish(mut self, healthy: &Report, vulnerable: &Report, proofs: [bool; 3]) -> Outcome {
+    fn finish(mut self, healthy: &Report, vulnerable: &Report, proofs: &[bool]) -> Outcome {
         let folder = self.folder.display().to_string();
         self.say(&format!(
             "\nLeft in {folder}: reports (table, HTML, JSON, SARIF), SBOMs, the policy, Pods, keys, demo.log.\n\
@@ -187,7 +227,7 @@ impl Demo {
             healthy.database.sources.iter().map(|source| source.records).sum::<u64>()
         ))?;
         write(&self.folder.join("demo.log"), &self.log)?;
-        let is_proved = proofs.into_iter().all(|proof| proof) && vulnerable.verdict.result != healthy.verdict.result;
+        let is_proved = proofs.iter().all(|proof| *proof) && vulnerable.verdict.result != healthy.verdict.result;
         if is_proved {
             return Ok(ExitStatus::Pass);
         }
@@ -219,6 +259,22 @@ fn policy_text(public_key: &str) -> String {
         \x20 vulnerabilities: {{failOn: high, unrated: low}}\n\
         \x20 unknown: deny\n"
     )
+}
+
+/// A record in OSV's form: <https://ossf.github.io/osv-schema/>.
+fn advisory() -> String {
+    serde_json::json!({
+        "schema_version": "1.6.0",
+        "id": "DEMO-2026-0001",
+        "summary": "A flaw that this demo has made up",
+        "modified": "2026-01-01T00:00:00Z",
+        "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+        "affected": [{
+            "package": {"ecosystem": "npm", "name": "lodash"},
+            "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "4.17.22"}]}],
+        }],
+    })
+    .to_string()
 }
 
 fn pod(name: &str, image: &str) -> String {
