@@ -31,6 +31,10 @@ const KEPT: usize = 64;
 /// Bytes before the beginning of a list in which its brace stands.
 const BLANKS: usize = 32;
 
+/// No program is as long: what claims a header behind this holds the signature for another reason, as readers of bundles
+/// do, this one among them.
+const MAX_OFFSET: u64 = 1 << 40;
+
 /// Looks for a bundle's list of dependencies.
 pub(super) struct Bundle {
     path: String,
@@ -88,7 +92,7 @@ impl Bundle {
     fn host(&mut self, piece: &[u8]) -> bool {
         let Some((before, rest)) = self.find(&SIGNATURES, piece) else { return true };
         let offset = before.last_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        if offset == 0 {
+        if offset == 0 || offset > MAX_OFFSET {
             self.state = State::Nothing;
             return false;
         }

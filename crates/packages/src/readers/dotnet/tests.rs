@@ -106,6 +106,12 @@ fn a_host_without_a_bundle_is_no_package_and_a_bundle_without_a_list_is_a_gap() 
     );
 }
 
+/// Our own program is one: it holds the signature behind whatever text the linker put there.
+#[test]
+fn a_program_that_looks_for_bundles_is_none() {
+    check(&Dotnet, "usr/bin/portcullis", program(u64::from_le_bytes(*b" missing"), LIST), expect![[r#""#]]);
+}
+
 /// What looks like the beginning of a list, again and again, costs no more than anything else.
 #[test]
 fn many_beginnings_are_read_in_linear_time() {
