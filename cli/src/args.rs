@@ -10,8 +10,8 @@ mod evidence;
 
 pub(crate) use db::{DbCommand, DbExportArgs, DbImportArgs, DbPublishArgs, DbUpdateArgs, NetworkArgs, TrustArgs};
 pub(crate) use evidence::{
-    AttestArgs, AuthorityArgs, EvidenceCommand, EvidenceListArgs, EvidenceType, Shape, SignArgs, SignerArgs,
-    VerifyArgs, VerifyBundleArgs,
+    AttestArgs, AuthorityArgs, EvidenceCommand, EvidenceListArgs, EvidenceType, Shape, SignArgs, SignBlobArgs,
+    SignerArgs, VerifyArgs, VerifyBundleArgs,
 };
 
 /// Guards container images through their whole life: scans them, judges them by policy, signs the verdict, and
@@ -82,6 +82,8 @@ pub(crate) enum Command {
     /// Make signing keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Sign a file: its content, or the in-toto statement that it holds.
+    SignBlob(SignBlobArgs),
     /// Verify one Sigstore bundle: the client protocol of the public conformance suite.
     VerifyBundle(VerifyBundleArgs),
     /// Say what this machine can do.

@@ -15,6 +15,7 @@ mod policy;
 mod replay;
 mod sbom;
 mod scan;
+mod sign_blob;
 mod verify;
 mod verify_bundle;
 
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Db(command) => db::run(&command, &global),
         Command::Policy(command) => policy::run(&command),
         Command::Key(command) => key::run(&command, &global),
+        Command::SignBlob(args) => sign_blob::run(&args, &global),
         Command::VerifyBundle(args) => verify_bundle::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Cache(command) => cache::run(&command),

@@ -201,6 +201,7 @@ fn the_help_names_every_command_and_every_exit_code() {
               db             Update, build, share and look into advisory databases
               policy         Check policies
               key            Make signing keys
+              sign-blob      Sign a file: its content, or the in-toto statement that it holds
               verify-bundle  Verify one Sigstore bundle: the client protocol of the public conformance suite
               doctor         Say what this machine can do
               cache          Look into the layer cache, or empty it

@@ -172,6 +172,21 @@ pub(crate) struct EvidenceListArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+pub(crate) struct SignBlobArgs {
+    /// The file to sign.
+    pub(crate) file: PathBuf,
+    /// Where to write the Sigstore bundle.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bundle: PathBuf,
+    /// The private key: a file, or env://NAME. Its password is taken from COSIGN_PASSWORD.
+    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF")]
+    pub(crate) key: String,
+    /// The file is an in-toto statement: sign it as an attestation of what it speaks of.
+    #[arg(long)]
+    pub(crate) statement: bool,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct VerifyBundleArgs {
     /// The bundle.
     #[arg(long, value_name = "FILE")]

@@ -13,7 +13,7 @@ use sigstore_types::{Artifact, Bundle, DerPublicKey, Sha256Hash};
 use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier};
 
 use crate::{
-    Statement, VerifyError, VerifyingKey,
+    Statement, VerifyError, VerifyingKey, message,
     verify::{require_payload, strict},
 };
 
@@ -158,8 +158,13 @@ pub fn verify_bundle(
     };
     match signer {
         Signer::Key(key) => {
+            let material = &bundle.verification_material;
+            let is_logged = !material.tlog_entries.is_empty();
+            if !is_logged && material.timestamp_verification_data.rfc3161_timestamps.is_empty() {
+                return message::verify_by_key_alone(&bundle.content, content, key);
+            }
             let mut policy = PublicKeyVerificationPolicy::new(DerPublicKey::new(key.der().to_vec()));
-            if bundle.verification_material.tlog_entries.is_empty() {
+            if !is_logged {
                 policy = policy.skip_tlog_unsafe();
             }
             let result = root.verifier.verify(artifact, &bundle, &policy).map_err(refusal)?;

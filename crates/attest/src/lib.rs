@@ -15,6 +15,7 @@ mod keyless;
 mod keys;
 mod layout;
 mod legacy;
+mod message;
 mod plugin;
 mod predicates;
 mod refusal;
@@ -32,6 +33,7 @@ pub use keyless::{Content, Identity, PatternError, Signer, TrustRoot, TrustRootE
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use layout::{LayoutError, discover_in_layout, store_in_layout};
 pub use legacy::store_legacy;
+pub use message::sign_message;
 pub use plugin::{KeyPlugin, PluginError};
 pub use predicates::{VulnerabilityScan, sbom_statement, vulnerability_statement};
 pub use refusal::VerifyError;
