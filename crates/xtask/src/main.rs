@@ -6,10 +6,12 @@
 //! cargo xtask bench database FOLDER      what building, opening and asking the advisory database cost
 //! cargo xtask database STEP…             the single steps of that
 //! cargo xtask measure COMMAND…           what one command costs
+//! cargo xtask dist FOLDER                release archives, checksums, provenance, signatures
 //! ```
 
 mod bench;
 mod database;
+mod dist;
 mod tidy;
 
 use std::process::ExitCode;
@@ -23,9 +25,11 @@ fn main() -> ExitCode {
         ["database", ..] => database::step(arguments.get(1..).unwrap_or_default()),
         ["bench", folder] => bench::run(folder.as_ref(), None),
         ["bench", folder, database] => bench::run(folder.as_ref(), Some(database.as_ref())),
+        ["dist", ..] => dist::run(arguments.get(1..).unwrap_or_default()),
         ["measure", ..] => bench::measure(arguments.get(1..).unwrap_or_default()),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask tidy | bench FOLDER [DATABASE] | bench database FOLDER [WORK] | measure COMMAND…"
+            "usage: cargo xtask tidy | bench FOLDER [DATABASE] | bench database FOLDER [WORK] | measure COMMAND… | \
+             dist FOLDER"
         )),
     };
     match outcome {

@@ -121,7 +121,9 @@ fn documented_arrows(problems: &mut Vec<String>) -> anyhow::Result<()> {
 /// Every file that a page links to exists.
 fn links(problems: &mut Vec<String>) -> anyhow::Result<()> {
     let mut pages = files(&root(), 1)?;
-    pages.extend(files(&root().join("docs"), 3)?);
+    for (folder, depth) in [("docs", 3), ("action", 1), ("gitlab-ci", 1)] {
+        pages.extend(files(&root().join(folder), depth)?);
+    }
     for page in pages.into_iter().filter(|page| page.extension().is_some_and(|ending| ending == "md")) {
         let text = fs::read_to_string(&page)?;
         let folder = page.parent().unwrap_or(Path::new(""));
@@ -223,7 +225,7 @@ fn sources(problems: &mut Vec<String>) -> anyhow::Result<()> {
 /// No page, script or manifest names a path of somebody's machine.
 fn texts(problems: &mut Vec<String>) -> anyhow::Result<()> {
     let mut found = files(&root(), 1)?;
-    for folder in [".ci", ".cargo", "docs", "tests", "cli", "webhook", "crates"] {
+    for folder in [".ci", ".cargo", ".github", "action", "docs", "gitlab-ci", "tests", "cli", "webhook", "crates"] {
         found.extend(files(&root().join(folder), 8)?);
     }
     for path in found {
