@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Brings the advisory database up to date, and says which file the scan asks.
+set -euo pipefail
+. "$GITHUB_ACTION_PATH/common.sh"
+
+answer() { printf 'database=%s\n' "$1" >>"$GITHUB_OUTPUT"; }
+
+kept=$PORTCULLIS_CACHE_DIR/portcullis.db
+mkdir -p "$PORTCULLIS_CACHE_DIR"
+update=(db update "--db=$kept")
+case $INPUT_DB in
+  '')
+    [ -z "$INPUT_DB_ECOSYSTEMS" ] || update+=("--ecosystem=$INPUT_DB_ECOSYSTEMS")
+    ;;
+  oci://*)
+    [ -n "$INPUT_DB_KEY" ] || fail 'db: a database from a registry needs db-key, the public key that must have signed it'
+    update+=("--from=$INPUT_DB" --key=env://INPUT_DB_KEY)
+    ;;
+  *)
+    answer "$INPUT_DB"
+    exit 0
+    ;;
+esac
+# An update that fails leaves the old one. How old it may be is for the policy to say (vulnerabilities.maxDatabaseAge).
+if ! "$PORTCULLIS" "${update[@]}"; then
+  [ -e "$kept" ] || fail 'the advisories cannot be fetched, and there is no database of an earlier run'
+  printf '::warning title=Portcullis::the advisories cannot be fetched; those of an earlier run are used\n'
+fi
+answer "$kept"

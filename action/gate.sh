@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# The verdict, once everything has been told.
+set -euo pipefail
+. "$GITHUB_ACTION_PATH/common.sh"
+
+say() { printf '::%s title=Portcullis::%s\n' "$1" "$2"; }
+
+case $CODE in
+  0) exit 0 ;;
+  42) text='the policy denies the image; the reasons stand in the report' ;;
+  43) say warning 'the policy would deny the image; it is in audit mode'; exit 0 ;;
+  44) text='the verdict is incomplete: something that the policy needs is not known' ;;
+  *) text="the scan ended with $CODE" ;;
+esac
+if [ "$INPUT_FAIL_BUILD" != true ] || [ "$INPUT_EXIT_CODE" = 0 ]; then
+  say warning "$text"
+  exit 0
+fi
+say error "$text"
+if [[ $CODE = 42 && $INPUT_EXIT_CODE =~ ^[1-9][0-9]?$ ]]; then
+  exit "$INPUT_EXIT_CODE"
+fi
+exit "$CODE"

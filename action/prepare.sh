@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Says what the next steps need.
+set -euo pipefail
+. "$GITHUB_ACTION_PATH/common.sh"
+
+[ "$RUNNER_OS" = Linux ] || fail "this action runs on Linux; this runner is of $RUNNER_OS"
+
+# Keyless signatures are checked by cosign, those of a key by openssl.
+cosign=false
+if [ -z "$INPUT_BINARY$INPUT_VERIFICATION_KEY" ] && [ "$INPUT_SOURCE" != true ] && ! command -v cosign >/dev/null; then
+  cosign=true
+fi
+cache=${INPUT_CACHE_DIR:-${HOME:-$RUNNER_TEMP}/.cache/portcullis}
+case $cache in /*) ;; *) cache=$PWD/$cache ;; esac
+{
+  printf 'cosign=%s\n' "$cosign"
+  printf 'cache-dir=%s\n' "$cache"
+  printf 'day=%s\n' "$(date -u +%F)"
+} >>"$GITHUB_OUTPUT"
