@@ -17,7 +17,7 @@ fi
 log=$(mktemp "$RUNNER_TEMP/portcullis-attest.XXXXXXXX")
 code=0
 "$PORTCULLIS" attest "${signer[@]}" --report="$REPORT" -- "$INPUT_IMAGE" 2>"$log" || code=$?
-cat "$log" >&2
+quoted cat "$log"
 case $code in 0 | 42 | 43 | 44) ;; *) fail "the evidence could not be stored (exit code $code)" ;; esac
 digest=$(sed -n 's/^attested https:\/\/slsa\.dev\/verification_summary\/v1 as \(sha256:[0-9a-f]\{64\}\)$/\1/p' "$log")
 printf 'attestation-digest=%s\n' "$digest" >>"$GITHUB_OUTPUT"

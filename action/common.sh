@@ -6,6 +6,17 @@ fail() {
   exit 1
 }
 
+# Runs a command whose output holds what somebody else wrote, such as names of packages: no line of it is taken for a
+# command to the runner.
+quoted() {
+  local token code=0
+  token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+  printf '::stop-commands::%s\n' "$token"
+  "$@" || code=$?
+  printf '\n::%s::\n' "$token"
+  return "$code"
+}
+
 # A line break or an escape could say to the runner what only this action may say. Keys alone have lines.
 for name in "${!INPUT_@}"; do
   [[ $name = *_KEY || ${!name} != *[[:cntrl:]]* ]] || fail "an input holds a line break or another control character"

@@ -22,7 +22,7 @@ case $INPUT_DB in
     ;;
 esac
 # An update that fails leaves the old one. How old it may be is for the policy to say (vulnerabilities.maxDatabaseAge).
-if ! "$PORTCULLIS" "${update[@]}"; then
+if ! quoted "$PORTCULLIS" "${update[@]}"; then
   [ -e "$kept" ] || fail 'the advisories cannot be fetched, and there is no database of an earlier run'
   printf '::warning title=Portcullis::the advisories cannot be fetched; those of an earlier run are used\n'
 fi

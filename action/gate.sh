@@ -5,19 +5,19 @@ set -euo pipefail
 
 say() { printf '::%s title=Portcullis::%s\n' "$1" "$2"; }
 
-case $CODE in
+case $SCAN_CODE in
   0) exit 0 ;;
   42) text='the policy denies the image; the reasons stand in the report' ;;
   43) say warning 'the policy would deny the image; it is in audit mode'; exit 0 ;;
   44) text='the verdict is incomplete: something that the policy needs is not known' ;;
-  *) text="the scan ended with $CODE" ;;
+  *) text="the scan ended with $SCAN_CODE" ;;
 esac
 if [ "$INPUT_FAIL_BUILD" != true ] || [ "$INPUT_EXIT_CODE" = 0 ]; then
   say warning "$text"
   exit 0
 fi
 say error "$text"
-if [[ $CODE = 42 && $INPUT_EXIT_CODE =~ ^[1-9][0-9]?$ ]]; then
+if [[ $SCAN_CODE = 42 && $INPUT_EXIT_CODE =~ ^[1-9][0-9]?$ ]]; then
   exit "$INPUT_EXIT_CODE"
 fi
-exit "$CODE"
+exit "$SCAN_CODE"

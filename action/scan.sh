@@ -55,7 +55,7 @@ else
 fi
 
 code=0
-"$PORTCULLIS" scan "${arguments[@]}" "${outputs[@]}" -- "${targets[0]}" || code=$?
+quoted "$PORTCULLIS" scan "${arguments[@]}" "${outputs[@]}" -- "${targets[0]}" || code=$?
 case $code in
   0 | 42 | 43 | 44) ;;
   *) fail "the scan could not be done (exit code $code); the reason stands above" ;;
