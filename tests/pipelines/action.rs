@@ -12,13 +12,14 @@ use portcullis_embedded_registry::{EmbeddedRegistry, Options};
 
 use crate::{
     support::{is_on, json, portcullis, run, skip},
-    tools::{PASSWORD, Release, Server, repository, root, tool, write_healthy, write_vulnerable},
+    tools::{PASSWORD, Release, Server, repository, root, tool, write_healthy},
 };
 
 /// What stands for actions of others, which `act` would clone. Their pins are read from our own action.
 fn stubs() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let text = "name: stub\ndescription: stub\nruns:\n  using: composite\n  steps: []\n";
+    let text = "name: stub\ndescription: stub\nruns:\n  using: composite\n  steps:\n    - shell: bash\n      \
+                run: 'true'\n";
     fs::write(folder.path().join("action.yml"), text).unwrap();
     folder
 }
@@ -78,8 +79,6 @@ impl<'a> Run<'a> {
         let files = BTreeMap::from([(".github/workflows/scan.yml", workflow), ("event.json", event)]);
         let repository = repository(&["action"], &files);
         let (at, stub, home) = (repository.path(), stubs(), tempfile::tempdir().unwrap());
-        write_vulnerable(&at.join("vulnerable.tar"));
-        write_healthy(&at.join("healthy.tar"));
         let kept = at.join("kept");
         fs::create_dir(&kept).unwrap();
         let mut command = Command::new(act);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     support::{is_on, json, run},
-    tools::{check_schema, repository, root, tool, write_healthy, write_vulnerable},
+    tools::{check_schema, repository, root, tool},
 };
 
 const COMPONENT: &str = "gitlab-ci/templates/portcullis.yml";
@@ -28,8 +28,6 @@ fn pipeline(pipeline: &str) -> Option<(i32, String, tempfile::TempDir)> {
         ("Portcullis.gitlab-ci.yml", text(TEMPLATE)),
     ]);
     let folder = repository(&[], &files);
-    write_vulnerable(&folder.path().join("vulnerable.tar"));
-    write_healthy(&folder.path().join("healthy.tar"));
     let bin = folder.path().join("bin");
     fs::create_dir(&bin).unwrap();
     let portcullis =
@@ -58,8 +56,8 @@ fn the_report_job_succeeds_and_the_gate_fails() {
         return;
     }
     let inputs = "    inputs: {image: vulnerable.tar, db: starter, publish: none}\n";
-    let Some((code, log, folder)) = pipeline(&format!("{INCLUDE_COMPONENT}{inputs}")) else { return };
-    assert_eq!(code, 1, "{log}");
+    let Some((_, log, folder)) = pipeline(&format!("{INCLUDE_COMPONENT}{inputs}")) else { return };
+    // The runner's own exit code takes no notice of which codes `allow_failure` names: its list of jobs does.
     for line in ["PASS  portcullis_container_scanning", "FAIL  portcullis_gate", "FAIL 42"] {
         assert!(log.contains(line), "no `{line}` in\n{log}");
     }
@@ -91,8 +89,8 @@ fn the_gate_may_be_told_not_to_fail_and_an_error_fails_the_report_job() {
     }
     let with =
         |inputs: &str| pipeline(&format!("{INCLUDE_COMPONENT}    inputs: {{db: starter, publish: none, {inputs}}}\n"));
-    let Some((code, log, _)) = with("image: vulnerable.tar, gate: false") else { return };
-    assert_eq!(code, 0, "{log}");
+    let Some((_, log, _)) = with("image: vulnerable.tar, gate: false") else { return };
+    assert!(log.contains("PASS  portcullis_gate"), "{log}");
     let (code, log, _) = with("image: missing.tar").unwrap();
     assert!(code == 1 && log.contains("FAIL  portcullis_container_scanning"), "{log}");
     // Inputs are data.

@@ -169,7 +169,8 @@ pub fn seal(folder: &Path, key: Option<&Path>) {
     run(&mut seal, &[0]);
 }
 
-/// A repository on disk with one commit: the named folders of ours, and files.
+/// A repository on disk with one commit: the named folders of ours, files, and the archives `healthy.tar` and
+/// `vulnerable.tar`.
 pub fn repository(folders: &[&str], files: &BTreeMap<&str, String>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
@@ -181,6 +182,8 @@ pub fn repository(folders: &[&str], files: &BTreeMap<&str, String>) -> tempfile:
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
+    write_vulnerable(&at.join("vulnerable.tar"));
+    write_healthy(&at.join("healthy.tar"));
     let git = |arguments: &[&str]| {
         let mut git = Command::new("git");
         git.current_dir(at).args(["-c", "user.name=test", "-c", "user.email=test@example.com"]);
@@ -194,7 +197,7 @@ pub fn repository(folders: &[&str], files: &BTreeMap<&str, String>) -> tempfile:
 }
 
 /// An archive of an image with old libraries in it, which the starter database denies.
-pub fn write_vulnerable(path: &Path) {
+fn write_vulnerable(path: &Path) {
     let package = r#"{"name": "lodash", "version": "4.17.15"}"#;
     let layer = Layer::new().file("app/node_modules/lodash/package.json", package);
     let image = ImageBuilder::debian(12).package("base-files", "12.4+deb12u5").layer(layer).name("team/app:1").build();
