@@ -104,6 +104,16 @@ impl Client {
         let authenticator = Authenticator::new(credentials);
         Ok(Self { inner: Arc::new(Inner { http, options, guard, authenticator }) })
     }
+
+    /// The same client with other credentials. Connections are shared; tokens are not, so that nobody is let in by
+    /// what another's credentials opened.
+    #[must_use]
+    pub fn with_credentials(&self, credentials: Credentials) -> Self {
+        let Inner { http, options, guard, authenticator: _ } = &*self.inner;
+        let (http, options, guard) = (http.clone(), options.clone(), *guard);
+        let authenticator = Authenticator::new(credentials);
+        Self { inner: Arc::new(Inner { http, options, guard, authenticator }) }
+    }
 }
 
 impl fmt::Debug for Client {

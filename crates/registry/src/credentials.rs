@@ -97,7 +97,7 @@ impl Hint for CredentialsError {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Config {
+pub(crate) struct Config {
     auths: BTreeMap<String, Entry>,
     creds_store: Option<String>,
     cred_helpers: BTreeMap<String, String>,
@@ -105,7 +105,7 @@ struct Config {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-struct Entry {
+pub(crate) struct Entry {
     auth: Option<SecretText>,
     username: Option<String>,
     password: Option<SecretText>,
@@ -221,6 +221,10 @@ impl Credentials {
 }
 
 impl Config {
+    pub(crate) fn auths(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.auths.iter().map(|(key, entry)| (key.as_str(), entry))
+    }
+
     async fn lookup(&self, reference: &Reference) -> Result<Option<Credential>, CredentialsError> {
         let registry = reference.registry();
         let is_hub = registry == "docker.io";
@@ -249,11 +253,11 @@ impl Config {
 
 impl Entry {
     /// A credential store leaves empty entries behind.
-    const fn has_content(&self) -> bool {
+    pub(crate) const fn has_content(&self) -> bool {
         self.auth.is_some() || self.username.is_some() || self.identitytoken.is_some()
     }
 
-    fn credential(&self, key: &str) -> Result<Option<Credential>, CredentialsError> {
+    pub(crate) fn credential(&self, key: &str) -> Result<Option<Credential>, CredentialsError> {
         if let Some(SecretText(token)) = self.identitytoken.as_ref().filter(|token| !token.0.reveal().is_empty()) {
             return Ok(Some(Credential::IdentityToken(token.clone())));
         }
@@ -306,7 +310,21 @@ fn read(path: &std::path::Path) -> io::Result<String> {
     Ok(text)
 }
 
+/// A whole config; `name` is what errors call it.
+pub(crate) fn parse_config(name: &str, text: &str) -> Result<Config, CredentialsError> {
+    parse(name.as_ref(), text)
+}
+
+/// The entries of a config alone.
+pub(crate) fn parse_auths(name: &str, text: &str) -> Result<Config, CredentialsError> {
+    Ok(Config { auths: from_json(name.as_ref(), text)?, ..Config::default() })
+}
+
 fn parse(path: &std::path::Path, text: &str) -> Result<Config, CredentialsError> {
+    from_json(path, text)
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(path: &std::path::Path, text: &str) -> Result<T, CredentialsError> {
     // serde's text may quote the offending value: only the place is told.
     serde_json::from_str(text).map_err(|error| CredentialsError::Parse {
         path: path.to_owned(),

@@ -168,6 +168,12 @@ impl RegistryError {
         matches!(self, Self::NotFound(_))
     }
 
+    /// Whether credentials are missing, wrong or not enough.
+    #[must_use]
+    pub const fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::Unauthorized { .. })
+    }
+
     /// Whether the same request may succeed later.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
