@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use portcullis_admission::{Gate, Options, Path};
+use portcullis_admission::{Gate, Options, Path, PolicySet};
 use portcullis_registry::{Client, Credentials};
 use tokio::runtime::Runtime;
 
@@ -12,7 +12,7 @@ static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"));
 static GATE: LazyLock<Gate> = LazyLock::new(|| {
     let client = Client::new(portcullis_registry::Options::default(), Credentials::anonymous()).expect("a client");
-    Gate::new(Vec::new(), client, Options::default()).expect("a gate")
+    Gate::new(PolicySet::default(), client, Options::default()).expect("a gate")
 });
 
 fuzz_target!(|bytes: &[u8]| {

@@ -4,7 +4,8 @@
 use portcullis_model::Timestamp;
 
 use crate::{
-    Authority, EvidenceRules, Exception, LicenseRules, Pattern, Policy, PolicyKind, Rule, VulnerabilityRules, rules,
+    Authority, EvidenceRules, Exception, LabelSelector, LicenseRules, Pattern, Policy, PolicyKind, Rule,
+    VulnerabilityRules, rules, workloads,
 };
 
 /// One thing that is wrong with a policy.
@@ -22,7 +23,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(field: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(field: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into(), hint: Some(hint.into()), expired: false }
     }
 }
@@ -41,6 +42,9 @@ pub(crate) fn check(policy: &Policy, now: Timestamp) -> Vec<Problem> {
         let hint = "leave it out, or make it an `ImagePolicy`";
         problems.push(Problem::new("metadata.namespace", "a ClusterImagePolicy has no namespace", hint));
     }
+    if let Some(selector) = &spec.namespace_selector {
+        check_selector(policy.kind, selector, &mut problems);
+    }
     if let Some(patterns) = &spec.images {
         check_images(patterns, &mut problems);
     }
@@ -52,6 +56,9 @@ pub(crate) fn check(policy: &Policy, now: Timestamp) -> Vec<Problem> {
     }
     if let Some(rules) = &spec.licenses {
         check_licenses(rules, &mut problems);
+    }
+    if let Some(rules) = &spec.workloads {
+        workloads::check(rules, &mut problems);
     }
     for (index, exception) in spec.exceptions.iter().enumerate() {
         check_exception(&format!("spec.exceptions[{index}]"), exception, now, &mut problems);
@@ -65,6 +72,18 @@ pub(crate) fn check(policy: &Policy, now: Timestamp) -> Vec<Problem> {
         problems.push(Problem::new(format!("spec.{name}"), message, "split the policy by `images`"));
     }
     problems
+}
+
+fn check_selector(kind: PolicyKind, selector: &LabelSelector, problems: &mut Vec<Problem>) {
+    if kind == PolicyKind::ImagePolicy {
+        let hint = "name a namespace in `metadata.namespace`, or make it a `ClusterImagePolicy`";
+        problems.push(Problem::new("spec.namespaceSelector", "an ImagePolicy selects no namespaces", hint));
+    }
+    for (index, requirement) in selector.match_expressions.iter().enumerate() {
+        if let Some((message, hint)) = requirement.problem() {
+            problems.push(Problem::new(format!("spec.namespaceSelector.matchExpressions[{index}]"), message, hint));
+        }
+    }
 }
 
 fn check_rule(field: &str, rule: &Rule, problems: &mut Vec<Problem>) {

@@ -5,22 +5,29 @@
 //! speaks of. Three answers exist; *unknown* never turns into a pass unless the policy says `unknown: audit`.
 
 mod document;
+mod exemption;
 mod spec;
 
 mod age;
 mod authority;
 mod canonical;
 mod pattern;
+mod selector;
 
 mod check;
 mod locate;
 mod parse;
+mod resource;
+
+#[cfg(feature = "schema")]
+mod crd;
 
 mod exceptions;
 mod judge;
 mod licenses;
 mod rules;
 mod vulnerabilities;
+mod workloads;
 
 mod evidence;
 mod exit;
@@ -32,14 +39,23 @@ pub use age::{Age, AgeError};
 pub use authority::{Authority, EvidenceKind, EvidenceRules, Vouching};
 pub use cases::{Case, CaseError, CaseFinding, CasePackage, CaseResult, CaseVerdict, Cases, Tried};
 pub use check::Problem;
+#[cfg(feature = "schema")]
+pub use crd::custom_resource_definitions;
 pub use document::{ApiVersion, Document, Metadata, Policy, PolicyKind};
 pub use evidence::{CLOCK_SKEW_SECONDS, SummaryFacts, SummaryResult, judge_evidence};
 pub use exceptions::apply_exceptions;
+pub use exemption::{Exemption, ExemptionDocument, ExemptionKind, ExemptionSpec};
 pub use exit::ExitStatus;
 pub use judge::{DistributionState, Facts, Judgement, judge};
 pub use parse::{MAX_POLICY_BYTES, PolicyError};
 pub use pattern::{Pattern, PatternError};
 pub use rejudge::rejudge;
+pub use resource::GROUP_VERSION;
+pub use selector::{LabelOperator, LabelRequirement, LabelSelector};
 pub use spec::{
     Action, Exception, FailOn, LicenseRules, Mode, PolicySpec, Rule, UnknownAction, UnratedLevel, VulnerabilityRules,
+};
+pub use workloads::{
+    CHECKS, POD_SECURITY_VERSION, PodSecurityCheck, PodSecurityLevel, Variable, Violation, WorkloadFacts, WorkloadRule,
+    WorkloadRules,
 };

@@ -40,6 +40,23 @@ impl Node {
         }
         place
     }
+
+    /// The innermost field that starts on `line`, such as `spec.exceptions[1].expires`.
+    pub(crate) fn field_at(&self, line: u64) -> Option<String> {
+        match self {
+            Self::Map(entries) => entries.iter().find_map(|(key, value)| match value.value.field_at(line) {
+                Some(rest) if rest.starts_with('[') => Some(format!("{}{rest}", key.value)),
+                Some(rest) => Some(format!("{}.{rest}", key.value)),
+                None => (key.referenced.line() == line).then(|| key.value.clone()),
+            }),
+            Self::List(items) => items.iter().enumerate().find_map(|(index, item)| match item.value.field_at(line) {
+                Some(rest) if rest.starts_with('[') => Some(format!("[{index}]{rest}")),
+                Some(rest) => Some(format!("[{index}].{rest}")),
+                None => (item.referenced.line() == line).then(|| format!("[{index}]")),
+            }),
+            Self::Scalar => None,
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Node {

@@ -4,9 +4,10 @@ use std::fmt;
 
 use portcullis_errors::Hint;
 use portcullis_model::Timestamp;
+use serde::de::DeserializeOwned;
 use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Options, options::MergeKeyPolicy};
 
-use crate::{Document, Policy, locate::Node};
+use crate::{Document, Exemption, ExemptionDocument, Policy, Problem, locate::Node};
 
 /// The largest policy file.
 pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
@@ -44,28 +45,14 @@ impl Hint for PolicyError {
 
 /// See [`Policy::parse`].
 pub(crate) fn parse(text: &str, file: &str, now: Timestamp) -> Result<Vec<Policy>, PolicyError> {
-    let refused = |place, message: String, hint| PolicyError { file: file.to_owned(), place, message, hint };
-    if text.len() > MAX_POLICY_BYTES {
-        let message = format!("a policy of {} bytes; the limit is {MAX_POLICY_BYTES}", text.len());
-        return Err(refused(None, message, None));
-    }
-    let documents: Vec<Document> =
-        serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| from_yaml(&error, file))?;
-    if documents.is_empty() {
-        let hint = "a policy starts with `apiVersion: portcullis.dev/v1alpha1`; see docs/policy.md";
-        return Err(refused(None, "no policy in it".to_owned(), Some(hint.to_owned())));
-    }
-    let policies: Vec<Policy> = documents.into_iter().map(Policy::from).collect();
+    let policies: Vec<Policy> = documents::<Document>(text, file)?.into_iter().map(Policy::from).collect();
     for (index, policy) in policies.iter().enumerate() {
-        if let Some(problem) = policy.check(now).into_iter().next() {
-            return Err(refused(place(text, index, &problem.field), problem.message, problem.hint));
-        }
+        refuse_problem(text, file, index, policy.check(now))?;
         let is_twin = |other: &&Policy| {
             (other.kind, &other.namespace, &other.name) == (policy.kind, &policy.namespace, &policy.name)
         };
         if policies.iter().take(index).any(|other| is_twin(&other)) {
-            let message = format!("a second {} `{}`", policy.kind.as_str(), policy.name);
-            return Err(refused(place(text, index, "metadata.name"), message, Some("rename one of them".to_owned())));
+            return Err(twin(text, file, index, policy.kind.as_str(), &policy.name));
         }
     }
     Ok(policies)
@@ -80,8 +67,53 @@ pub(crate) fn one<T: serde::de::DeserializeOwned>(text: &str, file: &str) -> Res
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| from_yaml(&error, file))
 }
 
+/// See [`Exemption::parse`].
+pub(crate) fn exemptions(text: &str, file: &str, now: Timestamp) -> Result<Vec<Exemption>, PolicyError> {
+    let documents = documents::<ExemptionDocument>(text, file)?;
+    let exemptions: Vec<Exemption> = documents.into_iter().map(Exemption::from).collect();
+    for (index, exemption) in exemptions.iter().enumerate() {
+        refuse_problem(text, file, index, exemption.check(now))?;
+        if exemptions.iter().take(index).any(|other| other.name == exemption.name) {
+            return Err(twin(text, file, index, "PolicyExemption", &exemption.name));
+        }
+    }
+    Ok(exemptions)
+}
+
+fn refused(file: &str, place: Option<(u64, u64)>, message: String, hint: Option<String>) -> PolicyError {
+    PolicyError { file: file.to_owned(), place, message, hint }
+}
+
+fn documents<D: DeserializeOwned>(text: &str, file: &str) -> Result<Vec<D>, PolicyError> {
+    if text.len() > MAX_POLICY_BYTES {
+        let message = format!("a policy of {} bytes; the limit is {MAX_POLICY_BYTES}", text.len());
+        return Err(refused(file, None, message, None));
+    }
+    let documents: Vec<D> =
+        serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| from_yaml(&error, file))?;
+    if documents.is_empty() {
+        let hint = "a policy starts with `apiVersion: portcullis.dev/v1alpha1`; see docs/policy.md";
+        return Err(refused(file, None, "no policy in it".to_owned(), Some(hint.to_owned())));
+    }
+    Ok(documents)
+}
+
+fn refuse_problem(text: &str, file: &str, index: usize, problems: Vec<Problem>) -> Result<(), PolicyError> {
+    match problems.into_iter().next() {
+        Some(Problem { field, message, hint, expired: _ }) => {
+            Err(refused(file, place(text, index, &field), message, hint))
+        }
+        None => Ok(()),
+    }
+}
+
+fn twin(text: &str, file: &str, index: usize, kind: &str, name: &str) -> PolicyError {
+    let (place, hint) = (place(text, index, "metadata.name"), Some("rename one of them".to_owned()));
+    refused(file, place, format!("a second {kind} `{name}`"), hint)
+}
+
 /// Bounds that no policy written by a person comes near, and that no bomb gets past.
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: 32,
@@ -105,7 +137,7 @@ fn place(text: &str, index: usize, field: &str) -> Option<(u64, u64)> {
     documents.get(index)?.place(field)
 }
 
-fn from_yaml(error: &serde_saphyr::Error, file: &str) -> PolicyError {
+pub(crate) fn from_yaml(error: &serde_saphyr::Error, file: &str) -> PolicyError {
     use serde_saphyr::Error as E;
     let place = error.location().map(|location| (location.line(), location.column())).filter(|(line, _)| *line > 0);
     let (message, hint) = match error.without_snippet() {

@@ -32,6 +32,9 @@ const MAX_NESTING: u16 = 48;
 /// The most macros (`exists`, `all`, `map`, …) inside one another.
 const MAX_DEPTH: usize = 3;
 
+/// The most additions inside walks: each may double a text or a list that the next walk starts from.
+const MAX_ADDITIONS: usize = 4;
+
 /// What an expression can speak of: the long lists first.
 const VARIABLES: [&str; 4] = ["findings", "packages", "gaps", "starterDatabase"];
 
@@ -79,21 +82,26 @@ pub(crate) fn problem(rule: &Rule) -> Option<String> {
 }
 
 fn compile(rule: &Rule) -> Result<IdedExpr, String> {
-    if rule.expression.len() > MAX_BYTES {
-        return Err(format!("an expression of {} bytes; the limit is {MAX_BYTES}", rule.expression.len()));
+    let expression = parse(&rule.expression)?;
+    let mut check = Check { nodes: 0, additions: 0, bound: Vec::new() };
+    check.expression(&expression, 0, true)?;
+    Ok(expression)
+}
+
+/// An expression within bounds of length and nesting.
+pub(crate) fn parse(expression: &str) -> Result<IdedExpr, String> {
+    if expression.len() > MAX_BYTES {
+        return Err(format!("an expression of {} bytes; the limit is {MAX_BYTES}", expression.len()));
     }
     // The crate's other parser overflows the stack on a thousand parentheses.
     let parser = PrattParser::new().max_recursion_depth(MAX_NESTING).max_expression_node_count(10 * MAX_NODES);
-    let expression = parser.parse(&rule.expression).map_err(|errors| {
+    parser.parse(expression).map_err(|errors| {
         let first = errors.errors.first();
         first.map_or_else(
             || "it cannot be parsed".to_owned(),
             |error| format!("it cannot be parsed: {} (column {})", shown(&error.msg), error.pos.1),
         )
-    })?;
-    let mut check = Check { nodes: 0, bound: Vec::new() };
-    check.expression(&expression, 0, true)?;
-    Ok(expression)
+    })
 }
 
 /// Judges by every rule, in their order.
@@ -203,6 +211,7 @@ fn package(package: &Package) -> Value {
 /// Walks an expression, and refuses what could cost more than its length times that of the lists.
 struct Check {
     nodes: usize,
+    additions: usize,
     /// The names that macros have bound here.
     bound: Vec<String>,
 }
@@ -249,6 +258,14 @@ impl Check {
         let name = call.func_name.as_str();
         if !FUNCTIONS.contains(&name) {
             return Err(format!("there is no function `{}`", shown(name)));
+        }
+        // What macros add to their own result is no addition of the author's.
+        let is_of_macro = call.args.iter().any(|part| matches!(&part.expr, Expr::Ident(name) if name.starts_with('@')));
+        if name == "_+_" && depth > 0 && !is_of_macro {
+            self.additions += 1;
+            if self.additions > MAX_ADDITIONS {
+                return Err(format!("more than {MAX_ADDITIONS} additions are inside walks"));
+            }
         }
         let long = long && OVER_LISTS.contains(&name);
         call.target.iter().try_for_each(|target| self.expression(target, depth, long))?;

@@ -5,7 +5,7 @@
 use portcullis_model::{SeverityLevel, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Age, EvidenceRules, Pattern};
+use crate::{Age, EvidenceRules, LabelSelector, Pattern, WorkloadRules};
 
 /// What is acceptable.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct PolicySpec {
     /// every image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<Vec<Pattern>>,
+    /// The namespaces that a `ClusterImagePolicy` speaks of, by their labels. Left out: every one. Asked at admission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<LabelSelector>,
     /// Who may vouch for an image, and how fresh that must be. Judged by `verify` and at admission.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceRules>,
@@ -31,6 +34,9 @@ pub struct PolicySpec {
     /// Which licences are not accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licenses: Option<LicenseRules>,
+    /// How workloads are to run, whatever their images hold. Asked at admission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workloads: Option<WorkloadRules>,
     /// What it leads to when something that the policy needs is not known.
     #[serde(default)]
     pub unknown: UnknownAction,

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use portcullis_model::Timestamp;
-use portcullis_policy::{Cases, Document, Policy};
+use portcullis_policy::{Cases, Document, Exemption, ExemptionDocument, Policy};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../../docs/policy.md");
@@ -26,7 +26,11 @@ fn every_example_parses() {
                 "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: example}}\nspec:\n{spec}"
             )
         };
-        if let Err(error) = Policy::parse(&text, "docs/policy.md", now) {
+        let parsed = match text.contains("kind: PolicyExemption") {
+            true => Exemption::parse(&text, "docs/policy.md", now).map(|_| ()),
+            false => Policy::parse(&text, "docs/policy.md", now).map(|_| ()),
+        };
+        if let Err(error) = parsed {
             panic!("{error}\n{block}");
         }
     }
@@ -34,8 +38,8 @@ fn every_example_parses() {
 
 #[test]
 fn every_field_is_described() {
-    let schema: Value = schemars::schema_for!(Document).into();
-    for (name, definition) in schema["$defs"].as_object().unwrap() {
+    let schemas: [Value; 2] = [schemars::schema_for!(Document).into(), schemars::schema_for!(ExemptionDocument).into()];
+    for (name, definition) in schemas.iter().flat_map(|schema| schema["$defs"].as_object().unwrap()) {
         // Kubernetes describes its own metadata.
         if name == "Metadata" {
             continue;

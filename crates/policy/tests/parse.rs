@@ -146,9 +146,9 @@ fn unknown_fields_and_values() {
     check(
         "spec:\n  frobnicate: 1\n",
         expect![[r#"
-        p.yaml:5: unknown field `frobnicate`
-        hint: there are `mode`, `images`, `evidence`, `vulnerabilities`, `secrets`, `licenses`, `unknown`, `exceptions` and `rules`
-    "#]],
+            p.yaml:5: unknown field `frobnicate`
+            hint: there are `mode`, `images`, `namespaceSelector`, `evidence`, `vulnerabilities`, `secrets`, `licenses`, `workloads`, `unknown`, `exceptions` and `rules`
+        "#]],
     );
     check(
         "spec:\n  mode: [enforce]\n",

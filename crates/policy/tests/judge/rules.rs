@@ -86,6 +86,17 @@ fn expressions_take_linear_time() {
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
 
+#[test]
+fn texts_do_not_double_from_walk_to_walk() {
+    let doubling = format!("size(['a']{}) == 1", ".map(x, x + x)".repeat(5));
+    let text = format!(
+        "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: t}}\n\
+         spec: {{rules: [{{name: r, expression: \"{doubling}\"}}]}}\n"
+    );
+    let error = Policy::parse(&text, "t", now()).unwrap_err().to_string();
+    assert!(error.contains("more than 4 additions are inside walks"), "{error}");
+}
+
 proptest! {
     #[test]
     fn any_expression_that_is_taken_can_be_evaluated(

@@ -1,0 +1,235 @@
+//! What an expression may cost, before it is evaluated. A walk over a list costs its body times the longest list that is
+//! there, so walks inside one another multiply. Functions that let texts grow are not there, and additions inside walks
+//! are few.
+
+use cel::{
+    Value as Cel,
+    common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr},
+};
+use serde_json::Value;
+
+use crate::judge::shown;
+
+/// The most macros inside one another.
+const MAX_DEPTH: usize = 4;
+/// The most additions inside walks: each may double what a walk holds.
+const MAX_ADDITIONS: u32 = 4;
+/// A pattern is a literal of at most so many bytes.
+const MAX_PATTERN_BYTES: usize = 256;
+/// What making and running a pattern costs.
+const PATTERN_STEPS: u64 = 2_000;
+
+const VARIABLES: [&str; 6] = ["object", "oldObject", "request", "namespaceObject", "params", "variables"];
+
+/// The functions that a ValidatingAdmissionPolicy has and this engine does too, beside the operators.
+const FUNCTIONS: [&str; 35] = [
+    "_?_:_",
+    "_&&_",
+    "_||_",
+    "!_",
+    "-_",
+    "_-_",
+    "_+_",
+    "_*_",
+    "_/_",
+    "_%_",
+    "_==_",
+    "_!=_",
+    "_>=_",
+    "_<=_",
+    "_>_",
+    "_<_",
+    "_[_]",
+    "@in",
+    "_in_",
+    "@not_strictly_false",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "string",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "dyn",
+    "type",
+    "indexOf",
+    "lastIndexOf",
+    "substring",
+];
+
+/// How large the inputs are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// The longest list, map or literal list.
+    longest: u64,
+    /// All values together.
+    values: u64,
+    /// The longest text, in bytes.
+    text: u64,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { longest: 1, values: 1, text: 1 }
+    }
+}
+
+impl Sizes {
+    pub(super) fn add(&mut self, value: &Value) {
+        self.values += 1;
+        match value {
+            Value::Array(values) => {
+                self.longest = self.longest.max(values.len() as u64);
+                values.iter().for_each(|value| self.add(value));
+            }
+            Value::Object(fields) => {
+                self.longest = self.longest.max(fields.len() as u64);
+                for (name, value) in fields {
+                    self.text = self.text.max(name.len() as u64);
+                    self.add(value);
+                }
+            }
+            Value::String(text) => self.text = self.text.max(text.len() as u64),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// As [`Self::add`], of what an expression gave.
+    pub(super) fn add_computed(&mut self, value: &Cel) {
+        self.values += 1;
+        match value {
+            Cel::List(values) => {
+                self.longest = self.longest.max(values.len() as u64);
+                values.iter().for_each(|value| self.add_computed(value));
+            }
+            Cel::Map(map) => {
+                self.longest = self.longest.max(map.map.len() as u64);
+                map.map.values().for_each(|value| self.add_computed(value));
+            }
+            Cel::String(text) => self.text = self.text.max(text.len() as u64),
+            _ => {}
+        }
+    }
+}
+
+/// Walks an expression, and bounds the steps that it may take.
+pub(super) struct Cost<'a> {
+    variables: &'a [&'a str],
+    sizes: Sizes,
+    /// The names that macros have bound here.
+    bound: Vec<String>,
+    additions: u32,
+}
+
+impl<'a> Cost<'a> {
+    pub(super) fn of(expression: &IdedExpr, variables: &'a [&'a str], sizes: &Sizes) -> Result<u64, String> {
+        let mut cost = Self { variables, sizes: *sizes, bound: Vec::new(), additions: 0 };
+        cost.expression(expression, 0)
+    }
+
+    fn expression(&mut self, expression: &IdedExpr, depth: usize) -> Result<u64, String> {
+        match &expression.expr {
+            Expr::Ident(name) => self.name(name),
+            Expr::Call(call) => self.call(call, depth),
+            Expr::Comprehension(walk) => self.walk(walk, depth),
+            Expr::Select(select) => match &select.operand.expr {
+                Expr::Ident(name) if name == "variables" && !self.is_bound(name) => {
+                    let is_known = self.variables.contains(&select.field.as_str());
+                    let unknown = || format!("there is no variable `{}` before this", shown(&select.field));
+                    is_known.then_some(1).ok_or_else(unknown)
+                }
+                _ => Ok(1 + self.expression(&select.operand, depth)?),
+            },
+            Expr::List(list) => {
+                self.sizes.longest = self.sizes.longest.max(list.elements.len() as u64);
+                self.sum(list.elements.iter(), depth)
+            }
+            Expr::Map(map) => {
+                let parts = map.entries.iter().flat_map(|entry| match &entry.expr {
+                    EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
+                    EntryExpr::StructField(field) => vec![&field.value],
+                });
+                self.sum(parts, depth)
+            }
+            Expr::Literal(_) => Ok(1),
+            Expr::Struct(_) | Expr::Unspecified => Err("there are no types of one's own".to_owned()),
+        }
+    }
+
+    fn sum<'b>(&mut self, parts: impl Iterator<Item = &'b IdedExpr>, depth: usize) -> Result<u64, String> {
+        let mut all = 1_u64;
+        for part in parts {
+            all = all.saturating_add(self.expression(part, depth)?);
+        }
+        Ok(all)
+    }
+
+    fn is_bound(&self, name: &str) -> bool {
+        name.starts_with('@') || self.bound.iter().any(|bound| bound == name)
+    }
+
+    fn name(&self, name: &str) -> Result<u64, String> {
+        match name {
+            _ if self.is_bound(name) => Ok(1),
+            "variables" => Err("name one of them: `variables.name`".to_owned()),
+            _ if VARIABLES.contains(&name) => Ok(1),
+            _ => Err(format!("there is no `{}`; there are `{}`", shown(name), VARIABLES.join("`, `"))),
+        }
+    }
+
+    fn call(&mut self, call: &CallExpr, depth: usize) -> Result<u64, String> {
+        let name = call.func_name.as_str();
+        if !FUNCTIONS.contains(&name) {
+            return Err(format!("there is no function `{}`", shown(name)));
+        }
+        // What macros add to their own result is no addition of the author's.
+        let is_of_macro = call.args.iter().any(|part| matches!(&part.expr, Expr::Ident(name) if name.starts_with('@')));
+        if name == "_+_" && depth > 0 && !is_of_macro {
+            self.additions += 1;
+            if self.additions > MAX_ADDITIONS {
+                return Err(format!("more than {MAX_ADDITIONS} additions are inside walks"));
+            }
+        }
+        let is_literal = |part: &IdedExpr| matches!(part.expr, Expr::Literal(_));
+        let own = match name {
+            "matches" => {
+                let pattern = call.args.last().filter(|part| is_literal(part));
+                // A literal is shown in quotes: its length is at most so much more.
+                let length = pattern.map(|part| format!("{:?}", part.expr).len());
+                if length.is_none_or(|length| length > MAX_PATTERN_BYTES + 64) {
+                    return Err(format!("`matches` takes a literal of at most {MAX_PATTERN_BYTES} bytes"));
+                }
+                PATTERN_STEPS.saturating_add(self.sizes.text)
+            }
+            "_==_" | "_!=_" if !call.args.iter().any(is_literal) => self.sizes.values / 4 + 1,
+            "@in" | "_in_" => self.sizes.longest,
+            "_+_" => self.sizes.longest.max(self.sizes.text / 16) + 1,
+            _ => 1 + self.sizes.text / 64,
+        };
+        let parts = call.target.iter().map(|target| &**target).chain(call.args.iter());
+        Ok(own.saturating_add(self.sum(parts, depth)?))
+    }
+
+    fn walk(&mut self, walk: &ComprehensionExpr, depth: usize) -> Result<u64, String> {
+        if depth == MAX_DEPTH {
+            return Err(format!("more than {MAX_DEPTH} walks are inside one another"));
+        }
+        let range = self.expression(&walk.iter_range, depth)?;
+        let names = [Some(&walk.iter_var), walk.iter_var2.as_ref(), Some(&walk.accu_var)];
+        let before = self.bound.len();
+        for name in names.into_iter().flatten() {
+            if VARIABLES.contains(&name.as_str()) {
+                return Err(format!("`{name}` is a name already"));
+            }
+            self.bound.push(name.clone());
+        }
+        let once = self.sum([&walk.accu_init, &walk.result].into_iter(), depth + 1)?;
+        let each = self.sum([&walk.loop_cond, &walk.loop_step].into_iter(), depth + 1)?;
+        self.bound.truncate(before);
+        let longest = self.sizes.longest << self.additions.min(MAX_ADDITIONS);
+        Ok(range.saturating_add(once).saturating_add(each.saturating_mul(longest)))
+    }
+}
