@@ -237,6 +237,9 @@ pub(crate) struct AdmitArgs {
     /// The policies.
     #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE", required = true)]
     pub(crate) policy: Vec<PathBuf>,
+    /// Exemptions from them.
+    #[arg(long, env = "PORTCULLIS_EXEMPTION", value_name = "FILE")]
+    pub(crate) exemption: Vec<PathBuf>,
     /// The trust root behind certificates; the public good instance's by default.
     #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
@@ -306,7 +309,11 @@ pub(crate) enum PolicyCommand {
         as_of_now: bool,
     },
     /// Print the schema of policy files.
-    Schema,
+    Schema {
+        /// The custom resource definitions in its place, for `kubectl apply -f -`.
+        #[arg(long)]
+        crd: bool,
+    },
 }
 
 #[derive(Debug, Clone, Subcommand)]

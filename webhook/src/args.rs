@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, ValueEnum, builder::FalseyValueParser};
 use portcullis_admission::Unmatched;
-use portcullis_policy::Age;
+use portcullis_policy::{Age, Pattern};
 use portcullis_registry::{Options, PlainHttp};
 use tracing_subscriber::EnvFilter;
 
@@ -13,8 +13,17 @@ use tracing_subscriber::EnvFilter;
 #[command(name = "portcullis-webhook", version, about, max_term_width = 100)]
 pub(crate) struct Args {
     /// A policy, or a folder of them; may be repeated. Read again when a file changes, and on SIGHUP.
-    #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE", required = true, value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "PORTCULLIS_POLICY",
+        value_name = "FILE",
+        required_unless_present = "policies_from_cluster",
+        value_delimiter = ','
+    )]
     pub(crate) policy: Vec<PathBuf>,
+    /// Exemptions from policies, or a folder of them; may be repeated. Read again as policies are.
+    #[arg(long, env = "PORTCULLIS_EXEMPTION", value_name = "FILE", value_delimiter = ',')]
+    pub(crate) exemption: Vec<PathBuf>,
     /// What becomes of images that no policy speaks of.
     #[arg(long, env = "PORTCULLIS_UNMATCHED", value_enum, default_value_t = UnmatchedArg::Deny)]
     pub(crate) unmatched: UnmatchedArg,
@@ -25,9 +34,13 @@ pub(crate) struct Args {
     #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
     pub(crate) server: ServerArgs,
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -50,6 +63,28 @@ impl From<UnmatchedArg> for Unmatched {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Kubernetes")]
+pub(crate) struct ClusterArgs {
+    /// Watch the cluster's ImagePolicies, ClusterImagePolicies and PolicyExemptions, beside the files. Namespaces are
+    /// watched too, for `namespaceSelector`.
+    #[arg(long, env = "PORTCULLIS_POLICIES_FROM_CLUSTER", value_parser = FalseyValueParser::new())]
+    pub(crate) policies_from_cluster: bool,
+    /// Ask registries with the pull secrets of the Pod or of its service account, as the kubelet does, and then with
+    /// the webhook's own credentials.
+    #[arg(long, env = "PORTCULLIS_PULL_SECRETS", value_parser = FalseyValueParser::new())]
+    pub(crate) pull_secrets: bool,
+    /// Send an Event to the owner of what is refused, or is let in by an exemption.
+    #[arg(long, env = "PORTCULLIS_EVENTS", value_parser = FalseyValueParser::new())]
+    pub(crate) events: bool,
+    /// Look at running Pods again every so often, and tell of those that would be refused now.
+    #[arg(long, env = "PORTCULLIS_RECHECK", value_name = "TIME")]
+    pub(crate) recheck: Option<Age>,
+    /// How to reach the API server; `KUBECONFIG` or the Pod's service account if left out.
+    #[arg(long, env = "PORTCULLIS_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArgs {
     /// Where to listen, with TLS.
@@ -64,6 +99,27 @@ pub(crate) struct ServerArgs {
     /// Without --tls-cert a certificate is issued at the start: its authority is written here, for `caBundle`.
     #[arg(long, env = "PORTCULLIS_CA_OUT", value_name = "FILE", conflicts_with = "tls_cert")]
     pub(crate) ca_out: Option<PathBuf>,
+    /// Keep the certificate and its authority in this Secret, made and renewed as needed, for all replicas.
+    #[arg(
+        long,
+        env = "PORTCULLIS_CERTIFICATE_SECRET",
+        value_name = "NAMESPACE/NAME",
+        conflicts_with_all = ["tls_cert", "ca_out"],
+        value_parser = namespace_and_name
+    )]
+    pub(crate) certificate_secret: Option<(String, String)>,
+    /// A webhook configuration whose `caBundle` fields are kept in step with that authority; may be repeated.
+    #[arg(
+        long,
+        env = "PORTCULLIS_WEBHOOK_CONFIGURATION",
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_value = "portcullis"
+    )]
+    pub(crate) webhook_configuration: Vec<String>,
+    /// How long the certificate in the Secret lives; it is renewed when a third of that is left.
+    #[arg(long, env = "PORTCULLIS_CERTIFICATE_LIFETIME", value_name = "TIME", default_value = "90d")]
+    pub(crate) certificate_lifetime: Age,
     /// Names in the issued certificate, beside localhost and the address.
     #[arg(
         long,
@@ -82,13 +138,22 @@ pub(crate) struct ServerArgs {
     pub(crate) max_reviews: u16,
 }
 
+fn namespace_and_name(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err("write it as NAMESPACE/NAME".to_owned()),
+    }
+}
+
 impl ServerArgs {
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout.seconds().unsigned_abs())
     }
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Registries")]
 pub(crate) struct RegistryArgs {
     /// A registry that is asked without TLS, as it stands in image names; may be repeated.
@@ -97,6 +162,9 @@ pub(crate) struct RegistryArgs {
     /// Certificates of further authorities of registries, PEM.
     #[arg(long, env = "PORTCULLIS_REGISTRY_CA", value_name = "FILE")]
     pub(crate) registry_ca: Option<PathBuf>,
+    /// A registry that may be asked, as its host stands in image names, or with `*`; all if left out. May be repeated.
+    #[arg(long, env = "PORTCULLIS_ALLOW_REGISTRY", value_name = "HOST", value_delimiter = ',')]
+    pub(crate) allow_registry: Vec<Pattern>,
     /// Ask no registry at a private or loopback address.
     #[arg(long, env = "PORTCULLIS_PUBLIC_REGISTRIES_ONLY", value_parser = FalseyValueParser::new())]
     pub(crate) public_registries_only: bool,
@@ -104,8 +172,8 @@ pub(crate) struct RegistryArgs {
 
 impl RegistryArgs {
     /// The client's options. It repeats little: the API server waits.
-    pub(crate) fn options(self, timeout: Duration) -> Options {
-        let Self { plain_http, registry_ca, public_registries_only } = self;
+    pub(crate) fn options(&self, timeout: Duration) -> Options {
+        let Self { plain_http, registry_ca, allow_registry: _, public_registries_only } = self.clone();
         Options {
             plain_http: if plain_http.is_empty() { PlainHttp::Never } else { PlainHttp::Hosts(plain_http) },
             ca_file: registry_ca,
@@ -117,6 +185,17 @@ impl RegistryArgs {
             ..Options::default()
         }
     }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Evidence")]
+pub(crate) struct EvidenceArgs {
+    /// How long evidence counts while its registry cannot be asked; a policy's `maxAge` counts all the same.
+    #[arg(long, env = "PORTCULLIS_EVIDENCE_LIFETIME", value_name = "TIME", default_value = "24h")]
+    pub(crate) evidence_lifetime: Age,
+    /// A file that keeps evidence from one start to the next. It is verified anew whenever it is used.
+    #[arg(long, env = "PORTCULLIS_CACHE_FILE", value_name = "FILE")]
+    pub(crate) cache_file: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

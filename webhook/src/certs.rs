@@ -17,8 +17,8 @@ use crate::{
 
 const MAX_PEM_BYTES: u64 = 1 << 20;
 
-/// A certificate with its chain and its key, both PEM.
-#[derive(PartialEq, Eq)]
+/// A certificate with its chain and its key, both PEM. It does not print.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Pair {
     pub(crate) certificate: Vec<u8>,
     pub(crate) key: Vec<u8>,
@@ -46,6 +46,17 @@ pub(crate) async fn config(args: &ServerArgs) -> Result<(RustlsConfig, Pair), Se
     Ok((config.map_err(|source| SetupError::Certificate { path, source })?, pair))
 }
 
+/// The names of a certificate that is issued here.
+pub(crate) fn names(args: &ServerArgs) -> Vec<String> {
+    let mut names = args.tls_name.clone();
+    names.extend(["localhost".to_owned(), "127.0.0.1".to_owned()]);
+    let address = args.listen.ip();
+    if !address.is_unspecified() && address != IpAddr::from([127, 0, 0, 1]) {
+        names.push(address.to_string());
+    }
+    names
+}
+
 /// Issues a certificate for the names and the address; the authority's key is forgotten.
 fn issued(args: &ServerArgs) -> Result<Pair, SetupError> {
     // Dates without a clock of their own: from a year ago, since clocks differ, to two years ahead.
@@ -63,13 +74,7 @@ fn issued(args: &ServerArgs) -> Result<Pair, SetupError> {
     let authority_certificate = authority.self_signed(&authority_key)?;
     let issuer = Issuer::new(authority, authority_key);
 
-    let mut names = args.tls_name.clone();
-    names.extend(["localhost".to_owned(), "127.0.0.1".to_owned()]);
-    let address = args.listen.ip();
-    if !address.is_unspecified() && address != IpAddr::from([127, 0, 0, 1]) {
-        names.push(address.to_string());
-    }
-    let mut server = CertificateParams::new(names)?;
+    let mut server = CertificateParams::new(names(args))?;
     server.distinguished_name.push(DnType::CommonName, "portcullis-webhook");
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];

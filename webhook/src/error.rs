@@ -58,6 +58,8 @@ pub(crate) enum SetupError {
         #[source]
         source: io::Error,
     },
+    #[error("cannot reach the cluster: {reason}")]
+    Cluster { reason: String },
     #[error("the server failed")]
     Serve(#[source] io::Error),
 }
@@ -73,6 +75,9 @@ impl Hint for SetupError {
             Self::TwoPolicies(_) => Some("rename one of them".into()),
             Self::Certificate { .. } => {
                 Some("both files are PEM: the certificate with its chain, and its private key".into())
+            }
+            Self::Cluster { .. } => {
+                Some("name a file with `--kubeconfig`, or run where a service account's token is mounted".into())
             }
             Self::Listen { .. } => Some("choose another address with `--listen`".into()),
             _ => None,

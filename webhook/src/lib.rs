@@ -2,10 +2,16 @@
 //! attestations get through. What it decides, it decides with [`portcullis_admission::Gate`]; here is the server.
 
 mod args;
+mod authority;
 mod certs;
+mod cluster;
+mod memory;
 mod metrics;
 mod policies;
+mod reload;
 mod server;
+mod setup;
+mod state;
 
 mod error;
 
@@ -39,5 +45,5 @@ fn run(args: Args) -> Result<(), SetupError> {
     // Several are linked in; the choice has to be made before the first connection.
     _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(SetupError::Runtime)?;
-    runtime.block_on(server::serve(args))
+    runtime.block_on(setup::serve(args))
 }

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use crate::cluster::Counts;
+
 /// Upper ends of the buckets, in milliseconds.
 const BUCKETS: [u64; 8] = [5, 25, 100, 250, 1000, 2500, 5000, 10_000];
 
@@ -29,6 +31,10 @@ pub(crate) struct Metrics {
     buckets: [AtomicU64; BUCKETS.len()],
     count: AtomicU64,
     microseconds: AtomicU64,
+    /// Reviews that an exemption let in.
+    pub(crate) exempted: AtomicU64,
+    /// Running Pods by what would become of them now: pass, fail, unknown.
+    running: [AtomicU64; 3],
     pub(crate) reloads: AtomicU64,
     pub(crate) failed_reloads: AtomicU64,
 }
@@ -51,9 +57,18 @@ impl Metrics {
         }
     }
 
+    /// What a look at running Pods has found.
+    pub(crate) fn running(&self, counts: Counts) {
+        let Counts { pass, fail, unknown } = counts;
+        for (gauge, count) in self.running.iter().zip([pass, fail, unknown]) {
+            gauge.store(count, Ordering::Relaxed);
+        }
+    }
+
     /// The text of `/metrics`.
     pub(crate) fn text(&self, policies: usize, in_flight: usize) -> String {
-        let Self { allowed, denied, errors, buckets, count, microseconds, reloads, failed_reloads } = self;
+        let Self { allowed, denied, errors, buckets, count, microseconds, exempted, running, reloads, failed_reloads } =
+            self;
         let mut text = String::new();
         let mut family = |name: &str, kind: &str, help: &str, samples: &[(&str, String)]| {
             // Writing to a String cannot fail.
@@ -78,6 +93,11 @@ impl Metrics {
         family("review_duration_seconds", "histogram", "How long reviews took.", &durations);
         let loads = [("{result=\"ok\"}", read(reloads)), ("{result=\"error\"}", read(failed_reloads))];
         family("reloads_total", "counter", "Times that policies or the certificate were read again.", &loads);
+        let names = ["{result=\"pass\"}", "{result=\"fail\"}", "{result=\"unknown\"}"];
+        let pods: Vec<(&str, String)> =
+            names.into_iter().zip(running).map(|(name, gauge)| (name, read(gauge))).collect();
+        family("running_pods", "gauge", "Running Pods by what would become of them now.", &pods);
+        family("exempted_total", "counter", "Reviews that an exemption let in.", &[("", read(exempted))]);
         family("policies", "gauge", "Policies that are asked.", &[("", policies.to_string())]);
         family("reviews_in_flight", "gauge", "Reviews under way.", &[("", in_flight.to_string())]);
         text

@@ -8,18 +8,19 @@ use std::{
 };
 
 use portcullis_model::{Digest, Hasher, Timestamp};
-use portcullis_policy::{MAX_POLICY_BYTES, Policy};
+use portcullis_policy::{Exemption, MAX_POLICY_BYTES, Policy};
 
 use crate::error::SetupError;
 
-/// The policies of some files, and a digest over those files.
+/// The policies and exemptions of some files, and a digest over those files.
 pub(crate) struct PolicyFiles {
     pub(crate) policies: Vec<Policy>,
+    pub(crate) exemptions: Vec<Exemption>,
     pub(crate) digest: Digest,
 }
 
-/// Reads all policies of `paths`: files, and folders of files.
-pub(crate) fn read(paths: &[PathBuf]) -> Result<PolicyFiles, SetupError> {
+/// Reads all policies of `paths` and all exemptions of `exemptions`: files, and folders of files.
+pub(crate) fn read(paths: &[PathBuf], exemption_paths: &[PathBuf]) -> Result<PolicyFiles, SetupError> {
     let mut hasher = Hasher::new();
     let mut policies: Vec<Policy> = Vec::new();
     for path in files(paths)? {
@@ -37,7 +38,20 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<PolicyFiles, SetupError> {
             policies.push(policy);
         }
     }
-    Ok(PolicyFiles { policies, digest: hasher.finish() })
+    let mut exemptions: Vec<Exemption> = Vec::new();
+    for path in files(exemption_paths)? {
+        let text = read_bounded(&path, MAX_POLICY_BYTES as u64)?;
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(&text);
+        let text = String::from_utf8_lossy(&text);
+        for exemption in Exemption::parse(&text, &path.display().to_string(), now())? {
+            if exemptions.iter().any(|other| other.name == exemption.name) {
+                return Err(SetupError::TwoPolicies(format!("PolicyExemption `{}`", exemption.name)));
+            }
+            exemptions.push(exemption);
+        }
+    }
+    Ok(PolicyFiles { policies, exemptions, digest: hasher.finish() })
 }
 
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SetupError> {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use portcullis_admission::{Gate, ManifestDecision, Options};
+use portcullis_admission::{Gate, ManifestDecision, Options, PolicySet};
 use portcullis_attest::TrustRoot;
 use portcullis_errors::printable;
-use portcullis_policy::{ExitStatus, Policy};
+use portcullis_policy::{Exemption, ExitStatus};
 
 use crate::{
     args::{AdmitArgs, SourceArgs},
@@ -16,14 +16,19 @@ use crate::{
 };
 
 pub(crate) fn run(args: &AdmitArgs) -> Outcome {
-    let AdmitArgs { filename, policy, trusted_root, source } = args;
+    let AdmitArgs { filename, policy, exemption, trusted_root, source } = args;
     let now = settings::clock();
     let mut policies = Vec::new();
     for path in policy {
         policies.extend(settings::policies(path, now)?);
     }
+    let mut exemptions = Vec::new();
+    for path in exemption {
+        exemptions.extend(Exemption::parse(&settings::read_text(path)?, &path.display().to_string(), now)?);
+    }
+    let set = PolicySet { policies, exemptions, ..PolicySet::default() };
     let root = trusted_root.as_deref().map(|path| signing::trust_root(Some(path))).transpose()?;
-    let decisions = decide(&settings::read_text(filename)?, policies, root, source)?;
+    let decisions = decide(&settings::read_text(filename)?, set, root, source)?;
     output::print(&as_text(&decisions))?;
     let is_denied = decisions.iter().any(|decision| !decision.decision.allowed);
     Ok(if is_denied { ExitStatus::Deny } else { ExitStatus::Pass })
@@ -32,7 +37,7 @@ pub(crate) fn run(args: &AdmitArgs) -> Outcome {
 /// Asks the gate about every document of a manifest.
 pub(crate) fn decide(
     manifests: &str,
-    policies: Vec<Policy>,
+    policies: impl Into<PolicySet>,
     trust_root: Option<TrustRoot>,
     source: &SourceArgs,
 ) -> Result<Vec<ManifestDecision>, Failure> {

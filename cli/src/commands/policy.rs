@@ -10,6 +10,9 @@ use crate::{args::PolicyCommand, diagnostics::Outcome, output, settings};
 /// The committed schema of policy files.
 const SCHEMA: &str = include_str!("../../../docs/schema/policy-v1alpha1.json");
 
+/// The committed custom resource definitions.
+const DEFINITIONS: &str = include_str!("../../../webhook/manifests/crds.yaml");
+
 pub(crate) fn run(command: &PolicyCommand) -> Outcome {
     match command {
         PolicyCommand::Check { files } => {
@@ -28,7 +31,8 @@ pub(crate) fn run(command: &PolicyCommand) -> Outcome {
         }
         PolicyCommand::Test { files, cases } => return test::run(files, cases.as_deref()),
         PolicyCommand::Backtest { policy, reports, as_of_now } => return backtest::run(policy, reports, *as_of_now),
-        PolicyCommand::Schema => output::print(SCHEMA)?,
+        PolicyCommand::Schema { crd: false } => output::print(SCHEMA)?,
+        PolicyCommand::Schema { crd: true } => output::print(DEFINITIONS)?,
     }
     Ok(ExitStatus::Pass)
 }

@@ -15,9 +15,6 @@ const MAX_KEY_BYTES: u64 = 64 << 10;
 /// Why the gate cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
-    /// There is no policy.
-    #[error("no policy is given")]
-    NoPolicy,
     /// A key file cannot be read.
     #[error("policy `{policy}`: cannot read the key {}", path.display())]
     KeyFile {
@@ -67,7 +64,6 @@ pub enum GateError {
 impl Hint for GateError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoPolicy => Some("name one with `--policy FILE`".into()),
             Self::KeyFile { .. } => Some("the path is taken from the working folder; or write the PEM inline".into()),
             Self::Key { source, .. } => source.hint(),
             Self::Nobody { .. } => Some("name a `key`, or an `identity` with its `issuer`".into()),

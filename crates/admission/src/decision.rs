@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use portcullis_errors::printable;
-use portcullis_model::{Digest, Outcome};
-use portcullis_policy::Judgement;
+use portcullis_model::{Digest, Outcome, Timestamp};
+use portcullis_policy::{Exemption, ExemptionSpec, Judgement};
 use portcullis_registry::Reference;
 use serde::Serialize;
 
@@ -33,13 +33,56 @@ pub struct PolicyAnswer {
     pub judgement: Judgement,
     /// What to do, where the answer is no pass.
     pub fix: Option<String>,
+    /// The exemption that lets it in all the same, where the answer is no pass.
+    pub granted: Option<Granted>,
+}
+
+/// An exemption that is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// Its name.
+    pub exemption: String,
+    /// Who granted it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// The first moment at which it no longer holds.
+    pub expires: Timestamp,
+    /// Whether it is an emergency's.
+    pub break_glass: bool,
+}
+
+impl Granted {
+    pub(crate) fn of(exemption: &Exemption) -> Self {
+        let ExemptionSpec { reason, owner, expires, break_glass, .. } = exemption.spec.clone();
+        Self { exemption: exemption.name.clone(), owner, reason, expires, break_glass }
+    }
+
+    fn shortly(&self) -> String {
+        format!("exempt by {} until {}: ", printable(&self.exemption, 40), self.expires)
+    }
 }
 
 impl PolicyAnswer {
     /// Whether it lets the image in.
     #[must_use]
     pub fn admits(&self) -> bool {
-        self.audit || self.judgement.result == Outcome::Pass
+        self.audit || self.judgement.result == Outcome::Pass || self.granted.is_some()
+    }
+
+    /// Whether it could refuse: it does not only warn, and nothing is granted against it.
+    #[must_use]
+    pub fn enforces(&self) -> bool {
+        !self.audit && self.granted.is_none()
+    }
+
+    /// Why it does not refuse, where it is not met.
+    fn mode(&self) -> String {
+        match (&self.granted, self.audit) {
+            (Some(granted), _) => format!(" (exempt by {})", printable(&granted.exemption, 60)),
+            (None, true) => " (audit)".to_owned(),
+            (None, false) => String::new(),
+        }
     }
 
     /// The answer in one line without its policy and image.
@@ -73,7 +116,7 @@ impl ImageDecision {
     /// Whether a policy that enforces speaks of it.
     #[must_use]
     pub fn is_enforced(&self) -> bool {
-        self.answers.iter().any(|answer| !answer.audit)
+        self.answers.iter().any(PolicyAnswer::enforces)
     }
 
     /// The worst answer, whether it is enforced or not.
@@ -114,8 +157,66 @@ impl ImageDecision {
             || printable(&self.image, 60),
             |reference| reference.repository().rsplit('/').next().unwrap_or_default().to_owned(),
         );
-        let text = format!("[{}] {name}: {}", printable(&answer.policy, 40), answer.because());
+        let granted = answer.granted.as_ref().map_or_else(String::new, Granted::shortly);
+        let text = format!("[{}] {name}: {granted}{}", printable(&answer.policy, 40), answer.because());
         cut(&text, MAX_WARNING)
+    }
+}
+
+/// What rules about workloads say of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObjectDecision {
+    /// The object for people: `Pod team/app`.
+    pub name: String,
+    /// The policies whose rules were asked.
+    pub asked: Vec<String>,
+    /// What stands against it: one answer for each rule that is not met.
+    pub answers: Vec<PolicyAnswer>,
+}
+
+impl ObjectDecision {
+    /// `[policy] object: reason; fix: what to do` for each answer that stands against it, three at most of a policy.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for policy in &self.asked {
+            let against: Vec<_> =
+                self.answers.iter().filter(|answer| answer.policy == *policy && !answer.admits()).collect();
+            let shown = against.iter().take(MAX_LINES_PER_IMAGE).map(|answer| {
+                let fix = answer.fix.as_ref().map_or_else(String::new, |fix| format!("; fix: {fix}"));
+                format!("[{}] {}: {}{fix}", printable(&answer.policy, 100), self.name, answer.because())
+            });
+            lines.extend(shown);
+            if let Some(last) = lines.last_mut().filter(|_| against.len() > MAX_LINES_PER_IMAGE) {
+                last.push_str(&format!(" (and {} more of this policy)", against.len() - MAX_LINES_PER_IMAGE));
+            }
+        }
+        lines
+    }
+
+    /// The same as a warning, which is cut.
+    fn warning(answer: &PolicyAnswer) -> String {
+        let granted = answer.granted.as_ref().map_or_else(String::new, Granted::shortly);
+        cut(&format!("[{}] {granted}{}", printable(&answer.policy, 40), answer.because()), MAX_WARNING)
+    }
+
+    /// `baseline: pass; strict: fail podSecurity.privileged (audit)`.
+    fn annotation(&self) -> String {
+        let shown = self.asked.iter().map(|policy| {
+            let answers: Vec<String> = self
+                .answers
+                .iter()
+                .filter(|answer| answer.policy == *policy)
+                .map(|answer| {
+                    let rule = answer.judgement.reasons.first().map_or("", |reason| reason.rule.as_str());
+                    let rule = rule.strip_prefix("workloads.").unwrap_or(rule);
+                    format!("{} {rule}{}", answer.judgement.result, answer.mode())
+                })
+                .collect();
+            let answers = if answers.is_empty() { "pass".to_owned() } else { answers.join(", ") };
+            format!("{}: {answers}", printable(policy, 60))
+        });
+        shown.collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -145,6 +246,8 @@ pub struct Decision {
     pub audit_annotations: Annotations,
     /// The images that were looked at.
     pub images: Vec<ImageDecision>,
+    /// What rules about workloads say.
+    pub object: ObjectDecision,
 }
 
 impl Decision {
@@ -157,19 +260,37 @@ impl Decision {
             warnings: Vec::new(),
             audit_annotations: Annotations::from([("decision".to_owned(), format!("allow: {why}"))]),
             images: Vec::new(),
+            object: ObjectDecision::default(),
         }
     }
 
+    /// The worst answer about its images and about itself, whether it is enforced or not; what is exempt passes.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        let answers = self.images.iter().flat_map(|image| &image.answers).chain(&self.object.answers);
+        let counting = answers.filter(|answer| answer.granted.is_none());
+        counting.map(|answer| answer.judgement.result).fold(Outcome::Pass, Outcome::and)
+    }
+
     /// The decision that follows from those about its images.
-    pub(crate) fn of(images: Vec<ImageDecision>, pins: Vec<Pin>, workload: Workload, enforce_workloads: bool) -> Self {
+    pub(crate) fn of(
+        images: Vec<ImageDecision>,
+        object: ObjectDecision,
+        pins: Vec<Pin>,
+        workload: Workload,
+        enforce_workloads: bool,
+    ) -> Self {
         let is_enforced = workload == Workload::Pod || enforce_workloads;
-        let lines: Vec<String> = images.iter().flat_map(ImageDecision::lines).collect();
+        let mut lines: Vec<String> = images.iter().flat_map(ImageDecision::lines).collect();
+        lines.extend(object.lines());
         let allowed = lines.is_empty() || !is_enforced;
-        let against = images.iter().flat_map(|image| image.answers.iter().map(move |answer| (image, answer)));
-        let told = against.filter(|(_, answer)| {
-            answer.judgement.result != Outcome::Pass && (answer.audit || (!is_enforced && !answer.admits()))
+        let is_told =
+            |answer: &&PolicyAnswer| answer.judgement.result != Outcome::Pass && (!answer.enforces() || !is_enforced);
+        let of_images = images.iter().flat_map(|image| {
+            image.answers.iter().filter(is_told).map(move |answer| image.warning(answer)).collect::<Vec<_>>()
         });
-        let mut warnings: Vec<String> = told.map(|(image, answer)| image.warning(answer)).collect();
+        let of_object = object.answers.iter().filter(is_told).map(ObjectDecision::warning);
+        let mut warnings: Vec<String> = of_images.chain(of_object).collect();
         warnings.dedup();
         warnings.truncate(MAX_WARNINGS);
         let word = match (allowed, warnings.is_empty()) {
@@ -179,9 +300,16 @@ impl Decision {
         };
         let mut audit_annotations = Annotations::from([("decision".to_owned(), word.to_owned())]);
         audit_annotations.insert("images".to_owned(), cut(&annotation(&images), MAX_ANNOTATION));
+        if !object.asked.is_empty() {
+            audit_annotations.insert("workload".to_owned(), cut(&object.annotation(), MAX_ANNOTATION));
+        }
+        let granted = granted(images.iter().flat_map(|image| &image.answers).chain(&object.answers));
+        if !granted.is_empty() {
+            audit_annotations.insert("exemptions".to_owned(), cut(&granted, MAX_ANNOTATION));
+        }
         let message = (!allowed).then(|| cut(&lines.join("\n"), MAX_MESSAGE));
         let pins = if allowed { pins } else { Vec::new() };
-        Self { allowed, pins, message, warnings, audit_annotations, images }
+        Self { allowed, pins, message, warnings, audit_annotations, images, object }
     }
 }
 
@@ -194,13 +322,28 @@ fn annotation(images: &[ImageDecision]) -> String {
                 .answers
                 .iter()
                 .map(|answer| {
-                    let mode = if answer.audit { " (audit)" } else { "" };
-                    format!("{}: {}{mode}", printable(&answer.policy, 60), answer.judgement.result)
+                    format!("{}: {}{}", printable(&answer.policy, 60), answer.judgement.result, answer.mode())
                 })
                 .collect();
             format!("{} {} [{}]", image.name(), image.outcome(), answers.join(", "))
         })
         .collect();
+    shown.join("; ")
+}
+
+/// `name by owner until then: reason` for each exemption that was used.
+fn granted<'a>(answers: impl Iterator<Item = &'a PolicyAnswer>) -> String {
+    let used = answers.filter_map(|answer| answer.granted.as_ref());
+    let mut shown: Vec<String> = used
+        .map(|granted| {
+            let Granted { exemption, owner, reason, expires, break_glass } = granted;
+            let glass = if *break_glass { " (break-glass)" } else { "" };
+            let [exemption, owner, reason] = [exemption, owner, reason].map(|text| printable(text, 200));
+            format!("{exemption}{glass} by {owner} until {expires}: {reason}")
+        })
+        .collect();
+    shown.sort();
+    shown.dedup();
     shown.join("; ")
 }
 

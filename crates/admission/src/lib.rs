@@ -8,20 +8,33 @@
 //! nothing under an enforcing policy.
 
 mod images;
+mod policy_review;
 mod review;
 
+mod access;
 mod authorities;
 mod evidence;
+mod memory;
+mod set;
 mod shared;
+mod surroundings;
+mod told;
 
 mod gate;
+mod judging;
 mod manifests;
 
 mod decision;
+mod workloads;
 
+pub use access::{FoundSecrets, PullIdentity};
 pub use authorities::{GateError, verifier_of};
-pub use decision::{Annotations, Decision, ImageDecision, Pin, PolicyAnswer};
+pub use decision::{Annotations, Decision, Granted, ImageDecision, ObjectDecision, Pin, PolicyAnswer};
 pub use gate::{Gate, Options, Unmatched};
 pub use images::{ImageUse, MAX_IMAGES, ObjectError, Workload, images_of};
 pub use manifests::{MAX_MANIFEST_FILE_BYTES, ManifestDecision, ManifestError};
+pub use memory::{MAX_MEMORY_BYTES, MemoryError};
 pub use review::{Path, ReviewError};
+pub use set::{BrokenPolicy, PolicySet, check_authorities};
+pub use surroundings::Surroundings;
+pub use told::Told;

@@ -1,13 +1,16 @@
 //! Manifests on the desk: `portcullis admit -f` asks the same gate, in the same words.
 
+use std::sync::Arc;
+
 use portcullis_errors::{Hint, printable};
 use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Options};
 
 use crate::{
-    Decision, Gate, ObjectError,
+    Decision, Gate, ObjectError, Surroundings,
     gate::{Stage, Subject},
     images::pod_spec_pointer,
+    surroundings::GivenNamespaces,
 };
 
 /// The largest file of manifests.
@@ -66,7 +69,7 @@ impl Hint for ManifestError {
 
 impl Gate {
     /// Judges every object in `text` (YAML or JSON, several documents) that holds a Pod or a template of one; others
-    /// are passed over. Tags are judged as they stand now, and the decision says what they would be pinned to.
+    /// are passed over. The labels of a namespace are those of its Namespace in `text`, if it is there. Tags are judged as they stand now, and the decision says what they would be pinned to.
     ///
     /// # Errors
     /// When the text or one of its objects cannot be read.
@@ -81,15 +84,19 @@ impl Gate {
         let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options())
             .map_err(|error| ManifestError::Yaml(printable(&error.without_snippet().to_string(), 300)))?;
         let mut objects = Vec::new();
+        let mut namespaces = GivenNamespaces::default();
         for (index, document) in documents.into_iter().enumerate() {
-            flatten(index + 1, document, 0, &mut objects)?;
+            flatten(index + 1, document, 0, &mut objects, &mut namespaces)?;
         }
         let mut decisions = Vec::new();
         for (document, object) in objects {
             let field = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
             let text = |pointer: &str| printable(field(pointer).unwrap_or_default(), 253);
             let namespace = field("/metadata/namespace").or(default_namespace);
-            let subject = Subject { object: &object, old: None, namespace, stage: Stage::Desk };
+            let surroundings: Option<&dyn Surroundings> =
+                if self.has_surroundings() { None } else { Some(&namespaces) };
+            let subject =
+                Subject { object: &object, old: None, namespace, stage: Stage::Desk, surroundings, request: None };
             let decision = self.decide(subject).await.map_err(|error| ManifestError::Object { document, error })?;
             decisions.push(ManifestDecision {
                 document,
@@ -109,7 +116,13 @@ fn flatten(
     mut object: Value,
     depth: usize,
     objects: &mut Vec<(usize, Value)>,
+    namespaces: &mut GivenNamespaces,
 ) -> Result<(), ManifestError> {
+    if (object.get("apiVersion"), object.get("kind")) == (Some(&"v1".into()), Some(&"Namespace".into())) {
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        namespaces.0.insert(name, Arc::new(object));
+        return Ok(());
+    }
     if pod_spec_pointer(&object).is_some() {
         objects.push((document, object));
         return Ok(());
@@ -121,7 +134,7 @@ fn flatten(
     if depth == MAX_DEPTH {
         return Err(ManifestError::Depth(document));
     }
-    items.into_iter().try_for_each(|item| flatten(document, item, depth + 1, objects))
+    items.into_iter().try_for_each(|item| flatten(document, item, depth + 1, objects, namespaces))
 }
 
 /// Bounds that no manifest comes near, and that no bomb gets past.

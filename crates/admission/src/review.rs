@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Decision, Gate, ObjectError,
+    Decision, Gate, ObjectError, Told,
     gate::{Stage, Subject},
+    told::told,
 };
 
 const VERSION: &str = "admission.k8s.io/v1";
@@ -52,33 +53,36 @@ impl Hint for ReviewError {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Request {
+pub(crate) struct Request {
     #[serde(default)]
-    uid: String,
+    pub(crate) uid: String,
     #[serde(default)]
-    kind: GroupVersionKind,
+    pub(crate) kind: GroupVersionKind,
     #[serde(default)]
-    operation: String,
+    pub(crate) operation: String,
     #[serde(default)]
-    namespace: Option<String>,
-    #[serde(default)]
-    object: Value,
-    #[serde(default)]
-    old_object: Value,
+    pub(crate) namespace: Option<String>,
+    #[serde(skip)]
+    pub(crate) object: Value,
+    #[serde(skip)]
+    pub(crate) old_object: Value,
+    /// All but the objects.
+    #[serde(skip)]
+    pub(crate) rest: Value,
 }
 
 #[derive(Default, Deserialize)]
-struct GroupVersionKind {
+pub(crate) struct GroupVersionKind {
     #[serde(default)]
-    group: String,
+    pub(crate) group: String,
     #[serde(default)]
-    version: String,
+    pub(crate) version: String,
     #[serde(default)]
-    kind: String,
+    pub(crate) kind: String,
 }
 
 impl GroupVersionKind {
-    fn api_version(&self) -> String {
+    pub(crate) fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 }
@@ -102,36 +106,36 @@ impl Gate {
     /// # Errors
     /// When the body is no review that can be answered.
     pub async fn review(&self, body: &[u8], path: Path) -> Result<Value, ReviewError> {
-        let body: Value = serde_json::from_slice(body).map_err(|error| ReviewError::Malformed(error.to_string()))?;
-        self.review_value(body, path).await
+        self.review_and_tell(body, path).await.map(|(answer, _)| answer)
     }
 
     /// As [`Self::review`], of JSON that is parsed already.
     ///
     /// # Errors
     /// As [`Self::review`].
-    pub async fn review_value(&self, mut body: Value, path: Path) -> Result<Value, ReviewError> {
-        let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
-        if (text("apiVersion"), text("kind")) != (VERSION, KIND) {
-            let found = format!("{} {}", text("apiVersion"), text("kind"));
-            return Err(ReviewError::Version { found: printable(found.trim(), 100) });
-        }
-        let request = body.get_mut("request").map(Value::take).filter(Value::is_object);
-        let request = request.ok_or(ReviewError::NoRequest)?;
-        let request: Request =
-            serde_json::from_value(request).map_err(|error| ReviewError::Malformed(error.to_string()))?;
-        if request.uid.is_empty() {
-            return Err(ReviewError::NoRequest);
-        }
-        let response = match self.decide_request(&request, path).await {
-            Ok(decision) => answered(&request.uid, &decision, path),
-            Err(error) => refused(&request.uid, &error),
+    pub async fn review_value(&self, body: Value, path: Path) -> Result<Value, ReviewError> {
+        self.review_request(request(body)?, path).await.map(|(answer, _)| answer)
+    }
+
+    /// As [`Self::review`], with what is to be said of it beside the answer: nothing where it is only tried.
+    ///
+    /// # Errors
+    /// As [`Self::review`].
+    pub async fn review_and_tell(&self, body: &[u8], path: Path) -> Result<(Value, Option<Told>), ReviewError> {
+        let body: Value = serde_json::from_slice(body).map_err(|error| ReviewError::Malformed(error.to_string()))?;
+        self.review_request(request(body)?, path).await
+    }
+
+    async fn review_request(&self, request: Request, path: Path) -> Result<(Value, Option<Told>), ReviewError> {
+        let (response, told) = match self.decide_request(&request, path).await {
+            Ok(decision) => (answered(&request.uid, &decision, path), told(&request, &decision)),
+            Err(error) => (refused(&request.uid, &error), None),
         };
-        Ok(json!({"apiVersion": VERSION, "kind": KIND, "response": response}))
+        Ok((reviewed(response), told))
     }
 
     async fn decide_request(&self, request: &Request, path: Path) -> Result<Decision, RequestError> {
-        let Request { uid, kind, operation, namespace, object, old_object } = request;
+        let Request { uid, kind, operation, namespace, object, old_object, rest } = request;
         let old = match operation.as_str() {
             "CREATE" => None,
             "UPDATE" => Some(old_object).filter(|old| old.is_object()),
@@ -150,15 +154,40 @@ impl Gate {
         }
         let stage = if path == Path::Mutate { Stage::Mutate } else { Stage::Validate };
         let namespace = namespace.as_deref().filter(|namespace| !namespace.is_empty());
-        let decision = self.decide(Subject { object, old, namespace, stage }).await?;
+        let decision =
+            self.decide(Subject { object, old, namespace, stage, surroundings: None, request: Some(rest) }).await?;
         let result = decision.audit_annotations.get("decision").map(String::as_str).unwrap_or_default();
         tracing::info!(uid, ?path, namespace, kind = kind.kind, result, "reviewed");
         Ok(decision)
     }
 }
 
+/// The request of a review.
+pub(crate) fn request(mut body: Value) -> Result<Request, ReviewError> {
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    if (text("apiVersion"), text("kind")) != (VERSION, KIND) {
+        let found = format!("{} {}", text("apiVersion"), text("kind"));
+        return Err(ReviewError::Version { found: printable(found.trim(), 100) });
+    }
+    let rest = body.get_mut("request").map(Value::take).filter(Value::is_object);
+    let mut rest = rest.ok_or(ReviewError::NoRequest)?;
+    let [object, old_object] = ["object", "oldObject"]
+        .map(|name| rest.as_object_mut().and_then(|all| all.shift_remove(name)).unwrap_or_default());
+    let request = Request::deserialize(&rest).map_err(|error| ReviewError::Malformed(error.to_string()))?;
+    let request = Request { object, old_object, rest, ..request };
+    if request.uid.is_empty() {
+        return Err(ReviewError::NoRequest);
+    }
+    Ok(request)
+}
+
+/// A response as it is sent.
+pub(crate) fn reviewed(response: Value) -> Value {
+    json!({"apiVersion": VERSION, "kind": KIND, "response": response})
+}
+
 fn answered(uid: &str, decision: &Decision, path: Path) -> Value {
-    let Decision { allowed, pins, message, warnings, audit_annotations, images: _ } = decision;
+    let Decision { allowed, pins, message, warnings, audit_annotations, images: _, object: _ } = decision;
     let mut response = json!({"uid": uid, "allowed": allowed, "auditAnnotations": audit_annotations});
     if !warnings.is_empty() {
         response["warnings"] = json!(warnings);

@@ -15,6 +15,8 @@ use futures_util::{
 
 /// The most answers that are kept.
 const MAX_KEPT: usize = 4096;
+/// The most bytes that are kept, as far as their keepers know them.
+const MAX_KEPT_BYTES: usize = 24 << 20;
 
 /// Runs the same work once for all that ask while it runs. Nothing outlives those who wait: when the last one gives
 /// up, the work stops.
@@ -48,32 +50,70 @@ impl<K: Eq + Hash, V: Clone> InFlight<K, V> {
 }
 
 /// Keeps answers for a while.
-pub(crate) struct Kept<K, V>(Mutex<HashMap<K, (Instant, V)>>);
+pub(crate) struct Kept<K, V>(Mutex<Keeping<K, V>>);
+
+struct Keeping<K, V> {
+    all: HashMap<K, Entry<V>>,
+    bytes: usize,
+}
+
+struct Entry<V> {
+    end: Instant,
+    value: V,
+    bytes: usize,
+}
 
 impl<K, V> Default for Kept<K, V> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(Keeping { all: HashMap::new(), bytes: 0 }))
     }
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Kept<K, V> {
     pub(crate) fn get(&self, key: &K) -> Option<V> {
-        let all = locked(&self.0);
-        all.get(key).filter(|(end, _)| *end > Instant::now()).map(|(_, value)| value.clone())
+        let keeping = locked(&self.0);
+        keeping.all.get(key).filter(|entry| entry.end > Instant::now()).map(|entry| entry.value.clone())
     }
 
-    pub(crate) fn keep(&self, key: K, value: V, lifetime: Duration) {
+    /// All that has not ended.
+    pub(crate) fn all(&self) -> Vec<(K, V)> {
         let now = Instant::now();
-        let mut all = locked(&self.0);
-        if all.len() >= MAX_KEPT {
-            all.retain(|_, (end, _)| *end > now);
+        let keeping = locked(&self.0);
+        let living = keeping.all.iter().filter(|(_, entry)| entry.end > now);
+        living.map(|(key, entry)| (key.clone(), entry.value.clone())).collect()
+    }
+
+    /// Keeps an answer of so many bytes. What ends first makes room.
+    pub(crate) fn keep(&self, key: K, value: V, lifetime: Duration, bytes: usize) {
+        if lifetime.is_zero() || bytes > MAX_KEPT_BYTES {
+            return;
         }
-        if all.len() >= MAX_KEPT
-            && let Some(first) = all.iter().min_by_key(|(_, (end, _))| *end).map(|(key, _)| key.clone())
+        let now = Instant::now();
+        let mut keeping = locked(&self.0);
+        keeping.remove(&key);
+        let is_full = |keeping: &Keeping<K, V>| {
+            keeping.all.len() >= MAX_KEPT || keeping.bytes.saturating_add(bytes) > MAX_KEPT_BYTES
+        };
+        if is_full(&keeping) {
+            let ended: Vec<K> =
+                keeping.all.iter().filter(|(_, entry)| entry.end <= now).map(|(key, _)| key.clone()).collect();
+            ended.iter().for_each(|key| keeping.remove(key));
+        }
+        while is_full(&keeping)
+            && let Some(first) = keeping.all.iter().min_by_key(|(_, entry)| entry.end).map(|(key, _)| key.clone())
         {
-            all.remove(&first);
+            keeping.remove(&first);
         }
-        all.insert(key, (now + lifetime, value));
+        keeping.bytes += bytes;
+        keeping.all.insert(key, Entry { end: now + lifetime, value, bytes });
+    }
+}
+
+impl<K: Eq + Hash, V> Keeping<K, V> {
+    fn remove(&mut self, key: &K) {
+        if let Some(entry) = self.all.remove(key) {
+            self.bytes -= entry.bytes;
+        }
     }
 }
 
@@ -112,12 +152,18 @@ mod tests {
     #[test]
     fn kept_answers_end_and_are_bounded() {
         let kept = Kept::<usize, usize>::default();
-        kept.keep(1, 1, Duration::ZERO);
+        kept.keep(1, 1, Duration::ZERO, 1);
         assert_eq!(kept.get(&1), None);
         for number in 0..=MAX_KEPT {
-            kept.keep(number, number, Duration::from_secs(60));
+            kept.keep(number, number, Duration::from_secs(60), 1);
         }
         assert_eq!((kept.get(&0), kept.get(&MAX_KEPT)), (None, Some(MAX_KEPT)));
-        assert!(locked(&kept.0).len() <= MAX_KEPT);
+        assert!(locked(&kept.0).all.len() <= MAX_KEPT);
+        let large = MAX_KEPT_BYTES / 2;
+        for number in 0..3 {
+            kept.keep(number, number, Duration::from_secs(120), large);
+        }
+        assert_eq!((kept.get(&0), kept.get(&1), kept.get(&2)), (None, Some(1), Some(2)));
+        assert_eq!((kept.all().len(), locked(&kept.0).bytes), (2, 2 * large));
     }
 }

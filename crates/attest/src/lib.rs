@@ -28,7 +28,7 @@ mod verify;
 mod vulns;
 
 pub use bundle::{BUNDLE_MEDIA_TYPE, Bundle, SignError};
-pub use discover::{Candidate, Discovery, Format, MAX_BUNDLE_BYTES, MAX_TOTAL_BYTES, Problem, discover};
+pub use discover::{Candidate, Discovery, Format, MAX_BUNDLE_BYTES, MAX_TOTAL_BYTES, Problem, ProblemError, discover};
 pub use keyless::{Content, Identity, PatternError, Signer, TrustRoot, TrustRootError, verify_bundle};
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use layout::{LayoutError, discover_in_layout, store_in_layout};

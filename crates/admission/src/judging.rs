@@ -1,0 +1,214 @@
+//! The decision about one image: which policies speak of it, what its registry gives, and what they say of that.
+
+use std::sync::Arc;
+
+use portcullis_errors::{Hint as _, chain};
+use portcullis_model::{Digest, Outcome, Timestamp};
+use portcullis_policy::Judgement;
+use portcullis_registry::{Reference, ReferenceError};
+
+use crate::{
+    Gate, ImageDecision, PolicyAnswer, Unmatched,
+    access::{Way, is_outage},
+    authorities::ReadyPolicy,
+    decision::Granted,
+    evidence::{alone, judged, verified},
+    gate::{AnswerKey, KEEP, Stage},
+    set::{Asked, Place, uncertain},
+};
+
+impl Gate {
+    pub(crate) async fn decide_image(&self, image: &str, place: &Place, stage: Stage) -> ImageDecision {
+        let decision =
+            |reference, digest, answers| ImageDecision { image: image.to_owned(), reference, digest, answers };
+        let now = self.now();
+        let reference: Reference = match image.parse() {
+            Ok(reference) => reference,
+            Err(error) => return decision(None, None, vec![self.nameless(image, &error, place, now)]),
+        };
+        let name = reference.name();
+        let asked = self.set.asked(&name, place, now);
+        let mut answers = self.set.of_broken(place, Some(&name), now);
+        if asked.is_empty() {
+            if answers.is_empty() && self.options.unmatched == Unmatched::Deny {
+                let exemption = self.set.exemption(place, Some(&name), None, now);
+                answers.push(PolicyAnswer { granted: exemption.map(Granted::of), ..unmatched(&name) });
+            }
+            let digest = reference.digest();
+            return decision(Some(reference), digest, answers);
+        }
+        let is_enforced = asked.iter().any(|asked| !asked.ready.reference.audit && asked.exemption.is_none());
+        if stage == Stage::Validate && is_enforced && reference.digest().is_none() {
+            answers.push(unpinned());
+            return decision(Some(reference), None, answers);
+        }
+        if !self.may_ask(&reference) {
+            let message = format!("the registry {} is not one of those that may be asked", reference.registry());
+            let judgement = alone(Outcome::Fail, "registry", message);
+            let fix = Some("use an image of another registry, or name it with `--allow-registry`".to_owned());
+            answers.extend(asked.iter().map(|asked| asked.answer(judgement.clone(), fix.clone())));
+            let digest = reference.digest();
+            return decision(Some(reference), digest, answers);
+        }
+        let ways = self.ways(&reference, &place.secrets);
+        let answering = self.answers(&reference, &asked, place, &ways);
+        let (digest, judged) = match tokio::time::timeout(self.options.time_limit, answering).await {
+            Ok(answered) => answered,
+            Err(_elapsed) => (reference.digest(), self.without_answer(&reference, &asked, &ways)),
+        };
+        answers.extend(judged);
+        decision(Some(reference), digest, answers)
+    }
+
+    /// Whether the registry of an image may be asked.
+    fn may_ask(&self, reference: &Reference) -> bool {
+        let allowed = &self.options.allowed_registries;
+        allowed.is_empty() || allowed.iter().any(|pattern| pattern.matches(reference.registry()))
+    }
+
+    /// What is answered where the registry gave no complete answer in time.
+    fn without_answer(&self, reference: &Reference, asked: &[Asked<'_>], ways: &[Way]) -> Vec<PolicyAnswer> {
+        let limit = self.options.time_limit.as_secs_f32();
+        let message = format!("the registry gave no complete answer within {limit} s");
+        let fix = "try again; if it lasts, look at the registry".to_owned();
+        let unknown = alone(Outcome::Unknown, "registry", message);
+        let answers = asked.iter().map(|asked| {
+            let digest = reference.digest().filter(|_| asked.is_certain);
+            match digest.and_then(|digest| self.by_memory(asked.ready, reference, digest, ways)) {
+                Some(judgement) => asked.answer(judgement, None),
+                None => asked.answer(unknown.clone(), Some(fix.clone())),
+            }
+        });
+        answers.collect()
+    }
+
+    /// The digest, and the answers of `asked` about it.
+    async fn answers(
+        &self,
+        reference: &Reference,
+        asked: &[Asked<'_>],
+        place: &Place,
+        ways: &[Way],
+    ) -> (Option<Digest>, Vec<PolicyAnswer>) {
+        let digest = match self.resolve(reference, ways).await {
+            Ok(digest) => digest,
+            Err(error) => {
+                let result = if error.is_not_found() { Outcome::Fail } else { Outcome::Unknown };
+                let secrets = place.secrets.problems.iter().fold(String::new(), |text, problem| text + "; " + problem);
+                let judgement = alone(result, "registry", chain(error.as_ref()) + &secrets);
+                let answers = asked.iter().map(|asked| asked.answer(judgement.clone(), error.hint()));
+                return (None, answers.collect());
+            }
+        };
+        let image = reference.with_digest(digest);
+        let answers = asked.iter().map(|asked| self.answer(asked, &image, digest, place, ways));
+        (Some(digest), futures_util::future::join_all(answers).await)
+    }
+
+    async fn answer(
+        &self,
+        asked: &Asked<'_>,
+        image: &Reference,
+        digest: Digest,
+        place: &Place,
+        ways: &[Way],
+    ) -> PolicyAnswer {
+        if !asked.is_certain {
+            let fix = "start the webhook with `--policies-from-cluster`, or try again in a moment".to_owned();
+            return asked.answer(uncertain(place), Some(fix));
+        }
+        let (judgement, fix) = self.judgement(asked.ready, image, digest, ways).await;
+        asked.answer(judgement, fix)
+    }
+
+    async fn judgement(
+        &self,
+        ready: &ReadyPolicy,
+        image: &Reference,
+        digest: Digest,
+        ways: &[Way],
+    ) -> (Judgement, Option<String>) {
+        let Some(verifier) = &ready.verifier else {
+            let message = "the policy trusts nobody, so that nothing can be known of an image";
+            let fix = "name who may vouch for it in `spec.evidence.authorities`".to_owned();
+            return (alone(Outcome::Unknown, "evidence.authorities", message.to_owned()), Some(fix));
+        };
+        let now = self.now();
+        let key = |way: &Way| -> AnswerKey {
+            (((image.name(), digest), way.name), ready.reference.digest, ready.authorities)
+        };
+        for evidence in ways.iter().filter_map(|way| self.work.passed.get(&key(way))) {
+            let (judgement, fix) = judged(ready, image, &evidence, now);
+            if judgement.result == Outcome::Pass {
+                return (judgement, fix);
+            }
+            // There may be newer evidence.
+        }
+        let (discovery, way) = self.discover(image, digest, ways).await;
+        let evidence = verified(&discovery, verifier, &digest, now);
+        let (judgement, fix) = judged(ready, image, &evidence, now);
+        if let Some(way) = way.filter(|_| judgement.result == Outcome::Pass) {
+            let bytes = discovery.candidates.iter().map(|candidate| candidate.bytes.len()).sum::<usize>() + 512;
+            self.work.passed.keep(key(way), Arc::new(evidence), KEEP, bytes);
+            self.remember(image, digest, way, &discovery);
+        }
+        if judgement.result == Outcome::Unknown
+            && is_outage(&discovery)
+            && let Some(judgement) = self.by_memory(ready, image, digest, ways)
+        {
+            return (judgement, None);
+        }
+        (judgement, fix)
+    }
+
+    /// Nobody can tell which policies speak of what names no image; so it is enforced if any policy is.
+    fn nameless(&self, image: &str, error: &ReferenceError, place: &Place, now: Timestamp) -> PolicyAnswer {
+        let (message, fix) = if image.is_empty() {
+            ("no image is named".to_owned(), Some("name an image".to_owned()))
+        } else {
+            (error.to_string(), error.hint())
+        };
+        let audit = self.set.is_audit() && self.options.unmatched == Unmatched::Allow;
+        let granted = self.set.exemption(place, None, None, now).map(Granted::of);
+        PolicyAnswer { audit, fix, granted, ..own(alone(Outcome::Fail, "image", message)) }
+    }
+}
+
+impl Asked<'_> {
+    /// The policy's answer. An exemption counts where it is no pass.
+    fn answer(&self, judgement: Judgement, fix: Option<String>) -> PolicyAnswer {
+        let reference = &self.ready.reference;
+        let granted = self.exemption.filter(|_| judgement.result != Outcome::Pass).map(Granted::of);
+        PolicyAnswer {
+            policy: reference.name.clone(),
+            policy_digest: Some(reference.digest),
+            audit: reference.audit,
+            judgement,
+            fix,
+            granted,
+        }
+    }
+}
+
+/// An answer of the gate itself.
+fn own(judgement: Judgement) -> PolicyAnswer {
+    PolicyAnswer {
+        policy: "portcullis".to_owned(),
+        policy_digest: None,
+        audit: false,
+        judgement,
+        fix: None,
+        granted: None,
+    }
+}
+
+fn unmatched(name: &str) -> PolicyAnswer {
+    let judgement = alone(Outcome::Fail, "images", "no policy speaks of this image".to_owned());
+    PolicyAnswer { fix: Some(format!("name `{name}` in `spec.images` of a policy")), ..own(judgement) }
+}
+
+fn unpinned() -> PolicyAnswer {
+    let message = "it is named by a tag, which can move, and not by a digest".to_owned();
+    let fix = "name it by digest, or let Portcullis' mutating webhook do so".to_owned();
+    PolicyAnswer { fix: Some(fix), ..own(alone(Outcome::Fail, "image", message)) }
+}

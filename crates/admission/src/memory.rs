@@ -1,0 +1,170 @@
+//! What is remembered of evidence: for minutes to save requests, and for longer against a registry that is away.
+//!
+//! For minutes, what was verified is kept by image, policy, keys and roots. Against an outage, what the registry gave is
+//! kept as it came, by image alone, and verified and judged anew when it is used: so a policy or a key that has changed
+//! since counts. That is also what a file holds between two starts. Whoever can write to it can bring in nothing that
+//! nobody signed; what they can do is what a registry can: hide what is newer. `maxAge` bounds both.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use portcullis_attest::{Candidate, Discovery, Format};
+use portcullis_errors::Hint;
+use portcullis_model::{Digest, Outcome, Reason, Timestamp};
+use portcullis_policy::Judgement;
+use portcullis_registry::Reference;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Gate,
+    access::Way,
+    authorities::ReadyPolicy,
+    evidence::{judged, verified},
+};
+
+/// The largest memory that is read.
+pub const MAX_MEMORY_BYTES: usize = 128 << 20;
+const VERSION: u32 = 1;
+
+/// What a registry gave of an image, and when.
+#[derive(Debug, Clone)]
+pub(crate) struct Remembered {
+    pub(crate) found: Arc<Discovery>,
+    pub(crate) at: Timestamp,
+}
+
+/// Why a memory cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// Too large.
+    #[error("the memory has {0} bytes; the limit is {MAX_MEMORY_BYTES}")]
+    TooLarge(usize),
+    /// Not one, or of another version.
+    #[error("the memory cannot be read: {0}")]
+    Malformed(String),
+}
+
+impl Hint for MemoryError {
+    fn hint(&self) -> Option<String> {
+        Some("delete the file: it is written anew".to_owned())
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Memory {
+    version: u32,
+    images: Vec<Image>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Image {
+    repository: String,
+    digest: Digest,
+    found: Timestamp,
+    candidates: Vec<Stored>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Stored {
+    manifest: Digest,
+    is_bundle: bool,
+    content: String,
+}
+
+impl Gate {
+    /// Keeps what a registry gave, where it was enough for a policy.
+    pub(crate) fn remember(&self, image: &Reference, digest: Digest, way: &Way, found: &Arc<Discovery>) {
+        let remembered = Remembered { found: Arc::clone(found), at: self.now() };
+        let weight = weight(found);
+        let key = ((image.name(), digest), way.name);
+        self.work.remembered.keep(key, remembered, self.options.evidence_lifetime, weight);
+    }
+
+    /// A pass by what was found before, where the registry cannot be asked now.
+    pub(crate) fn by_memory(
+        &self,
+        ready: &ReadyPolicy,
+        image: &Reference,
+        digest: Digest,
+        ways: &[Way],
+    ) -> Option<Judgement> {
+        let verifier = ready.verifier.as_ref()?;
+        let now = self.now();
+        let mut known = ways.iter().filter_map(|way| self.work.remembered.get(&((image.name(), digest), way.name)));
+        known.find_map(|Remembered { found, at }| {
+            let evidence = verified(&found, verifier, &digest, now);
+            let (judgement, _) = judged(ready, image, &evidence, now);
+            (judgement.result == Outcome::Pass).then(|| {
+                let message = format!("the registry is out of reach; what it gave at {at} still counts");
+                let note = Reason { result: Outcome::Pass, rule: "registry".to_owned(), message };
+                judgement.and(Judgement { result: Outcome::Pass, reasons: vec![note] })
+            })
+        })
+    }
+
+    /// What is remembered against an outage, to be kept in a file: of what the gate's own credentials opened. What a
+    /// tenant's opened is not written down.
+    #[must_use]
+    pub fn memory(&self) -> Vec<u8> {
+        let mut images: Vec<Image> = self
+            .work
+            .remembered
+            .all()
+            .into_iter()
+            .filter(|((_, way), _)| way.is_none())
+            .map(|(((repository, digest), _), Remembered { found, at })| {
+                let candidates = found.candidates.iter().map(|candidate| Stored {
+                    manifest: candidate.manifest,
+                    is_bundle: candidate.format == Format::Bundle,
+                    content: STANDARD.encode(&candidate.bytes),
+                });
+                Image { repository, digest, found: at, candidates: candidates.collect() }
+            })
+            .collect();
+        images.sort_by(|one, other| (&one.repository, one.digest).cmp(&(&other.repository, other.digest)));
+        serde_json::to_vec(&Memory { version: VERSION, images }).unwrap_or_default()
+    }
+
+    /// Takes up a memory: how many images it holds that are not too old.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn take_up(&self, memory: &[u8]) -> Result<usize, MemoryError> {
+        if memory.len() > MAX_MEMORY_BYTES {
+            return Err(MemoryError::TooLarge(memory.len()));
+        }
+        let malformed = |error: String| MemoryError::Malformed(error);
+        let Memory { version, images } =
+            serde_json::from_slice(memory).map_err(|error| malformed(error.to_string()))?;
+        if version != VERSION {
+            return Err(malformed(format!("it is of version {version}, not {VERSION}")));
+        }
+        let (now, lifetime) = (self.now(), self.options.evidence_lifetime);
+        let mut taken = 0;
+        for Image { repository, digest, found: at, candidates } in images {
+            let age = now.seconds_since(at);
+            let left = u64::try_from(age).ok().and_then(|age| lifetime.checked_sub(Duration::from_secs(age)));
+            // One from the future is as good as none: its age is not known.
+            let Some(left) = left.filter(|left| !left.is_zero()) else { continue };
+            let candidates = candidates.into_iter().map(|Stored { manifest, is_bundle, content }| {
+                let bytes = Bytes::from(STANDARD.decode(content).map_err(|error| malformed(error.to_string()))?);
+                let format = if is_bundle { Format::Bundle } else { Format::Envelope };
+                Ok(Candidate { bytes, format, manifest, claimed_type: None })
+            });
+            let candidates = candidates.collect::<Result<_, MemoryError>>()?;
+            let found = Arc::new(Discovery { candidates, problems: Vec::new() });
+            let weight = weight(&found);
+            self.work.remembered.keep(((repository, digest), None), Remembered { found, at }, left, weight);
+            taken += 1;
+        }
+        Ok(taken)
+    }
+}
+
+fn weight(found: &Discovery) -> usize {
+    found.candidates.iter().map(|candidate| candidate.bytes.len()).sum::<usize>() + 512
+}

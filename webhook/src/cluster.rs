@@ -1,0 +1,58 @@
+//! The cluster around the webhook: policies kept as custom resources, and namespaces with their labels. Without flags
+//! that ask for it, nothing here runs and no API server is needed.
+
+mod certificates;
+mod events;
+mod namespaces;
+mod policies;
+mod recheck;
+mod secrets;
+mod status;
+mod surroundings;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+pub(crate) use certificates::Certificates;
+pub(crate) use events::Events;
+pub(crate) use namespaces::Namespaces;
+pub(crate) use policies::watch as watch_policies;
+pub(crate) use recheck::{Counts, keep as look_again};
+pub(crate) use secrets::Secrets;
+pub(crate) use surroundings::Around;
+
+use crate::error::SetupError;
+
+/// No request to the API server that is not a watch takes longer.
+pub(crate) const REQUEST: Duration = Duration::from_secs(5);
+
+/// A client of the API server: of the file, of `KUBECONFIG`, or of the Pod's own service account.
+pub(crate) async fn connect(kubeconfig: Option<&PathBuf>) -> Result<Client, SetupError> {
+    let refused = |reason: String| SetupError::Cluster { reason };
+    let config = match kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(path).map_err(|error| refused(error.to_string()))?;
+            let options = KubeConfigOptions::default();
+            Config::from_custom_kubeconfig(file, &options).await.map_err(|error| refused(error.to_string()))?
+        }
+        None => Config::infer().await.map_err(|error| refused(error.to_string()))?,
+    };
+    Client::try_from(config).map_err(|error| refused(error.to_string()))
+}
+
+/// What went wrong with a request, in one line.
+pub(crate) fn told(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => portcullis_errors::chain(other),
+    }
+}
+
+/// Namespaces that are watched, as the gate asks for them.
+pub(crate) fn namespaces(client: &Client) -> Arc<Namespaces> {
+    Arc::new(Namespaces::new(client.clone()))
+}

@@ -1,0 +1,178 @@
+//! From arguments to a running server.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    sync::{Arc, Mutex, RwLock, atomic::AtomicBool},
+    time::Duration,
+};
+
+use axum_server::{Handle, tls_rustls::RustlsConfig};
+use portcullis_admission::{Gate, Options, PolicySet, Surroundings};
+use portcullis_attest::TrustRoot;
+use portcullis_registry::{Client, Credentials};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::{
+    args::{Args, ClusterArgs, EvidenceArgs, ServerArgs},
+    authority::{self, Wanted},
+    certs::{self, Pair},
+    cluster::{self, Around, Certificates, Events, Namespaces, Secrets},
+    error::SetupError,
+    memory,
+    metrics::Metrics,
+    policies::{self, PolicyFiles, read_bounded},
+    reload::{Files, reload},
+    server::{end, router},
+    state::{Server, Sources},
+};
+
+/// A connection that asks nothing is closed.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
+const MAX_TRUSTED_ROOT_BYTES: u64 = 4 << 20;
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) async fn serve(args: Args) -> Result<(), SetupError> {
+    let Args { policy, exemption, unmatched, enforce_workloads, trusted_root, .. } = &args;
+    let EvidenceArgs { evidence_lifetime, cache_file } = &args.evidence;
+    let (policy, exemption, server) = (policy.clone(), exemption.clone(), &args.server);
+    let PolicyFiles { policies, exemptions, digest } = policies::read(&policy, &exemption)?;
+    let files = PolicySet { policies, exemptions, ..PolicySet::default() };
+    let around = Connected::new(&args.cluster, server.certificate_secret.is_some()).await?;
+    let trust_root = trusted_root.clone().map(read_trust_root).transpose()?;
+    let timeout = server.timeout();
+    let options = Options {
+        unmatched: (*unmatched).into(),
+        enforce_workloads: *enforce_workloads,
+        time_limit: timeout,
+        trust_root: trust_root.clone(),
+        now: None,
+        surroundings: around.surroundings(args.cluster.pull_secrets),
+        allowed_registries: args.registry.allow_registry.clone(),
+        evidence_lifetime: Duration::from_secs(evidence_lifetime.seconds().unsigned_abs()),
+    };
+    let client = Client::new(args.registry.options(timeout), Credentials::from_environment()?)?;
+    let gate = Gate::new(files.clone(), client, options)?;
+    for policy in gate.policies() {
+        tracing::info!(policy = policy.name, digest = %policy.digest, audit = policy.audit, "asks");
+    }
+    let keeper = cache_file.clone().map(|path| {
+        memory::load(&path, &gate);
+        memory::Keeper::new(path)
+    });
+    let (tls, pair) = match (&server.certificate_secret, &around.client) {
+        (Some(secret), Some(client)) => shared_certificate(client.clone(), secret.clone(), server).await?,
+        _ => certs::config(server).await?,
+    };
+    let shared = Arc::new(Server {
+        gate: RwLock::new(Arc::new(gate)),
+        sources: Mutex::new(Sources { files, ..Sources::default() }),
+        waits_for_policies: AtomicBool::new(args.cluster.policies_from_cluster),
+        namespaces: around.namespaces.clone(),
+        events: around.client.clone().filter(|_| args.cluster.events).map(Events::start),
+        permits: Semaphore::new(usize::from(server.max_reviews)),
+        max_reviews: usize::from(server.max_reviews),
+        limit: timeout + Duration::from_secs(1),
+        metrics: Metrics::default(),
+        is_ending: AtomicBool::new(false),
+        changed: Notify::new(),
+    });
+    around.start(&shared, &args.cluster, trust_root);
+    let files = Files { policy, exemption, digest, certificate: certs::files(server), pair };
+    tokio::spawn(reload(Arc::clone(&shared), files, tls.clone()));
+    listen(server, shared, tls, keeper).await
+}
+
+/// Takes connections until the end, and keeps what is remembered.
+async fn listen(
+    args: &ServerArgs,
+    shared: Arc<Server>,
+    tls: RustlsConfig,
+    mut keeper: Option<memory::Keeper>,
+) -> Result<(), SetupError> {
+    let failed = |source| SetupError::Listen { address: args.listen, source };
+    let listener = TcpListener::bind(args.listen).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let handle = Handle::new();
+    tokio::spawn(end(Arc::clone(&shared), handle.clone(), args.timeout()));
+    tracing::info!(%address, "listening");
+    let serving = axum_server::from_tcp_rustls(listener, tls)
+        .map_err(failed)?
+        .handle(handle)
+        .first_request_timeout(FIRST_REQUEST);
+    let mut serving = std::pin::pin!(serving.serve(router(Arc::clone(&shared)).into_make_service()));
+    let mut ticks = tokio::time::interval(memory::WRITE);
+    let served = loop {
+        tokio::select! {
+            served = &mut serving => break served,
+            _ = ticks.tick() => keeper.iter_mut().for_each(|keeper| keeper.write(&shared.gate())),
+        }
+    };
+    keeper.iter_mut().for_each(|keeper| keeper.write(&shared.gate()));
+    served.map_err(SetupError::Serve)?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// The cluster, as far as flags ask for it.
+struct Connected {
+    client: Option<kube::Client>,
+    namespaces: Option<Arc<Namespaces>>,
+}
+
+impl Connected {
+    async fn new(args: &ClusterArgs, needs_secret: bool) -> Result<Self, SetupError> {
+        let ClusterArgs { policies_from_cluster, pull_secrets, events, recheck, kubeconfig } = args;
+        let is_needed = *policies_from_cluster || *pull_secrets || *events || recheck.is_some() || needs_secret;
+        let client = match is_needed {
+            true => Some(cluster::connect(kubeconfig.as_ref()).await?),
+            false => None,
+        };
+        let namespaces = client.as_ref().filter(|_| *policies_from_cluster).map(cluster::namespaces);
+        Ok(Self { client, namespaces })
+    }
+
+    fn surroundings(&self, pull_secrets: bool) -> Option<Arc<dyn Surroundings>> {
+        let client = self.client.clone()?;
+        let secrets = pull_secrets.then(|| Secrets::new(client));
+        Some(Arc::new(Around { namespaces: self.namespaces.clone(), secrets }))
+    }
+
+    /// Watches what is to be watched.
+    fn start(self, shared: &Arc<Server>, args: &ClusterArgs, trust_root: Option<TrustRoot>) {
+        if let Some(namespaces) = self.namespaces {
+            tokio::spawn(namespaces.watch());
+        }
+        let Some(client) = self.client else { return };
+        if let Some(every) = args.recheck {
+            let every = Duration::from_secs(every.seconds().unsigned_abs());
+            tokio::spawn(cluster::look_again(Arc::clone(shared), client.clone(), every));
+        }
+        if args.policies_from_cluster {
+            tokio::spawn(cluster::watch_policies(Arc::clone(shared), client, trust_root));
+        }
+    }
+}
+
+/// The certificate of a Secret that all replicas share, looked after from here on.
+async fn shared_certificate(
+    client: kube::Client,
+    secret: (String, String),
+    args: &ServerArgs,
+) -> Result<(RustlsConfig, Pair), SetupError> {
+    let lifetime = Duration::from_secs(args.certificate_lifetime.seconds().unsigned_abs());
+    let wanted = Wanted { names: certs::names(args), lifetime };
+    let configurations = args.webhook_configuration.clone();
+    let certificates = Certificates { client, secret, configurations, wanted };
+    let held = certificates.current().await?;
+    let tls = authority::tls(&held.pair).await?;
+    certificates.publish(&held.authorities).await;
+    tokio::spawn(certificates.keep(held.pair.clone(), tls.clone()));
+    Ok((tls, held.pair))
+}
+
+fn read_trust_root(path: PathBuf) -> Result<TrustRoot, SetupError> {
+    let text = read_bounded(&path, MAX_TRUSTED_ROOT_BYTES)?;
+    TrustRoot::from_json(&text).map_err(|source| SetupError::TrustRoot { path, source })
+}
