@@ -49,7 +49,7 @@ const POLICY_COLUMNS: &[Column] = &[
 
 const EXEMPTION_COLUMNS: &[Column] = &[
     ("Owner", "string", ".spec.owner"),
-    ("Expires", "date", ".spec.expires"),
+    ("Expires", "string", ".spec.expires"),
     ("Break glass", "boolean", ".spec.breakGlass"),
     ("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
     ("Age", "date", ".metadata.creationTimestamp"),
