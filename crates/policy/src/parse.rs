@@ -5,9 +5,14 @@ use std::fmt;
 use portcullis_errors::Hint;
 use portcullis_model::Timestamp;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy, Options, options::MergeKeyPolicy};
 
-use crate::{Document, Exemption, ExemptionDocument, Policy, Problem, locate::Node};
+use crate::{
+    Document, Exemption, ExemptionDocument, Policy, Problem,
+    locate::Node,
+    resource::{is_of, stored},
+};
 
 /// The largest policy file.
 pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
@@ -45,7 +50,14 @@ impl Hint for PolicyError {
 
 /// See [`Policy::parse`].
 pub(crate) fn parse(text: &str, file: &str, now: Timestamp) -> Result<Vec<Policy>, PolicyError> {
-    let policies: Vec<Policy> = documents::<Document>(text, file)?.into_iter().map(Policy::from).collect();
+    let documents = match documents::<Document>(text, file) {
+        Ok(documents) => documents,
+        Err(error) => {
+            let kinds = ["ImagePolicy", "ClusterImagePolicy"];
+            return of_cluster(text, file, &kinds, error, |object| Policy::from_resource(object, now));
+        }
+    };
+    let policies: Vec<Policy> = documents.into_iter().map(Policy::from).collect();
     for (index, policy) in policies.iter().enumerate() {
         refuse_problem(text, file, index, policy.check(now))?;
         let is_twin = |other: &&Policy| {
@@ -69,7 +81,13 @@ pub(crate) fn one<T: serde::de::DeserializeOwned>(text: &str, file: &str) -> Res
 
 /// See [`Exemption::parse`].
 pub(crate) fn exemptions(text: &str, file: &str, now: Timestamp) -> Result<Vec<Exemption>, PolicyError> {
-    let documents = documents::<ExemptionDocument>(text, file)?;
+    let documents = match documents::<ExemptionDocument>(text, file) {
+        Ok(documents) => documents,
+        Err(error) => {
+            let kinds = ["PolicyExemption"];
+            return of_cluster(text, file, &kinds, error, |object| Exemption::from_resource(object, now));
+        }
+    };
     let exemptions: Vec<Exemption> = documents.into_iter().map(Exemption::from).collect();
     for (index, exemption) in exemptions.iter().enumerate() {
         refuse_problem(text, file, index, exemption.check(now))?;
@@ -78,6 +96,31 @@ pub(crate) fn exemptions(text: &str, file: &str, now: Timestamp) -> Result<Vec<E
         }
     }
     Ok(exemptions)
+}
+
+/// What `kubectl get -o yaml` wrote; the error where it is not that.
+fn of_cluster<T>(
+    text: &str,
+    file: &str,
+    kinds: &[&str],
+    error: PolicyError,
+    read: impl Fn(&Value) -> Result<T, Vec<Problem>>,
+) -> Result<Vec<T>, PolicyError> {
+    let objects = stored(text).unwrap_or_default().into_iter().filter(|object| is_of(object, kinds));
+    let objects: Vec<Value> = objects.collect();
+    if objects.is_empty() {
+        return Err(error);
+    }
+    let read = objects.iter().map(|object| {
+        read(object).map_err(|problems| {
+            let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let problem = problems.into_iter().next();
+            let (told, hint) =
+                problem.map(|one| (format!("{}: {}", one.field, one.message), one.hint)).unwrap_or_default();
+            refused(file, None, format!("{} `{}`: {told}", text("/kind"), text("/metadata/name")), hint)
+        })
+    });
+    read.collect()
 }
 
 fn refused(file: &str, place: Option<(u64, u64)>, message: String, hint: Option<String>) -> PolicyError {

@@ -45,6 +45,28 @@ impl Exemption {
     }
 }
 
+/// The objects in what `kubectl get -o yaml` or `-o json` wrote: a list, or single objects that the API server has stored.
+/// None for what somebody wrote.
+pub(crate) fn stored(text: &str) -> Option<Vec<Value>> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options()).ok()?;
+    let mut objects = Vec::new();
+    for mut document in documents {
+        let is_list = document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+        match document.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) if is_list => objects.extend(items),
+            _ if document.pointer("/metadata/uid").is_some() => objects.push(document),
+            _ => return None,
+        }
+    }
+    Some(objects).filter(|objects| !objects.is_empty())
+}
+
+/// Whether an object is of one of these kinds of ours.
+pub(crate) fn is_of(object: &Value, kinds: &[&str]) -> bool {
+    let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
+    text("apiVersion") == GROUP_VERSION && kinds.contains(&text("kind"))
+}
+
 fn read<D: DeserializeOwned>(object: &Value) -> Result<D, Problem> {
     let field = |pointer: &str| object.pointer(pointer).cloned().unwrap_or_default();
     let mut metadata = json!({"name": field("/metadata/name")});
@@ -97,6 +119,27 @@ mod tests {
             }
         };
         expected.assert_eq(&text);
+    }
+
+    #[test]
+    fn what_a_cluster_has_stored_reads_as_a_file() {
+        let object = |kind: &str, name: &str, spec: Value| {
+            json!({"apiVersion": GROUP_VERSION, "kind": kind, "spec": spec, "status": {},
+                "metadata": {"name": name, "uid": "1", "resourceVersion": "7", "generation": 1}})
+        };
+        let policy = object("ClusterImagePolicy", "one", json!({"mode": "audit"}));
+        let grant = json!({"namespaces": ["a"], "reason": "r", "owner": "o", "expires": "2027-01-31"});
+        let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""},
+            "items": [policy, object("PolicyExemption", "two", grant)]});
+        let now = Timestamp::from_unix(1_800_000_000);
+        let text = serde_saphyr::to_string(&list).unwrap();
+        let names = |policies: Vec<Policy>| policies.into_iter().map(|policy| policy.name).collect::<Vec<_>>();
+        assert_eq!(names(Policy::parse(&text, "f", now).unwrap()), ["one"]);
+        assert_eq!(names(Policy::parse(&list["items"][0].to_string(), "f", now).unwrap()), ["one"]);
+        assert_eq!(Exemption::parse(&text, "f", now).unwrap()[0].name, "two");
+        let bad = object("ClusterImagePolicy", "bad", json!({"mode": "shout"}));
+        let error = Policy::parse(&json!({"kind": "List", "items": [bad]}).to_string(), "f", now).unwrap_err();
+        assert_eq!(error.to_string(), "f: ClusterImagePolicy `bad`: spec.mode: unknown value `shout`");
     }
 
     #[test]
