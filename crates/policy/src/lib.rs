@@ -56,6 +56,6 @@ pub use spec::{
     Action, Exception, FailOn, LicenseRules, Mode, PolicySpec, Rule, UnknownAction, UnratedLevel, VulnerabilityRules,
 };
 pub use workloads::{
-    CHECKS, POD_SECURITY_VERSION, PodSecurityCheck, PodSecurityLevel, Variable, Violation, WorkloadFacts, WorkloadRule,
-    WorkloadRules,
+    CHECKS, POD_SECURITY_VERSION, PodSecurityCheck, PodSecurityLevel, StepBudget, Variable, Violation, WorkloadFacts,
+    WorkloadRule, WorkloadRules,
 };

@@ -51,33 +51,43 @@ impl Pattern {
     /// Whether `name` is what the pattern describes, from its first to its last byte.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        // `here[i]`: the first `i` steps can have taken what was read so far.
-        let mut here = vec![false; self.steps.len() + 1];
-        let mut next = here.clone();
-        mark(&mut here, &self.steps, 0);
-        for byte in name.bytes() {
-            next.fill(false);
-            let mut alive = false;
-            for (index, step) in self.steps.iter().enumerate() {
-                if !here.get(index).copied().unwrap_or(false) {
-                    continue;
-                }
-                let goes_on = match step {
-                    Step::Byte(wanted) if *wanted == byte => index + 1,
-                    Step::Within if byte != b'/' => index,
-                    Step::Across => index,
-                    Step::Byte(_) | Step::Within => continue,
-                };
-                mark(&mut next, &self.steps, goes_on);
-                alive = true;
-            }
-            if !alive {
-                return false;
-            }
-            std::mem::swap(&mut here, &mut next);
-        }
-        here.last().copied().unwrap_or(false)
+        // Most patterns of a long list differ in what comes before their first wildcard.
+        let literal = self.steps.iter().take_while(|step| matches!(step, Step::Byte(_))).count();
+        let Some((start, rest)) = name.as_bytes().split_at_checked(literal) else { return false };
+        let is_same = self.steps.iter().zip(start).all(|(step, byte)| *step == Step::Byte(*byte));
+        let steps = self.steps.get(literal..).unwrap_or_default();
+        is_same && if steps.is_empty() { rest.is_empty() } else { run(steps, rest) }
     }
+}
+
+/// Runs the steps as an automaton.
+fn run(steps: &[Step], name: &[u8]) -> bool {
+    // `here[i]`: the first `i` steps can have taken what was read so far.
+    let mut here = vec![false; steps.len() + 1];
+    let mut next = here.clone();
+    mark(&mut here, steps, 0);
+    for byte in name {
+        next.fill(false);
+        let mut alive = false;
+        for (index, step) in steps.iter().enumerate() {
+            if !here.get(index).copied().unwrap_or(false) {
+                continue;
+            }
+            let goes_on = match step {
+                Step::Byte(wanted) if wanted == byte => index + 1,
+                Step::Within if *byte != b'/' => index,
+                Step::Across => index,
+                Step::Byte(_) | Step::Within => continue,
+            };
+            mark(&mut next, steps, goes_on);
+            alive = true;
+        }
+        if !alive {
+            return false;
+        }
+        std::mem::swap(&mut here, &mut next);
+    }
+    here.last().copied().unwrap_or(false)
 }
 
 /// Marks a state, and those behind it that wildcards reach without taking anything.

@@ -124,10 +124,34 @@ pub struct Violation {
     pub fix: Option<String>,
 }
 
+/// The steps that expressions may take for one object, over all policies: whoever may write policies in a namespace
+/// cannot keep the gate busy with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepBudget(u64);
+
+impl Default for StepBudget {
+    fn default() -> Self {
+        Self(8_000_000)
+    }
+}
+
+impl StepBudget {
+    /// Takes so many steps; false where there are no more.
+    pub(crate) const fn take(&mut self, steps: u64) -> bool {
+        match self.0.checked_sub(steps) {
+            Some(left) => {
+                self.0 = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 impl WorkloadRules {
-    /// Everything that stands against an object.
+    /// Everything that stands against an object. `budget` is what the expressions of all policies may take together.
     #[must_use]
-    pub fn judge(&self, facts: &WorkloadFacts<'_>) -> Vec<Violation> {
+    pub fn judge(&self, facts: &WorkloadFacts<'_>, budget: &mut StepBudget) -> Vec<Violation> {
         let Self { pod_security, except, params, variables, rules } = self;
         let mut violations = Vec::new();
         // A Pod that changes in nothing that the standards speak of was judged when it was made.
@@ -135,7 +159,7 @@ impl WorkloadRules {
             pod_security::judge(level, except, facts, &mut violations);
         }
         if !rules.is_empty() && pod::is_changed_for_rules(facts) {
-            expressions::judge(params, variables, rules, facts, &mut violations);
+            expressions::judge(params, variables, rules, facts, budget, &mut violations);
         }
         violations
     }

@@ -7,12 +7,15 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis_policy::{CHECKS, POD_SECURITY_VERSION, PodSecurityLevel, Violation, WorkloadFacts, WorkloadRules};
+use portcullis_policy::{
+    CHECKS, POD_SECURITY_VERSION, PodSecurityLevel, StepBudget, Violation, WorkloadFacts, WorkloadRules,
+};
 use serde_json::{Value, json};
 
 fn judge(level: PodSecurityLevel, object: &Value, old: Option<&Value>, pod_spec: &str) -> Vec<Violation> {
     let rules = WorkloadRules { pod_security: Some(level), ..WorkloadRules::default() };
-    rules.judge(&WorkloadFacts { object, old_object: old, pod_spec, request: None, namespace_object: None })
+    let facts = WorkloadFacts { object, old_object: old, pod_spec, request: None, namespace_object: None };
+    rules.judge(&facts, &mut StepBudget::default())
 }
 
 /// The newest copy of the fixtures in Go's module cache, or what `PORTCULLIS_POD_SECURITY_FIXTURES` names.
@@ -116,7 +119,7 @@ fn checks_are_made_unless_they_are_left_out() {
     };
     let facts =
         WorkloadFacts { object: &pod, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
-    let found: Vec<String> = rules.judge(&facts).into_iter().map(|one| one.rule).collect();
+    let found: Vec<String> = rules.judge(&facts, &mut StepBudget::default()).into_iter().map(|one| one.rule).collect();
     assert_eq!(found, ["podSecurity.hostNamespaces"]);
     let mut names: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
     names.sort_unstable();

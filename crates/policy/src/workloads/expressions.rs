@@ -14,7 +14,7 @@ use portcullis_model::Outcome;
 use serde_json::Value;
 
 use super::{
-    Variable, Violation, WorkloadFacts, WorkloadRule,
+    StepBudget, Variable, Violation, WorkloadFacts, WorkloadRule,
     cost::{Cost, Sizes},
 };
 use crate::{judge::shown, rules};
@@ -38,9 +38,10 @@ pub(super) fn judge(
     variables: &[Variable],
     rules: &[WorkloadRule],
     facts: &WorkloadFacts<'_>,
+    budget: &mut StepBudget,
     violations: &mut Vec<Violation>,
 ) {
-    let mut evaluation = Evaluation::new(params, facts);
+    let mut evaluation = Evaluation::new(params, facts, budget);
     for variable in variables {
         evaluation.define(variable);
     }
@@ -54,13 +55,14 @@ struct Evaluation<'a> {
     facts: &'a WorkloadFacts<'a>,
     sizes: Sizes,
     steps: u64,
+    budget: &'a mut StepBudget,
     inputs: Vec<(&'static str, Cel)>,
     names: Vec<&'a str>,
     variables: HashMap<Key, Cel>,
 }
 
 impl<'a> Evaluation<'a> {
-    fn new(params: &BTreeMap<String, Value>, facts: &'a WorkloadFacts<'a>) -> Self {
+    fn new(params: &BTreeMap<String, Value>, facts: &'a WorkloadFacts<'a>, budget: &'a mut StepBudget) -> Self {
         let params: Value = params.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let null = Value::Null;
         let mut sizes = Sizes::default();
@@ -75,7 +77,7 @@ impl<'a> Evaluation<'a> {
             sizes.add(value);
             (name, cel(value))
         });
-        Self { facts, sizes, steps: 0, inputs: inputs.into(), names: Vec::new(), variables: HashMap::new() }
+        Self { facts, sizes, steps: 0, budget, inputs: inputs.into(), names: Vec::new(), variables: HashMap::new() }
     }
 
     /// One that cannot be evaluated is not there: a rule that needs it is then unknown.
@@ -119,6 +121,9 @@ impl<'a> Evaluation<'a> {
         self.steps = self.steps.saturating_add(steps);
         if self.steps > MAX_STEPS {
             return Err(format!("it may take more than {MAX_STEPS} steps: the object is too large for it"));
+        }
+        if !self.budget.take(steps) {
+            return Err("the rules of all policies may take too many steps together".to_owned());
         }
         let uses = |name: &str| parsed.references().has_variable(name);
         if uses("request") && self.facts.request.is_none() {
@@ -206,7 +211,7 @@ mod tests {
             fix: None,
         };
         let mut violations = Vec::new();
-        judge(&params, &variables, &[rule], &facts, &mut violations);
+        judge(&params, &variables, &[rule], &facts, &mut StepBudget::default(), &mut violations);
         let said =
             violations.first().map_or_else(|| "true".to_owned(), |one| format!("{}: {}", one.result, one.message));
         expected.assert_eq(&said);
@@ -267,6 +272,35 @@ mod tests {
     }
 
     #[test]
+    fn policies_share_their_steps() {
+        let object = json!({"spec": {"list": vec![0; 1000]}});
+        let facts = WorkloadFacts {
+            object: &object,
+            old_object: None,
+            pod_spec: "/spec",
+            request: None,
+            namespace_object: None,
+        };
+        let rule = WorkloadRule {
+            name: "r".to_owned(),
+            expression: "object.spec.list.filter(x, x == 0).size() > 0".to_owned(),
+            message: None,
+            message_expression: None,
+            field: None,
+            fix: None,
+        };
+        let mut budget = StepBudget::default();
+        let mut judged = || {
+            let mut violations = Vec::new();
+            judge(&BTreeMap::new(), &[], std::slice::from_ref(&rule), &facts, &mut budget, &mut violations);
+            violations
+        };
+        assert_eq!(judged(), []);
+        let last = (0..1000).find_map(|_| judged().pop()).unwrap();
+        assert!(last.result == Outcome::Unknown && last.message.contains("of all policies"), "{last:?}");
+    }
+
+    #[test]
     fn variables_do_not_double_for_ever() {
         let object = json!({"spec": {"list": vec![0; 1000]}});
         let facts = WorkloadFacts {
@@ -294,7 +328,7 @@ mod tests {
             fix: None,
         };
         let mut violations = Vec::new();
-        judge(&BTreeMap::new(), &variables, &[rule], &facts, &mut violations);
+        judge(&BTreeMap::new(), &variables, &[rule], &facts, &mut StepBudget::default(), &mut violations);
         assert_eq!(violations[0].result, Outcome::Unknown, "{violations:?}");
     }
 
@@ -319,7 +353,7 @@ mod tests {
         };
         let outcomes = |expression: &str| {
             let mut violations = Vec::new();
-            judge(&BTreeMap::new(), &[], &[rule(expression)], &facts, &mut violations);
+            judge(&BTreeMap::new(), &[], &[rule(expression)], &facts, &mut StepBudget::default(), &mut violations);
             violations.into_iter().map(|one| one.message).collect::<Vec<_>>()
         };
         let none: [&str; 0] = [];
