@@ -54,9 +54,13 @@ impl Keeper {
     }
 }
 
-/// Writes beside and renames: a reader sees the old file or the new one.
+/// Writes beside and renames: a reader sees the old file or the new one. It is for nobody else's eyes: findings of
+/// private images are in it.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
     let beside = path.with_extension("new");
-    std::fs::write(&beside, bytes)?;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(bytes)?;
+    drop(file);
     std::fs::rename(&beside, path)
 }
