@@ -194,6 +194,7 @@ fn the_help_names_every_command_and_every_exit_code() {
               attest         Sign evidence of a scan and store it beside the image
               verify         Find the evidence of an image, check it and judge it: what the admission webhook
                              would do
+              evidence       List, fetch and remove the evidence beside an image
               admit          Decide on a Kubernetes manifest as the admission webhook would
               replay         Recompute a recorded verdict: the same bytes, or the input that changed
               explain        Say why an advisory does, or does not, apply to a package
