@@ -13,6 +13,7 @@ mod support;
 
 mod cosign;
 mod demo;
+mod docs;
 mod engines;
 mod formats;
 mod images;

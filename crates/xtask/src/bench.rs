@@ -82,7 +82,7 @@ pub(crate) fn run(folder: &Path, database: Option<&Path>) -> anyhow::Result<()> 
 }
 
 /// The release build of the program.
-fn build() -> anyhow::Result<PathBuf> {
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let build = Command::new(env!("CARGO"))
         .args(["build", "--release", "--locked", "-p", "portcullis-cli"])
         .current_dir(root())
@@ -159,7 +159,13 @@ fn peers(layout: &Path) -> [(&'static str, Vec<OsString>); 3] {
 }
 
 /// Runs a command, prints its medians and gives them back.
-fn row(image: &str, what: &str, line: &[OsString], codes: &[i32], floor: Option<Cost>) -> anyhow::Result<Cost> {
+pub(crate) fn row(
+    image: &str,
+    what: &str,
+    line: &[OsString],
+    codes: &[i32],
+    floor: Option<Cost>,
+) -> anyhow::Result<Cost> {
     let once = || measured(line, codes).with_context(|| what.to_owned());
     once()?;
     let costs = (0..RUNS).map(|_| once()).collect::<anyhow::Result<Vec<_>>>()?;

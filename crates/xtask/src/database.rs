@@ -90,7 +90,7 @@ pub(crate) fn step(arguments: &[String]) -> anyhow::Result<()> {
     }
 }
 
-fn build_release() -> anyhow::Result<PathBuf> {
+pub(crate) fn build_release() -> anyhow::Result<PathBuf> {
     let build = Command::new(env!("CARGO"))
         .args(["build", "--release", "--locked", "-p", "xtask"])
         .current_dir(root())

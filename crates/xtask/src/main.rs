@@ -4,6 +4,7 @@
 //! cargo xtask tidy                       what a compiler does not check: arrows, registrations, paths in the docs
 //! cargo xtask bench FOLDER [DATABASE]    whole-process figures on big images, peers beside them
 //! cargo xtask bench database FOLDER      what building, opening and asking the advisory database cost
+//! cargo xtask bench evidence             what verifying costs, cosign beside it
 //! cargo xtask database STEP…             the single steps of that
 //! cargo xtask measure COMMAND…           what one command costs
 //! cargo xtask dist FOLDER                release archives, checksums, provenance, signatures
@@ -12,6 +13,7 @@
 mod bench;
 mod database;
 mod dist;
+mod evidence;
 mod tidy;
 
 use std::process::ExitCode;
@@ -22,14 +24,16 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["bench", "database", folder] => database::bench(folder.as_ref(), None),
         ["bench", "database", folder, work] => database::bench(folder.as_ref(), Some(work.as_ref())),
+        ["bench", "evidence"] => evidence::run(),
+        ["evidence", image, key] => evidence::in_memory(image, key.as_ref()),
         ["database", ..] => database::step(arguments.get(1..).unwrap_or_default()),
         ["bench", folder] => bench::run(folder.as_ref(), None),
         ["bench", folder, database] => bench::run(folder.as_ref(), Some(database.as_ref())),
         ["dist", ..] => dist::run(arguments.get(1..).unwrap_or_default()),
         ["measure", ..] => bench::measure(arguments.get(1..).unwrap_or_default()),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask tidy | bench FOLDER [DATABASE] | bench database FOLDER [WORK] | measure COMMAND… | \
-             dist FOLDER"
+            "usage: cargo xtask tidy | bench FOLDER [DATABASE] | bench database FOLDER [WORK] | bench evidence | \
+             measure COMMAND… | dist FOLDER"
         )),
     };
     match outcome {
