@@ -3,8 +3,8 @@
 use std::{fs, path::Path, process::Command};
 
 use crate::{
-    support::{is_on, json, portcullis, run},
-    tools::{PASSWORD, Release, seal, tool},
+    support::{is_on, json, portcullis, run, skip},
+    tools::{PASSWORD, Release, root, seal, tool},
 };
 
 /// The released program itself, unpacked by the system's tar.
@@ -29,6 +29,22 @@ fn the_archive_holds_the_program_and_what_a_packager_wants() {
     let listing = run(Command::new("tar").arg("-tvzf").arg(release.folder.join(Release::archive())), &[0]).stdout;
     let listing = String::from_utf8(listing).unwrap();
     assert!(listing.lines().all(|line| line.contains(" root/root ")), "{listing}");
+}
+
+/// Else two builders would get different bytes.
+#[test]
+fn the_program_does_not_tell_where_it_was_built() {
+    let Some(release) = is_on().then(Release::sealed).flatten() else { return };
+    let folder = unpacked(release);
+    let name = Release::archive();
+    let program = fs::read(folder.path().join(name.strip_suffix(".tar.gz").unwrap()).join("portcullis")).unwrap();
+    let home = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{}/.cargo", std::env::var("HOME").unwrap()));
+    let target = env!("CARGO_TARGET_TMPDIR").trim_end_matches("/tmp");
+    let found = |text: &str| program.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(found("/cargo/registry/src/"), "paths are mapped");
+    for place in [root().to_str().unwrap(), &home, target] {
+        assert!(!found(place), "{place}");
+    }
 }
 
 /// Read back by our own scanner: the program names its crates, and the bill of materials beside it has them.
@@ -124,4 +140,49 @@ fn sealing_twice_gives_the_same_bytes() {
     for name in made {
         assert_eq!(fs::read(at.join(name)).unwrap(), fs::read(release.folder.join(name)).unwrap(), "{name}");
     }
+}
+
+/// The image of the archives: others read it, it has a shell, and our own scanner finds the crates in it.
+#[test]
+fn the_image_holds_the_released_program() {
+    let Some(release) = is_on().then(Release::sealed).flatten() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (shell, layout) = (folder.path().join("shell"), folder.path().join("layout"));
+    fs::create_dir(&shell).unwrap();
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"].map(Path::new).into_iter().find(|path| path.is_file());
+    let Some(busybox) = busybox else { return skip("busybox-static (Debian's package) is missing") };
+    fs::copy(busybox, shell.join(format!("busybox-{}", std::env::consts::ARCH))).unwrap();
+    let mut image = Command::new(env!("CARGO"));
+    image.current_dir(root()).args(["run", "--quiet", "--locked", "--package", "xtask", "--", "dist", "image"]);
+    image.arg(&release.folder).arg("portcullis").arg(&layout).arg("--shell").arg(&shell);
+    run(&mut image, &[0]);
+    let target = format!("{}:{}", layout.display(), Release::version());
+
+    let mut inspect = Command::new("skopeo");
+    let config = json(&run(inspect.args(["inspect", "--config"]).arg(format!("oci:{target}")), &[0]).stdout);
+    assert_eq!(config["config"]["Entrypoint"][0], "/usr/bin/portcullis");
+    let mut scan = portcullis();
+    scan.args(["scan", "--db", "starter", "-o", "json", "--no-cache"]).arg(format!("oci-dir:{target}"));
+    let report = json(&run(&mut scan, &[0, 42, 44]).stdout);
+    let packages = report["inventory"]["packages"].as_array().unwrap();
+    assert!(packages.iter().any(|package| package["name"] == "rustls"), "{}", packages.len());
+
+    // Unpacked, it runs where nothing else is.
+    let unpacked = folder.path().join("root");
+    fs::create_dir(&unpacked).unwrap();
+    let manifest = |descriptor: &serde_json::Value| {
+        let digest = descriptor["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+        layout.join("blobs/sha256").join(digest)
+    };
+    let read = |path: &Path| json(&fs::read(path).unwrap());
+    let index = read(&manifest(&read(&layout.join("index.json"))["manifests"][0]));
+    let layer = manifest(&read(&manifest(&index["manifests"][0]))["layers"][0]);
+    run(Command::new("tar").arg("-xzf").arg(layer).arg("-C").arg(&unpacked), &[0]);
+    if run(Command::new("id").arg("-u"), &[0]).stdout != b"0\n" {
+        return skip("to run in the image, for want of root");
+    }
+    let mut inside = Command::new("chroot");
+    inside.arg(&unpacked).args(["/bin/sh", "-c", "portcullis --version && portcullis demo --output /tmp/demo"]);
+    let said = run(inside.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin").env("HOME", "/tmp"), &[0]).stdout;
+    assert!(String::from_utf8_lossy(&said).contains(Release::version()));
 }

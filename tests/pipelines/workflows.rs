@@ -1,10 +1,10 @@
 //! This repository's own workflows and the Action's definition, as linters see them that others wrote.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
 use crate::{
     support::{is_on, run},
-    tools::{check_schema, root, tool},
+    tools::{check_schema, repository, root, tool},
 };
 
 fn workflows() -> Vec<PathBuf> {
@@ -107,5 +107,23 @@ fn the_readme_names_every_input_and_output() {
     }
     for name in documented {
         assert!(inputs.iter().chain(&outputs).any(|known| known == name), "action/README.md names {name}");
+    }
+}
+
+/// The README's first example is a workflow as it stands.
+#[test]
+fn the_readmes_example_is_a_workflow_that_linters_take() {
+    let readme = fs::read_to_string(root().join("action/README.md")).unwrap();
+    let example = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(example.contains("jobs:") && example.contains("image-ref:"), "{example}");
+    if !is_on() {
+        return;
+    }
+    let workflow = BTreeMap::from([(".github/workflows/example.yml", example.to_owned())]);
+    let repository = repository(&[], &workflow);
+    let path = repository.path().join(".github/workflows/example.yml");
+    for (name, arguments) in [("actionlint", [].as_slice()), ("zizmor", ["--offline", "--no-progress"].as_slice())] {
+        let Some(linter) = tool(&format!("venv/bin/{name}")) else { return };
+        run(Command::new(linter).current_dir(repository.path()).args(arguments).arg(&path), &[0]);
     }
 }
