@@ -77,7 +77,7 @@ impl<'a> Run<'a> {
         );
         let event = self.event.1.to_owned();
         let files = BTreeMap::from([(".github/workflows/scan.yml", workflow), ("event.json", event)]);
-        let repository = repository(&["action"], &files);
+        let repository = repository("github.com", &["action"], &files);
         let (at, stub, home) = (repository.path(), stubs(), tempfile::tempdir().unwrap());
         let kept = at.join("kept");
         fs::create_dir(&kept).unwrap();

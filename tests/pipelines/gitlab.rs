@@ -27,7 +27,7 @@ fn pipeline(pipeline: &str) -> Option<(i32, String, tempfile::TempDir)> {
         ("templates/portcullis.yml", text(COMPONENT)),
         ("Portcullis.gitlab-ci.yml", text(TEMPLATE)),
     ]);
-    let folder = repository(&[], &files);
+    let folder = repository("gitlab.example", &[], &files);
     let bin = folder.path().join("bin");
     fs::create_dir(&bin).unwrap();
     let portcullis =

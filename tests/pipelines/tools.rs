@@ -169,9 +169,9 @@ pub fn seal(folder: &Path, key: Option<&Path>) {
     run(&mut seal, &[0]);
 }
 
-/// A repository on disk with one commit: the named folders of ours, files, and the archives `healthy.tar` and
+/// A repository of a host on disk, with one commit: the named folders of ours, files, and the archives `healthy.tar` and
 /// `vulnerable.tar`.
-pub fn repository(folders: &[&str], files: &BTreeMap<&str, String>) -> tempfile::TempDir {
+pub fn repository(host: &str, folders: &[&str], files: &BTreeMap<&str, String>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     for name in folders {
@@ -190,7 +190,7 @@ pub fn repository(folders: &[&str], files: &BTreeMap<&str, String>) -> tempfile:
         run(git.args(arguments), &[0]);
     };
     git(&["init", "-q", "-b", "main"]);
-    git(&["remote", "add", "origin", "git@gitlab.example:team/app.git"]);
+    git(&["remote", "add", "origin", &format!("git@{host}:team/app.git")]);
     git(&["add", "-A"]);
     git(&["commit", "-qm", "test"]);
     folder

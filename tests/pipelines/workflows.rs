@@ -120,7 +120,7 @@ fn the_readmes_example_is_a_workflow_that_linters_take() {
         return;
     }
     let workflow = BTreeMap::from([(".github/workflows/example.yml", example.to_owned())]);
-    let repository = repository(&[], &workflow);
+    let repository = repository("github.com", &[], &workflow);
     let path = repository.path().join(".github/workflows/example.yml");
     for (name, arguments) in [("actionlint", [].as_slice()), ("zizmor", ["--offline", "--no-progress"].as_slice())] {
         let Some(linter) = tool(&format!("venv/bin/{name}")) else { return };
