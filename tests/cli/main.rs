@@ -10,6 +10,7 @@ use std::{
 
 use expect_test::{Expect, expect};
 
+mod admit;
 mod base;
 mod cache;
 mod db;
