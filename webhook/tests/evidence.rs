@@ -4,11 +4,16 @@
 
 mod support;
 
+use std::net::SocketAddr;
+
 use portcullis_attest::SigningKey;
 use portcullis_embedded_registry::{EmbeddedRegistry, Options};
-use portcullis_model::{AdvisoryCoverage, DistributionCoverage, Outcome, SeverityLevel, Uncovered};
+use portcullis_model::{AdvisoryCoverage, Digest, DistributionCoverage, Outcome, SeverityLevel, Uncovered};
+use portcullis_registry::media_type;
 use serde_json::json;
-use support::{Attested, Webhook, ago, attested, finding, is_allowed, pod, policy, push_image, refusal, setting};
+use support::{
+    Attested, Webhook, ago, attested, client, finding, is_allowed, patch, pod, policy, push_image, refusal, setting,
+};
 
 #[tokio::test]
 async fn what_was_verified_outlives_the_registry_and_nothing_else_does() {
@@ -127,4 +132,57 @@ async fn a_newer_failure_outweighs_an_older_pass() {
     Attested { result: Outcome::Fail, ..Attested::default() }.store(&at, &subject, &setting.key).await;
     let response = webhook.mutate(&pod(&[&image])).await;
     assert!(refusal(&response).contains("FAILED"), "{response}");
+}
+
+/// An index of two images, and an attestation as builders add it.
+async fn index(at: SocketAddr, key: &SigningKey, attested: &[&str]) -> (String, Digest) {
+    let mut manifests = Vec::new();
+    for architecture in ["amd64", "arm64"] {
+        let (image, mut descriptor) = push_image(at, &format!("team/app:{architecture}"), architecture).await;
+        if attested.contains(&architecture) {
+            Attested::default().store(&image, &descriptor, key).await;
+        }
+        let platform = json!({"os": "linux", "architecture": architecture});
+        descriptor.platform = serde_json::from_value(platform).unwrap();
+        manifests.push(descriptor);
+    }
+    let (_, mut attestation) = push_image(at, "team/app:attestation", "attestation").await;
+    attestation.platform = serde_json::from_value(json!({"os": "unknown", "architecture": "unknown"})).unwrap();
+    manifests.push(attestation);
+    let index = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": manifests});
+    let bytes = bytes::Bytes::from(index.to_string());
+    let name = format!("{at}/team/app:all");
+    client().push_manifest(&name.parse().unwrap(), bytes.clone(), media_type::OCI_INDEX).await.unwrap();
+    (name, Digest::of(&bytes))
+}
+
+#[tokio::test]
+async fn every_image_of_an_index_that_a_node_may_run_must_be_vouched_for() {
+    let (setting, key) = (setting(), SigningKey::generate().unwrap());
+    let at = setting.at;
+    let webhook = Webhook::start(&policy("baseline", at, &key, ""), at, &[]);
+    let (image, digest) = index(at, &key, &["amd64"]).await;
+    let response = webhook.mutate(&pod(&[&image])).await;
+    let refused = refusal(&response);
+    assert!(refused.contains("linux/arm64: no trusted verdict is attested"), "{refused}");
+    assert!(!refused.contains("linux/amd64"), "{refused}");
+
+    let (_, same) = index(at, &key, &["amd64", "arm64"]).await;
+    assert_eq!(same, digest);
+    let response = webhook.mutate(&pod(&[&image])).await;
+    assert!(is_allowed(&response), "{response}");
+    // The Pod is held to the index: the node still chooses.
+    assert_eq!(patch(&response)[0]["value"], format!("{at}/team/app@{digest}"));
+}
+
+#[tokio::test]
+async fn a_policy_may_name_the_platforms_that_matter() {
+    let (setting, key) = (setting(), SigningKey::generate().unwrap());
+    let at = setting.at;
+    let text = policy("baseline", at, &key, "").replace("maxAge: 24h", "maxAge: 24h, platforms: [linux/amd64]");
+    assert!(text.contains("platforms"), "{text}");
+    let webhook = Webhook::start(&text, at, &[]);
+    let (image, _) = index(at, &key, &["amd64"]).await;
+    let response = webhook.mutate(&pod(&[&image])).await;
+    assert!(is_allowed(&response), "{response}");
 }

@@ -50,6 +50,11 @@ pub(crate) fn verified(discovery: &Discovery, verifier: &Verifier, image: &Diges
 }
 
 impl Evidence {
+    /// Whether no authority has given a verdict, and all that there is was read.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.summaries.is_empty() && self.problems.is_empty()
+    }
+
     fn refuse(&mut self, refusal: VerifyError) {
         if !self.refusals.contains(&refusal) {
             self.refusals.push(refusal);

@@ -21,6 +21,7 @@ use crate::{
     evidence::Evidence,
     images::{images_of, pod_spec_pointer},
     memory::Remembered,
+    platforms::OfPlatform,
     set::{Place, ReadySet},
     shared::{InFlight, Kept},
     surroundings::labels_of,
@@ -116,6 +117,7 @@ pub(crate) struct Work {
     pub(crate) passed: Kept<AnswerKey, Arc<Evidence>>,
     pub(crate) remembered: Kept<FoundKey, Remembered>,
     pub(crate) clients: Kept<(String, Digest), Client>,
+    pub(crate) platforms: Kept<FoundKey, Option<Arc<Vec<OfPlatform>>>>,
 }
 
 /// Decides. Share one: reviews of the same image at the same time then share the work.

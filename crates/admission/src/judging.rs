@@ -121,6 +121,7 @@ impl Gate {
         asked.answer(judgement, fix)
     }
 
+    /// What a policy says of an image, or of all images of an index.
     async fn judgement(
         &self,
         ready: &ReadyPolicy,
@@ -128,10 +129,27 @@ impl Gate {
         digest: Digest,
         ways: &[Way],
     ) -> (Judgement, Option<String>) {
+        let (judgement, fix, is_silent) = self.judgement_of(ready, digest, image, ways).await;
+        if is_silent && let Some(answer) = self.by_platforms(ready, image, digest, ways).await {
+            return answer;
+        }
+        (judgement, fix)
+    }
+
+    /// What a policy says of what has this very digest, what to do about it, and whether nobody trusted has said anything
+    /// of it.
+    pub(crate) async fn judgement_of(
+        &self,
+        ready: &ReadyPolicy,
+        digest: Digest,
+        image: &Reference,
+        ways: &[Way],
+    ) -> (Judgement, Option<String>, bool) {
+        let image = &image.with_digest(digest);
         let Some(verifier) = &ready.verifier else {
             let message = "the policy trusts nobody, so that nothing can be known of an image";
             let fix = "name who may vouch for it in `spec.evidence.authorities`".to_owned();
-            return (alone(Outcome::Unknown, "evidence.authorities", message.to_owned()), Some(fix));
+            return (alone(Outcome::Unknown, "evidence.authorities", message.to_owned()), Some(fix), false);
         };
         let now = self.now();
         let key = |way: &Way| -> AnswerKey {
@@ -140,12 +158,13 @@ impl Gate {
         for evidence in ways.iter().filter_map(|way| self.work.passed.get(&key(way))) {
             let (judgement, fix) = judged(ready, image, &evidence, now);
             if judgement.result == Outcome::Pass {
-                return (judgement, fix);
+                return (judgement, fix, false);
             }
             // There may be newer evidence.
         }
         let (discovery, way) = self.discover(image, digest, ways).await;
         let evidence = verified(&discovery, verifier, &digest, now);
+        let is_silent = evidence.is_silent();
         let (judgement, fix) = judged(ready, image, &evidence, now);
         if let Some(way) = way.filter(|_| judgement.result == Outcome::Pass) {
             let bytes = discovery.candidates.iter().map(|candidate| candidate.bytes.len()).sum::<usize>() + 512;
@@ -156,9 +175,9 @@ impl Gate {
             && is_outage(&discovery)
             && let Some(judgement) = self.by_memory(ready, image, digest, ways)
         {
-            return (judgement, None);
+            return (judgement, None, false);
         }
-        (judgement, fix)
+        (judgement, fix, is_silent)
     }
 
     /// Nobody can tell which policies speak of what names no image; so it is enforced if any policy is.

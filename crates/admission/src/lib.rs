@@ -15,6 +15,7 @@ mod access;
 mod authorities;
 mod evidence;
 mod memory;
+mod platforms;
 mod set;
 mod shared;
 mod surroundings;

@@ -19,6 +19,9 @@ pub struct EvidenceRules {
     /// What must be attested beside the verdict itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<EvidenceKind>,
+    /// Of an index: the platforms whose images must be vouched for, such as `linux/amd64`. Left out: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<String>,
     /// How old the verdict may be. Left out: any age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Age>,

@@ -156,6 +156,15 @@ fn check_evidence(evidence: &EvidenceRules, problems: &mut Vec<Problem>) {
         let hint = "between one and the number of authorities";
         problems.push(Problem::new("spec.evidence.threshold", message, hint));
     }
+    for (index, platform) in evidence.platforms.iter().enumerate() {
+        let is_part =
+            |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        if !(2..=3).contains(&platform.split('/').count()) || !platform.split('/').all(is_part) {
+            let message = format!("`{}` is not a platform", platform.escape_default());
+            let field = format!("spec.evidence.platforms[{index}]");
+            problems.push(Problem::new(field, message, "write it as linux/amd64 or linux/arm/v7"));
+        }
+    }
     for (index, authority) in evidence.authorities.iter().enumerate() {
         let field = format!("spec.evidence.authorities[{index}]");
         let is_twin = |other: &&Authority| {

@@ -232,6 +232,7 @@ mod tests {
         policy.spec.evidence = Some(EvidenceRules {
             authorities: vec![Authority { key: Some("k.pub".to_owned()), ..Authority::default() }],
             threshold: None,
+            platforms: Vec::new(),
             require: vec![EvidenceKind::Sbom],
             max_age: Some("24h".parse().unwrap()),
             verifiers: vec!["https://ci.example/portcullis".to_owned()],
