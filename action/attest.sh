@@ -8,6 +8,8 @@ if [ -n "$SIGNING_KEY" ]; then
   signer=(--key=env://SIGNING_KEY)
 elif [ -n "${ACTIONS_ID_TOKEN_REQUEST_URL:-}" ]; then
   signer=(--keyless)
+  [ -z "$INPUT_SIGNING_CONFIG" ] || signer+=("--signing-config=$INPUT_SIGNING_CONFIG")
+  [ -z "$INPUT_TRUSTED_ROOT" ] || signer+=("--trusted-root=$INPUT_TRUSTED_ROOT")
 elif [ "$IS_FORK" = true ]; then
   printf '::notice title=Portcullis::nothing is signed: the pull request of a fork has no identity to sign with\n'
   exit 0

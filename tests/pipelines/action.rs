@@ -8,12 +8,18 @@ use std::{
     process::Command,
 };
 
-use portcullis_embedded_registry::{EmbeddedRegistry, Options};
+use portcullis_embedded_registry::{EmbeddedRegistry, Handle, Options};
 
 use crate::{
+    stack::{Stack, WORKFLOW},
     support::{is_on, json, portcullis, run, skip},
     tools::{PASSWORD, Release, Server, repository, root, tool, write_healthy},
 };
+
+/// The event of a fork's pull request.
+const FORK: &str = r#"{"number": 7, "pull_request": {"number": 7,
+    "head": {"sha": "0000000000000000000000000000000000000001", "repo": {"fork": true, "full_name": "some/fork"}},
+    "base": {"repo": {"full_name": "team/app"}}}}"#;
 
 /// What stands for actions of others, which `act` would clone. Their pins are read from our own action.
 fn stubs() -> tempfile::TempDir {
@@ -295,14 +301,11 @@ fn the_pull_request_of_a_fork_gets_its_verdict() {
                 .to_vec(),
         )
     });
-    let event = r#"{"number": 7, "pull_request": {"number": 7,
-        "head": {"sha": "0000000000000000000000000000000000000001", "repo": {"fork": true, "full_name": "some/fork"}},
-        "base": {"repo": {"full_name": "team/app"}}}}"#;
     for (archive, code) in [("healthy.tar", 0), ("vulnerable.tar", 1)] {
         let mut run = Run::of(&server, release, ("input", archive));
         run = run.with("publish", "summary,annotations,sarif,comment,check,status").with("github-token", "ghs_fork");
         run.variables.push(("GITHUB_API_URL", format!("http://{}", api.address)));
-        run.event = ("pull_request", event);
+        run.event = ("pull_request", FORK);
         let Some(ended) = run.ends() else { return };
         ended.expect(code, &[]);
         assert_eq!(ended.outputs()["exit-code"], if code == 0 { "0" } else { "42" });
@@ -310,30 +313,70 @@ fn the_pull_request_of_a_fork_gets_its_verdict() {
     assert!(!api.asked.lock().unwrap().is_empty(), "nothing was tried");
 }
 
-/// Evidence stands beside the image, and `verify` takes it.
-#[test]
-fn evidence_is_signed_and_found_again() {
-    let Some((release, server)) = release() else { return };
+/// A healthy image at a registry on loopback, which lives as long as what is given back.
+fn pushed() -> Option<(Handle, String)> {
     let registry = EmbeddedRegistry::start(Options::default()).unwrap();
     let image = format!("{}/team/app:1", registry.address());
     let folder = tempfile::tempdir().unwrap();
     write_healthy(&folder.path().join("image.tar"));
     let mut copy = Command::new("skopeo");
     copy.args(["copy", "-q", "--dest-tls-verify=false"]);
-    copy.arg(format!("docker-archive:{}", folder.path().join("image.tar").display()));
-    if copy.arg(format!("docker://{image}")).output().is_ok_and(|output| !output.status.success()) {
-        return skip("skopeo cannot push to a registry on loopback");
+    copy.arg(format!("docker-archive:{}", folder.path().join("image.tar").display())).arg(format!("docker://{image}"));
+    if !copy.output().is_ok_and(|output| output.status.success()) {
+        skip("skopeo is missing, or cannot push to a registry on loopback");
+        return None;
     }
+    Some((registry, image))
+}
+
+#[track_caller]
+fn require_attested(ended: &Ended) {
+    ended.expect(0, &["attested https://slsa.dev/verification_summary/v1"]);
+    let digest = ended.outputs()["attestation-digest"].as_str().unwrap().to_owned();
+    assert!(digest.starts_with("sha256:") && digest.len() == 71, "{digest}");
+}
+
+/// Evidence stands beside the image, and `verify` takes it.
+#[test]
+fn evidence_is_signed_and_found_again() {
+    let Some((release, server)) = release() else { return };
+    let Some((_registry, image)) = pushed() else { return };
     let mut run_of = Run::of(&server, release, ("image-ref", &image)).with("attest", "true");
     run_of = run_of.with("key", &fs::read_to_string(&release.key).unwrap()).with("key-password", PASSWORD);
     run_of.variables.push(("PORTCULLIS_PLAIN_HTTP", "true".to_owned()));
     let Some(ended) = run_of.ends() else { return };
-    ended.expect(0, &["attested https://slsa.dev/verification_summary/v1"]);
-    let digest = ended.outputs()["attestation-digest"].as_str().unwrap().to_owned();
-    assert!(digest.starts_with("sha256:") && digest.len() == 71, "{digest}");
+    require_attested(&ended);
+    let folder = tempfile::tempdir().unwrap();
     let public = folder.path().join("cosign.pub");
     fs::write(&public, &release.public_key).unwrap();
     let mut verify = portcullis();
     verify.args(["verify", &image, "--plain-http", "--max-age", "24h", "--key"]).arg(public);
     run(verify.env_remove("SOURCE_DATE_EPOCH"), &[0]);
+}
+
+/// With GitHub's identity, at Sigstore's own services; without one, a fork's pull request goes on, and others are told.
+#[test]
+fn githubs_identity_signs_where_there_is_one() {
+    let Some((release, server)) = release() else { return };
+    let (Some(stack), Some((_registry, image))) = (Stack::start(), pushed()) else { return };
+    let keyless = || {
+        let mut run_of = Run::of(&server, release, ("image-ref", &image)).with("attest", "true");
+        run_of.variables.push(("PORTCULLIS_PLAIN_HTTP", "true".to_owned()));
+        run_of = run_of.with("signing-config", stack.signing_config.to_str().unwrap());
+        run_of.with("trusted-root", stack.trusted_root.to_str().unwrap())
+    };
+    let mut run_of = keyless();
+    run_of.variables.push(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "runner-secret".to_owned()));
+    run_of.variables.push(("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}/token?api-version=2", stack.issuer)));
+    let Some(ended) = run_of.ends() else { return };
+    require_attested(&ended);
+    let mut verify = portcullis();
+    verify.args(["verify", &image, "--plain-http", "--max-age", "1h", "--certificate-identity", WORKFLOW]);
+    verify.args(["--certificate-oidc-issuer", &stack.issuer, "--trusted-root"]).arg(&stack.trusted_root);
+    run(verify.env_remove("SOURCE_DATE_EPOCH"), &[0]);
+
+    keyless().ends().unwrap().expect(1, &["id-token: write"]);
+    let mut fork = keyless();
+    fork.event = ("pull_request", FORK);
+    fork.ends().unwrap().expect(0, &["nothing is signed"]);
 }

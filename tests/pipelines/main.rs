@@ -8,9 +8,11 @@
     clippy::print_stderr,
     unreachable_pub,
     dead_code,
-    reason = "tests fail by panicking and say what they skip; `support` is shared with tests that use all of it"
+    reason = "tests fail by panicking and say what they skip; `support` and `stack` are shared with tests that use all of them"
 )]
 
+#[path = "../interop/sigstore/stack.rs"]
+mod stack;
 #[path = "../interop/support.rs"]
 mod support;
 mod tools;
