@@ -9,7 +9,8 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State as Shared},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, Version, header},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -28,6 +29,10 @@ use crate::{
 /// An UPDATE carries two objects of at most 3 MiB (the API server's limit for a request) and what is around them.
 const MAX_BODY_BYTES: usize = 8 << 20;
 
+/// How long clients are told to leave before connections are closed. A connection that is closed while it idles takes
+/// with it a review that was sent at that moment, and the API server sends none twice.
+const LEAVE: Duration = Duration::from_secs(3);
+
 /// All routes.
 pub(crate) fn router(shared: Arc<Server>) -> Router {
     Router::new()
@@ -37,7 +42,18 @@ pub(crate) fn router(shared: Arc<Server>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .layer(from_fn_with_state(Arc::clone(&shared), farewell))
         .with_state(shared)
+}
+
+/// At the end each connection closes after its next answer. HTTP/2 has a frame of its own for that.
+async fn farewell(Shared(server): Shared<Arc<Server>>, request: Request, next: Next) -> Response {
+    let is_http_1 = request.version() <= Version::HTTP_11;
+    let mut response = next.run(request).await;
+    if is_http_1 && server.is_ending.load(Ordering::Relaxed) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 async fn ready(Shared(server): Shared<Arc<Server>>) -> Response {
@@ -137,7 +153,7 @@ async fn read(body: Body) -> Result<Vec<u8>, (StatusCode, String)> {
     Ok(bytes)
 }
 
-/// Waits for a signal to end; then takes no more connections, and lets those that are there finish.
+/// Waits for a signal to end; has clients leave, then takes no more connections, and lets those that are there finish.
 pub(crate) async fn end(server: Arc<Server>, handle: Handle<std::net::SocketAddr>, grace: Duration) {
     let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         tracing::error!("cannot wait for signals: the process ends at once when it is told to");
@@ -149,5 +165,6 @@ pub(crate) async fn end(server: Arc<Server>, handle: Handle<std::net::SocketAddr
     }
     tracing::info!("ending: requests under way are finished");
     server.is_ending.store(true, Ordering::Relaxed);
+    tokio::time::sleep(LEAVE).await;
     handle.graceful_shutdown(Some(grace + Duration::from_secs(2)));
 }
