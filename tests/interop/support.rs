@@ -1,34 +1,13 @@
 //! What the tests share: the binary, the big images, a registry.
 
 use std::{
-    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Stdio},
     sync::Once,
-    time::{Duration, Instant},
 };
 
-use serde_json::Value;
-
-/// Whether these tests run; says so if not.
-pub fn is_on() -> bool {
-    let is_on = std::env::var_os("PORTCULLIS_INTEROP").is_some();
-    if !is_on {
-        println!("skipped: beside tools that others wrote: PORTCULLIS_INTEROP is not set; tests/run sets it");
-    }
-    is_on
-}
-
-/// Says that a test cannot run, which is a failure in CI.
-pub fn skip(what: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{what}");
-    println!("skipped: {what}");
-}
-
-pub fn cache() -> PathBuf {
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    std::env::var_os("PORTCULLIS_CACHE").map_or_else(|| home.join(".cache/portcullis-tests"), PathBuf::from)
-}
+#[allow(unused_imports, reason = "shared with tests that use less of it")]
+pub use portcullis_tests::{Registry, cache, free_port, is_on, json, portcullis, run, skip};
 
 pub fn data() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
@@ -38,33 +17,6 @@ pub fn data() -> Option<PathBuf> {
         return None;
     }
     Some(path)
-}
-
-/// The binary, with nothing of the environment but what a test gives it.
-pub fn portcullis() -> Command {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/portcullis");
-    let mut command = Command::new(std::env::var_os("PORTCULLIS_BIN").map_or(default, PathBuf::from));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    command.env_clear().env("PATH", path).env("HOME", "/nonexistent").env("SOURCE_DATE_EPOCH", "1790000000");
-    command
-}
-
-/// Runs a command and gives its output; it must end with one of `codes`.
-#[track_caller]
-pub fn run(command: &mut Command, codes: &[i32]) -> Output {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let code = output.status.code().unwrap_or(-1);
-    assert!(
-        codes.contains(&code),
-        "{command:?} ended with {code}\n{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
-}
-
-pub fn json(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap()
 }
 
 /// The folder of the big images, built once by the recipe beside the test data.
@@ -103,62 +55,4 @@ pub fn database() -> Option<PathBuf> {
         run(&mut build, &[0]);
     });
     Some(path)
-}
-
-/// A real registry on loopback; stopped on drop.
-pub struct Registry {
-    child: Child,
-    pub address: SocketAddr,
-    _folder: tempfile::TempDir,
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-impl Registry {
-    /// Debian's `docker-registry` 2.8: referrers by the fallback tag alone.
-    pub fn docker() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let config = folder.path().join("config.yml");
-        let text = format!(
-            "version: 0.1\nlog: {{accesslog: {{disabled: true}}, level: error}}\n\
-             storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\nhttp: {{addr: 127.0.0.1:{port}}}\n",
-            folder.path().join("storage").display()
-        );
-        std::fs::write(&config, text).unwrap();
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(&config);
-        Self::start(command, port, folder, "docker-registry (Debian's package) is missing")
-    }
-
-    /// CUE Labs' registry: the referrers API of OCI 1.1.
-    pub fn cue() -> Option<Self> {
-        let port = free_port();
-        let mut command = Command::new(cache().join("bin/ocisrv"));
-        command.args(["-addr", &format!("127.0.0.1:{port}")]);
-        Self::start(command, port, tempfile::tempdir().unwrap(), "ocisrv (tests/interop/ocisrv) is missing")
-    }
-
-    fn start(mut command: Command, port: u16, folder: tempfile::TempDir, missing: &str) -> Option<Self> {
-        let Ok(child) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
-            skip(missing);
-            return None;
-        };
-        let registry = Self { child, address: ([127, 0, 0, 1], port).into(), _folder: folder };
-        let started = Instant::now();
-        while TcpStream::connect(registry.address).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(30), "the registry does not answer");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Some(registry)
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
 }

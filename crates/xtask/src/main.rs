@@ -5,6 +5,7 @@
 //! cargo xtask bench FOLDER [DATABASE]    whole-process figures on big images, peers beside them
 //! cargo xtask bench database FOLDER      what building, opening and asking the advisory database cost
 //! cargo xtask bench evidence             what verifying costs, cosign beside it
+//! cargo xtask bench webhook              how long the admission webhook takes, a trivial one beside it
 //! cargo xtask database STEP…             the single steps of that
 //! cargo xtask measure COMMAND…           what one command costs
 //! cargo xtask dist FOLDER                release archives, checksums, provenance, signatures
@@ -15,6 +16,7 @@ mod database;
 mod dist;
 mod evidence;
 mod tidy;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["bench", "database", folder, work] => database::bench(folder.as_ref(), Some(work.as_ref())),
         ["bench", "evidence"] => evidence::run(),
         ["evidence", image, key] => evidence::in_memory(image, key.as_ref()),
+        ["bench", "webhook"] => webhook::bench(),
         ["database", ..] => database::step(arguments.get(1..).unwrap_or_default()),
         ["bench", folder] => bench::run(folder.as_ref(), None),
         ["bench", folder, database] => bench::run(folder.as_ref(), Some(database.as_ref())),
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
         ["measure", ..] => bench::measure(arguments.get(1..).unwrap_or_default()),
         _ => Err(anyhow::anyhow!(
             "usage: cargo xtask tidy | bench FOLDER [DATABASE] | bench database FOLDER [WORK] | bench evidence | \
-             measure COMMAND… | dist FOLDER"
+             bench webhook | measure COMMAND… | dist FOLDER"
         )),
     };
     match outcome {

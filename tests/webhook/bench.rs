@@ -1,0 +1,198 @@
+//! Figures of the webhook: `cargo xtask bench webhook`. No assertion rests on a time.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use portcullis_testkit::HttpServer;
+use portcullis_tests::program;
+use serde_json::{Value, json};
+
+use crate::{
+    gate::Replica,
+    images::{Image, Keys, policy, registry},
+    kubectl::pod,
+    pki::Authority,
+};
+
+/// Admissions a second that are asked for, whatever the answers take.
+const RATE: u32 = 500;
+const ROUNDS: usize = 3;
+/// Of a round; `PORTCULLIS_BENCH_SECONDS` says otherwise.
+const SECONDS: u64 = 20;
+
+struct Bench {
+    authority: Authority,
+    image: Image,
+    http: reqwest::Client,
+    runtime: tokio::runtime::Runtime,
+}
+
+#[test]
+#[ignore = "a benchmark: `cargo xtask bench webhook` runs it"]
+fn figures() {
+    let authority = Authority::new();
+    let certificate = reqwest::Certificate::from_pem(authority.certificate.as_bytes()).unwrap();
+    let http = reqwest::Client::builder().tls_certs_only([certificate]).no_proxy().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let bench = Bench { authority, image: Image::signed("bench/app:v1"), http, runtime };
+    println!("| what | figure |\n|---|---|");
+    bench.known_digests();
+    bench.new_digests();
+    bench.starts();
+    bench.many_policies();
+}
+
+fn row(what: &str, figure: &str) {
+    println!("| {what} | {figure} |");
+}
+
+/// The value below which so many of a hundred lie.
+fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)].as_secs_f64() * 1000.0
+}
+
+fn review(image: &str) -> Value {
+    let mut object = pod("app", &[image]);
+    object["metadata"]["namespace"] = "bench".into();
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "resource": {"group": "", "version": "v1", "resource": "pods"}, "namespace": "bench", "operation": "CREATE",
+        "userInfo": {"username": "bench"}, "object": object, "oldObject": null, "dryRun": false}})
+}
+
+impl Bench {
+    fn webhook(&self) -> Replica {
+        Replica::signed_by(&self.authority, &policy(registry(), ""), registry(), &[])
+    }
+
+    fn floor(&self) -> Replica {
+        let folder = tempfile::tempdir().unwrap();
+        self.authority.server(&["127.0.0.1"]).write(folder.path(), "tls");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let arguments = [path("tls.crt"), path("tls.key")];
+        let program = program("portcullis").with_file_name("examples").join("allow_all");
+        Replica::run_program(&program, &arguments, folder)
+    }
+
+    /// Asks at a steady rate, and counts from the moment at which each was due: a queue is not left out.
+    fn load(&self, webhook: &Replica, path: &str, image: &str) -> Vec<Duration> {
+        let seconds = std::env::var("PORTCULLIS_BENCH_SECONDS").ok().and_then(|text| text.parse().ok());
+        let count = RATE * u32::try_from(seconds.unwrap_or(SECONDS)).unwrap();
+        let (url, body) = (format!("https://{}{path}", webhook.address), Arc::new(review(image).to_string()));
+        self.runtime.block_on(async {
+            ask(&self.http, &url, &body).await;
+            let started = Instant::now() + Duration::from_millis(50);
+            let mut asked = Vec::new();
+            for number in 0..count {
+                let due = started + Duration::from_secs(1) / RATE * number;
+                tokio::time::sleep_until(due.into()).await;
+                let (http, url, body) = (self.http.clone(), url.clone(), Arc::clone(&body));
+                asked.push(tokio::spawn(async move {
+                    ask(&http, &url, &body).await;
+                    due.elapsed()
+                }));
+            }
+            let mut took = Vec::new();
+            for one in asked {
+                took.push(one.await.unwrap());
+            }
+            took
+        })
+    }
+
+    fn known_digests(&self) {
+        let (webhook, floor) = (self.webhook(), self.floor());
+        let cases = [("allow-all webhook", &floor, "/validate"), ("validating", &webhook, "/validate")];
+        let mut took: Vec<Vec<Duration>> = vec![Vec::new(); cases.len()];
+        for _ in 0..ROUNDS {
+            for (index, (_, replica, path)) in cases.iter().enumerate() {
+                took[index].extend(self.load(replica, path, &self.image.pinned));
+            }
+        }
+        for ((name, ..), times) in cases.iter().zip(&mut took) {
+            times.sort_unstable();
+            let [half, most, last] = [50, 99, 100].map(|percent| percentile(times, percent));
+            row(
+                &format!("{name}, known digest, {RATE}/s"),
+                &format!("p50 {half:.2} ms, p99 {most:.2} ms, max {last:.1} ms"),
+            );
+        }
+        row("memory after that", &format!("{:.1} MiB resident", resident(&webhook)));
+    }
+
+    /// Images that the webhook has not seen: by tag, each with two pieces of evidence.
+    fn new_digests(&self) {
+        let front = HttpServer::in_front_of(registry());
+        let webhook = Replica::signed_by(&self.authority, &policy(front.address(), ""), front.address(), &[]);
+        let images: Vec<Image> = (0..20)
+            .map(|number| {
+                let image = Image::push_to(front.address(), &format!("bench/new-{number}:v1"), &format!("{number}"));
+                image.sign(Keys::trusted());
+                image
+            })
+            .collect();
+        front.requests();
+        let url = format!("https://{}/mutate", webhook.address);
+        let mut took: Vec<Duration> = Vec::new();
+        for image in &images {
+            let started = Instant::now();
+            self.runtime.block_on(ask(&self.http, &url, &review(&image.tagged).to_string()));
+            took.push(started.elapsed());
+        }
+        took.sort_unstable();
+        let asked = front.requests().len() as f64 / images.len() as f64;
+        row(
+            "new digest, by tag",
+            &format!("median {:.1} ms, {asked:.1} requests of the registry", percentile(&took, 50)),
+        );
+    }
+
+    fn starts(&self) {
+        let mut took = Vec::new();
+        for _ in 0..20 {
+            let started = Instant::now();
+            let webhook = self.webhook();
+            let url = format!("https://{}/readyz", webhook.address);
+            self.runtime.block_on(async {
+                while !self.http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            });
+            took.push(started.elapsed());
+        }
+        took.sort_unstable();
+        row("start to ready", &format!("median {:.0} ms", percentile(&took, 50)));
+    }
+
+    /// A thousand policies, of which one speaks of the image.
+    fn many_policies(&self) {
+        let other = |number: usize| {
+            let text = policy(registry(), "").replace("name: baseline", &format!("name: other-{number}"));
+            text.replace(&format!("{}/**", registry()), &format!("registry-{number}.example/**"))
+        };
+        let texts: Vec<String> = (1..1000).map(other).chain([policy(registry(), "")]).collect();
+        let webhook = Replica::signed_by(&self.authority, &texts.join("\n---\n"), registry(), &[]);
+        let mut took = self.load(&webhook, "/validate", &self.image.pinned);
+        took.sort_unstable();
+        let [half, most] = [50, 99].map(|percent| percentile(&took, percent));
+        row("validating, 1,000 policies", &format!("p50 {half:.2} ms, p99 {most:.2} ms"));
+        row("memory with them", &format!("{:.1} MiB resident", resident(&webhook)));
+    }
+}
+
+async fn ask(http: &reqwest::Client, url: &str, body: &str) {
+    let request = http.post(url).header("content-type", "application/json").body(body.to_owned());
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["response"]["allowed"], true, "{answer}");
+}
+
+/// MiB of memory that a process has now.
+fn resident(replica: &Replica) -> f64 {
+    let path: PathBuf = Path::new("/proc").join(replica.id().to_string()).join("status");
+    let status = std::fs::read_to_string(path).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+}
