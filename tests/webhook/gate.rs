@@ -18,7 +18,7 @@ use crate::{
 pub struct Replica {
     child: Child,
     pub address: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Replica {
@@ -58,12 +58,17 @@ impl Replica {
             assert!(child.try_wait().unwrap().is_none(), "the webhook has ended: {text}");
             listening(&text)
         });
-        Self { child, address, _folder: folder }
+        Self { child, address, folder }
     }
 
     /// Its process.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it has written to its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
     /// Sends it a signal.

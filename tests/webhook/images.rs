@@ -35,7 +35,7 @@ impl Keys {
         Self { folder }
     }
 
-    fn private(&self) -> PathBuf {
+    pub fn private(&self) -> PathBuf {
         self.folder.path().join("cosign.key")
     }
 

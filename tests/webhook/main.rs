@@ -17,7 +17,10 @@ mod kubectl;
 mod pki;
 
 mod bench;
+mod certificates;
 mod chart;
+mod credentials;
+mod custom_resources;
 mod fixed;
 mod installed;
 mod operation;
