@@ -8,6 +8,8 @@ mod dockerfile;
 mod formats;
 
 mod advice;
+mod annotations;
+mod baseline;
 mod view;
 
 mod json_text;
@@ -19,6 +21,8 @@ use std::io;
 
 use portcullis_model::Report;
 
+pub use annotations::annotations;
+pub use baseline::{Baseline, BaselineError};
 pub use dockerfile::Dockerfile;
 pub use text::{markdown as escape_markdown, markup as escape_markup};
 
@@ -72,6 +76,29 @@ pub fn format_named(name: &str) -> Option<&'static dyn ReportFormat> {
     FORMATS.iter().copied().find(|format| format.name() == name)
 }
 
+/// The verdict and the totals on one line: `FAIL: 3 findings: 1 critical, 2 low`, and what is new.
+#[must_use]
+pub fn headline(report: &Report, baseline: Option<&Baseline>) -> String {
+    let view = view::View::of(report);
+    let changes = baseline.map(|baseline| baseline::Changes::since(baseline, &view));
+    let new = changes.map_or_else(String::new, |changes| format!("; {}", view.new_words(&changes)));
+    text::limited(&format!("{}: {}{new}", view::verdict_word(report), view.summary()), 1_000)
+}
+
+/// How many findings count, by severity, the worst first.
+#[must_use]
+pub fn totals(report: &Report) -> [(portcullis_model::SeverityLevel, usize); 6] {
+    view::View::of(report).totals()
+}
+
+/// How many findings count and are not in `baseline`.
+#[must_use]
+pub fn count_new(report: &Report, baseline: &Baseline) -> usize {
+    let view = view::View::of(report);
+    let changes = baseline::Changes::since(baseline, &view);
+    view.worst_first().into_iter().filter(|finding| changes.is_new(finding)).count()
+}
+
 /// What a reader of the report asked for, beyond its format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderOptions {
@@ -85,11 +112,53 @@ pub struct RenderOptions {
     pub dockerfile: Option<Dockerfile>,
     /// The most findings that a format with a limit takes; none for the format's own.
     pub max_findings: Option<usize>,
+    /// The most bytes that Markdown may take; what does not fit is counted.
+    pub max_bytes: Option<usize>,
+    /// An earlier report of the same image: what is new is then told.
+    pub baseline: Option<Baseline>,
+    /// The run of a pipeline that writes it.
+    pub run: Option<PipelineRun>,
+}
+
+/// A run of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineRun {
+    /// The system's name.
+    pub system: String,
+    /// The page of the run.
+    pub url: Option<String>,
+    /// The commit that it is for.
+    pub commit: Option<String>,
+    /// The branch, or the tag.
+    pub branch: Option<String>,
+}
+
+impl PipelineRun {
+    /// `GitHub Actions, commit 0123, branch main`
+    fn words(&self) -> String {
+        let Self { system, url: _, commit, branch } = self;
+        let mut text = system.clone();
+        for (name, value) in [("commit", commit), ("branch", branch)] {
+            if let Some(value) = value {
+                text.push_str(&format!(", {name} {}", text::limited(value, 200)));
+            }
+        }
+        text
+    }
 }
 
 impl Default for RenderOptions {
     fn default() -> Self {
-        Self { width: 100, color: false, show_suppressed: false, dockerfile: None, max_findings: None }
+        Self {
+            width: 100,
+            color: false,
+            show_suppressed: false,
+            dockerfile: None,
+            max_findings: None,
+            max_bytes: None,
+            baseline: None,
+            run: None,
+        }
     }
 }
 

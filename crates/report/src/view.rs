@@ -13,6 +13,7 @@ use portcullis_model::{
 
 use crate::{
     advice::{Advice, advise},
+    baseline::Changes,
     text::count_of,
 };
 
@@ -64,6 +65,12 @@ impl<'a> View<'a> {
             let of_level = |group: &Group<'_>| group.findings.iter().filter(|f| f.severity.level == level).count();
             (level, self.groups.iter().map(of_level).sum())
         })
+    }
+
+    /// `2 new, 1 gone`
+    pub(crate) fn new_words(&self, changes: &Changes<'_>) -> String {
+        let new = self.worst_first().into_iter().filter(|finding| changes.is_new(finding)).count();
+        format!("{new} new, {} gone since the baseline", changes.gone().count())
     }
 
     /// `3 findings: 1 critical, 2 low; 1 suppressed`

@@ -129,7 +129,9 @@ fn hostile_names_stay_names() {
             "text/html" | "text/markdown" | "application/xml" | "application/vnd.cyclonedx+xml"
         ) {
             for markup in ["<script", "<img", "<b>"] {
-                assert!(!text.contains(markup), "{name}: {markup}");
+                // The page of HTML has one of its own, at its end.
+                let own = usize::from(name == "html" && markup == "<script");
+                assert_eq!(text.matches(markup).count(), own, "{name}: {markup}");
             }
         }
         if format.media_type().ends_with("json") {

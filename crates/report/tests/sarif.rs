@@ -110,7 +110,7 @@ fn what_is_beyond_the_limit_is_said_and_the_worst_is_kept() {
     assert_eq!(results.len(), 5_000);
     assert_eq!(results[0]["ruleId"], "CVE-2024-0001");
     let notifications = run["invocations"][0]["toolExecutionNotifications"].to_string();
-    assert!(notifications.contains("5000 of 6007 findings"), "{notifications}");
+    assert!(notifications.contains("5000 of 6008 results"), "{notifications}");
 }
 
 #[test]

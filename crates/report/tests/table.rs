@@ -65,11 +65,16 @@ fn everything_on_one_page() {
               unknown inventory: not everything could be read: `opt/app/lib/huge.jar`: nested archives are
                   deeper than 8
               pass vulnerabilities.onlyFixed: 1 vulnerability without a fix, not counted
+
             what to do
               upgrade libssl3 from 3.0.11-1~deb12u2 to 3.0.15-1~deb12u1: fixes 2, the worst critical
+                apt-get install --only-upgrade libssl3
               upgrade openssl from 3.0.11-1~deb12u2 to 3.0.13-1~deb12u1: fixes 1, the worst critical
+                apt-get install --only-upgrade openssl
               upgrade lodash from 4.17.20 to 4.17.21: fixes 1, the worst high
+                npm install lodash@4.17.21
               upgrade golang.org/x/net from v0.17.0 to 0.17.1: fixes 1, the worst unknown
+                go get golang.org/x/net@v0.17.1
         "#]],
     );
 }
@@ -127,15 +132,20 @@ fn narrow_terminal() {
                   than 8
               pass vulnerabilities.onlyFixed: 1 vulnerability
                   without a fix, not counted
+
             what to do
               upgrade libssl3 from 3.0.11-1~deb12u2 to
                   3.0.15-1~deb12u1: fixes 2, the worst critical
+                apt-get install --only-upgrade libssl3
               upgrade openssl from 3.0.11-1~deb12u2 to
                   3.0.13-1~deb12u1: fixes 1, the worst critical
+                apt-get install --only-upgrade openssl
               upgrade lodash from 4.17.20 to 4.17.21: fixes 1, the
                   worst high
+                npm install lodash@4.17.21
               upgrade golang.org/x/net from v0.17.0 to 0.17.1: fixes
                   1, the worst unknown
+                go get golang.org/x/net@v0.17.1
         "#]],
     );
 }
@@ -194,8 +204,10 @@ fn colours() {
               unknown inventory: not everything could be read: `opt/app/lib/huge.jar`: nested archives are
                   deeper than 8
               pass vulnerabilities.onlyFixed: 1 vulnerability without a fix, not counted
+
             [1mwhat to do[0m
               upgrade libssl3 from 3.0.11-1~deb12u2 to 3.0.13-1~deb12u1: fixes 1, the worst critical
+                [2mapt-get install --only-upgrade libssl3[0m
         "#]],
     );
 }

@@ -50,8 +50,9 @@ impl ReportFormat for CycloneDxJson {
         "application/vnd.cyclonedx+json"
     }
 
-    fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
-        write_json(&Document::of(report), out)
+    fn write(&self, report: &Report, options: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
+        let is_for_gitlab = options.run.as_ref().is_some_and(|run| run.system == "GitLab CI");
+        write_json(&Document { is_for_gitlab, ..Document::of(report) }, out)
     }
 }
 
@@ -60,22 +61,32 @@ pub(crate) struct Document<'a> {
     report: &'a Report,
     view: View<'a>,
     references: References,
+    is_for_gitlab: bool,
 }
 
 impl<'a> Document<'a> {
     pub(crate) fn of(report: &'a Report) -> Self {
-        Self { report, view: View::of(report), references: References::of(&report.inventory.packages) }
+        Self {
+            report,
+            view: View::of(report),
+            references: References::of(&report.inventory.packages),
+            is_for_gitlab: false,
+        }
     }
 
     /// All that comes before the components.
     pub(crate) fn head(&self) -> Vec<(&'static str, Value)> {
+        let mut metadata = metadata(self.report, &self.view);
+        if let (true, Some(properties)) = (self.is_for_gitlab, metadata["properties"].as_array_mut()) {
+            properties.extend(for_gitlab(self.report));
+        }
         vec![
             ("$schema", json!("http://cyclonedx.org/schema/bom-1.6.schema.json")),
             ("bomFormat", json!("CycloneDX")),
             ("specVersion", json!("1.6")),
             ("serialNumber", json!(format!("urn:uuid:{}", uuid(self.report)))),
             ("version", json!(1)),
-            ("metadata", metadata(self.report, &self.view)),
+            ("metadata", metadata),
         ]
     }
 
@@ -175,6 +186,25 @@ fn metadata(report: &Report, view: &View<'_>) -> Value {
         "component": target(report),
         "properties": properties,
     })
+}
+
+/// What GitLab's dependency list reads of a bill of materials
+/// (<https://docs.gitlab.com/development/sec/cyclonedx_property_taxonomy/>).
+fn for_gitlab(report: &Report) -> Vec<Value> {
+    let property = |name: &str, value: &str| json!({"name": format!("gitlab:{name}"), "value": value});
+    let mut properties = vec![property("meta:schema_version", "1")];
+    if report.target.is_image() {
+        let name = report.target.reference.split_once('@').map_or(report.target.reference.as_str(), |(name, _)| name);
+        let tag = name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));
+        let (name, tag) = tag.unwrap_or((name, "latest"));
+        properties.push(property("container_scanning:image:name", name));
+        properties.push(property("container_scanning:image:tag", tag));
+    }
+    if let Some(distribution) = &report.distribution {
+        properties.push(property("container_scanning:operating_system:name", &distribution.id));
+        properties.push(property("container_scanning:operating_system:version", &distribution.version_id));
+    }
+    properties
 }
 
 fn target(report: &Report) -> Value {

@@ -7,7 +7,9 @@ use std::io;
 use portcullis_model::{Finding, Report};
 
 use crate::{
-    RenderOptions, ReportError, ReportFormat,
+    PipelineRun, RenderOptions, ReportError, ReportFormat,
+    advice::{Advice, upgrade_command},
+    baseline::Changes,
     links::page,
     text::{count_of, limited, markdown},
     view::{
@@ -48,39 +50,42 @@ const MAX_TITLE: usize = 120;
 /// The most reasons, gaps and upgrades that are listed where space is short.
 const MAX_LISTED: usize = 100;
 
+/// How many findings are shown before the rest is folded away.
+const SHOWN_AT_ONCE: usize = 20;
+
+/// How many commands are shown.
+const MAX_COMMANDS: usize = 20;
+
 /// The page, in at most about `budget` bytes: what does not fit is counted.
 pub(crate) fn render(report: &Report, options: &RenderOptions, budget: usize) -> String {
+    let budget = options.max_bytes.unwrap_or(budget).min(budget);
     let view = View::of(report);
-    let listed = if budget == usize::MAX { usize::MAX } else { MAX_LISTED };
+    let changes = options.baseline.as_ref().map(|baseline| Changes::since(baseline, &view));
+    // A comment has room for a few; a page of its own for all.
+    let listed = if budget == usize::MAX { usize::MAX } else { MAX_LISTED.min(budget / 4_000) };
     let mut text = format!("## {}: {}\n\n", verdict_word(report), shown(&target_words(report), 300));
-    text.push_str(&format!("By policy **{}**:\n\n", shown(&report.verdict.policy.name, 200)));
+    text.push_str(&format!("**{}**", markdown(&view.summary())));
+    if let Some(changes) = &changes {
+        text.push_str(&format!("; **{}**", view.new_words(changes)));
+    }
+    text.push_str(&format!(". By policy **{}**:\n\n", shown(&report.verdict.policy.name, 200)));
     list(&mut text, listed, report.verdict.reasons.iter().map(|r| format!("{} {}: {}", r.result, r.rule, r.message)));
-    text.push_str(&format!("\n**{}**\n\n", markdown(&view.summary())));
+    text.push('\n');
+    if let Some(changes) = &changes {
+        since_baseline(&mut text, report, &view, changes, listed);
+    }
+    what_to_do(&mut text, &view, listed);
     if !view.gaps.is_empty() {
         text.push_str("### Could not be read\n\n");
         list(&mut text, listed, view.gaps.iter().map(|gap| gap_words(gap)));
         text.push('\n');
     }
-    if !view.advice.is_empty() {
-        text.push_str("### What to do\n\n");
-        list(
-            &mut text,
-            listed,
-            view.advice.iter().map(|advice| {
-                let package = advice.package;
-                format!(
-                    "upgrade {} from {} to {}: fixes {}, the worst {}",
-                    package.name, package.version, advice.version, advice.fixes, advice.worst
-                )
-            }),
-        );
-        text.push('\n');
-    }
-    findings(&mut text, report, &view, budget);
+    // What comes after the findings needs its room.
+    findings(&mut text, report, &view, budget.saturating_sub(budget / 8));
     if options.show_suppressed || budget == usize::MAX {
         suppressed(&mut text, &view, listed);
     }
-    facts(&mut text, report, &view, listed);
+    facts(&mut text, report, &view, options.run.as_ref(), listed.min(20));
     text
 }
 
@@ -98,23 +103,88 @@ fn list(text: &mut String, max: usize, items: impl ExactSizeIterator<Item = Stri
     }
 }
 
+/// What came and went: the first thing that a reviewer asks.
+fn since_baseline(text: &mut String, report: &Report, view: &View<'_>, changes: &Changes<'_>, listed: usize) {
+    let new: Vec<_> = view.worst_first().into_iter().filter(|finding| changes.is_new(finding)).collect();
+    if !new.is_empty() {
+        text.push_str("### New since the baseline\n\n");
+        text.push_str(TABLE_HEAD);
+        let most = listed.min(SHOWN_AT_ONCE);
+        new.iter().take(most).for_each(|finding| text.push_str(&row(report, finding)));
+        if let Some(more) = new.len().checked_sub(most).filter(|more| *more > 0) {
+            text.push_str(&format!("\nand {more} more\n"));
+        }
+        text.push('\n');
+    }
+    let gone: Vec<_> = changes.gone().map(|known| format!("{} {} in {}", known.level, known.id, known.text)).collect();
+    if !gone.is_empty() {
+        text.push_str("### Gone since the baseline\n\n");
+        list(text, listed.min(SHOWN_AT_ONCE), gone.into_iter());
+        text.push('\n');
+    }
+}
+
+/// The upgrades that fix most, and the commands for them.
+fn what_to_do(text: &mut String, view: &View<'_>, listed: usize) {
+    if view.advice.is_empty() {
+        return;
+    }
+    text.push_str("### What to do\n\n");
+    let words = |advice: &Advice<'_>| {
+        let package = advice.package;
+        format!(
+            "upgrade {} from {} to {}: fixes {}, the worst {}",
+            package.name, package.version, advice.version, advice.fixes, advice.worst
+        )
+    };
+    list(text, listed, view.advice.iter().map(words));
+    let commands = view.advice.iter().take(listed.min(MAX_COMMANDS));
+    // No package's name has such signs. In a block they would be no markup, but not everybody renders blocks alike.
+    let is_plain = |command: &String| !command.contains(['<', '`']);
+    let commands = commands.filter_map(|advice| upgrade_command(advice.package, advice.version)).filter(is_plain);
+    let commands: Vec<_> = commands.collect();
+    if !commands.is_empty() {
+        text.push_str("\n```sh\n");
+        commands.iter().for_each(|command| text.push_str(&format!("{}\n", limited(command, 300))));
+        text.push_str("```\n");
+    }
+    text.push('\n');
+}
+
+const TABLE_HEAD: &str =
+    "| Severity | Vulnerability | Package | Installed | Fix | |\n| --- | --- | --- | --- | --- | --- |\n";
+
 fn findings(text: &mut String, report: &Report, view: &View<'_>, budget: usize) {
     let findings = view.worst_first();
     if findings.is_empty() {
         return;
     }
-    text.push_str("### Findings\n\n| Severity | Vulnerability | Package | Installed | Fix | |\n");
-    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    text.push_str("### Findings\n\n");
+    text.push_str(TABLE_HEAD);
+    let (first, rest) = findings.split_at(findings.len().min(SHOWN_AT_ONCE));
+    let mut told = rows(text, report, first, budget);
+    if !rest.is_empty() && told == first.len() {
+        text.push_str(&format!("\n<details>\n<summary>{} more</summary>\n\n{TABLE_HEAD}", rest.len()));
+        told += rows(text, report, rest, budget);
+        text.push_str("\n</details>\n");
+    }
+    if let Some(left) = findings.len().checked_sub(told).filter(|left| *left > 0) {
+        let more = count_of(left, "more finding", "more findings");
+        text.push_str(&format!("\nand {more}: the page has no more room\n"));
+    }
+    text.push('\n');
+}
+
+/// Rows as long as there is room; how many were written.
+fn rows(text: &mut String, report: &Report, findings: &[&Finding], budget: usize) -> usize {
     for (index, finding) in findings.iter().enumerate() {
         let row = row(report, finding);
         if text.len() + row.len() > budget {
-            let more = count_of(findings.len() - index, "more finding", "more findings");
-            text.push_str(&format!("\nand {more}: the page has no more room\n"));
-            break;
+            return index;
         }
         text.push_str(&row);
     }
-    text.push('\n');
+    findings.len()
 }
 
 fn row(report: &Report, finding: &Finding) -> String {
@@ -152,8 +222,8 @@ fn suppressed(text: &mut String, view: &View<'_>, listed: usize) {
     text.push('\n');
 }
 
-fn facts(text: &mut String, report: &Report, view: &View<'_>, listed: usize) {
-    text.push_str("### Scanned\n\n");
+fn facts(text: &mut String, report: &Report, view: &View<'_>, run: Option<&PipelineRun>, listed: usize) {
+    text.push_str("<details>\n<summary>Scanned</summary>\n\n");
     let mut facts = Vec::new();
     facts.extend(report.target.digest.map(|digest| format!("digest {digest}")));
     facts.extend(base_words(report, view).map(|base| format!("base image {base}")));
@@ -162,6 +232,8 @@ fn facts(text: &mut String, report: &Report, view: &View<'_>, listed: usize) {
     facts.extend(coverage_words(report).map(|coverage| format!("coverage: {coverage}")));
     facts.push(format!("database {}", database_words(report)));
     facts.push(format!("at {} by {} {}", report.created, report.tool.name, report.tool.version));
+    facts.extend(run.map(|run| format!("in {}", run.words())));
     facts.extend(view.notes.iter().take(listed).map(|note| format!("note: {}: {}", note.path, note.message)));
     list(text, usize::MAX, facts.into_iter());
+    text.push_str("\n</details>\n");
 }

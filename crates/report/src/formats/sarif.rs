@@ -15,8 +15,10 @@ use serde_sarif::sarif::{
     Invocation, Message, Notification, PropertyBag, Run, RunAutomationDetails, Sarif as Log, Tool, ToolComponent,
 };
 
+pub(crate) use self::places::{fingerprint, paths, place};
 use crate::{
-    RenderOptions, ReportError, ReportFormat,
+    PipelineRun, RenderOptions, ReportError, ReportFormat,
+    baseline::{Changes, alerts},
     json_text::write_json,
     text::{count_of, limited},
     view::{View, coverage_words, gap_words, verdict_word},
@@ -66,10 +68,17 @@ fn run(report: &Report, options: &RenderOptions) -> Run {
     let mut findings = view.worst_first();
     // Accepted ones last, so that a limit takes them first.
     findings.extend(view.suppressed.iter().copied());
-    let total = findings.len();
-    findings.truncate(options.max_findings.unwrap_or(MAX_RESULTS));
-    let rules = rules::Rules::of(&findings);
-    let results = results::results(report, &findings, &rules, options);
+    let mut alerts = alerts(&findings);
+    let total = alerts.len();
+    alerts.truncate(options.max_findings.unwrap_or(MAX_RESULTS));
+    // In the same order: no further ones than the last alert's.
+    let last = alerts.last().map(|alert| std::ptr::from_ref(alert.finding));
+    let told = findings.iter().position(|finding| Some(std::ptr::from_ref(*finding)) == last).map_or(0, |at| at + 1);
+    findings.truncate(told);
+    let changes = options.baseline.as_ref().map(|baseline| Changes::since(baseline, &view));
+    let absent = changes.as_ref().map_or(&[][..], |changes| &changes.absent);
+    let rules = rules::Rules::of(&findings).with_absent(absent);
+    let results = results::results(report, &alerts, &rules, changes.as_ref(), options);
     let driver = ToolComponent::builder()
         .name("Portcullis")
         .semantic_version(limited(&report.tool.version, 100))
@@ -81,9 +90,9 @@ fn run(report: &Report, options: &RenderOptions) -> Run {
         .tool(Tool::from(driver))
         .automation_details(RunAutomationDetails::builder().id(category(report)).build())
         .column_kind(json!("utf16CodeUnits"))
-        .invocations(vec![invocation(report, &view, total, findings.len())])
+        .invocations(vec![invocation(report, &view, total, alerts.len())])
         .results(results)
-        .properties(run_properties(report))
+        .properties(run_properties(report, options))
         .build()
 }
 
@@ -128,7 +137,7 @@ fn invocation(report: &Report, view: &View<'_>, total: usize, kept: usize) -> In
     if kept < total {
         let text = format!(
             "{kept} of {} are told, the worst first: the rest is beyond the limit",
-            count_of(total, "finding", "findings")
+            count_of(total, "result", "results")
         );
         notifications.push(notification("warning", &text));
     }
@@ -149,7 +158,7 @@ fn invocation(report: &Report, view: &View<'_>, total: usize, kept: usize) -> In
         .build()
 }
 
-fn run_properties(report: &Report) -> PropertyBag {
+fn run_properties(report: &Report, options: &RenderOptions) -> PropertyBag {
     let digest = |digest: &Option<portcullis_model::Digest>| digest.map_or(Value::Null, |digest| json!(digest));
     let mut properties = BTreeMap::from([
         ("portcullis/verdict".to_owned(), json!(report.verdict.result)),
@@ -164,6 +173,16 @@ fn run_properties(report: &Report) -> PropertyBag {
     }
     if let Some(base) = report.target.base.as_ref().and_then(|base| base.reference.as_deref()) {
         properties.insert("portcullis/baseImage".to_owned(), json!(limited(base, MAX_TEXT)));
+    }
+    if let Some(PipelineRun { system, url, commit, branch }) = &options.run {
+        let facts = [
+            ("pipeline", Some(system)),
+            ("run", url.as_ref()),
+            ("commit", commit.as_ref()),
+            ("branch", branch.as_ref()),
+        ];
+        let facts = facts.into_iter().filter_map(|(name, value)| Some((format!("portcullis/{name}"), value?)));
+        properties.extend(facts.map(|(name, value)| (name, json!(limited(value, MAX_TEXT)))));
     }
     PropertyBag::builder().additional_properties(properties).build()
 }

@@ -7,6 +7,8 @@ use portcullis_model::{Finding, Outcome, Report, SeverityLevel};
 
 use crate::{
     RenderOptions, ReportError, ReportFormat,
+    advice::upgrade_command,
+    baseline::Changes,
     text::{clean, columns, count_of, cut, wrap},
     view::{
         Group, View, base_words, coverage_words, database_words, distribution_words, fix_words, gap_words, known_id,
@@ -36,13 +38,17 @@ impl ReportFormat for Table {
 
     fn write(&self, report: &Report, options: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
         let view = View::of(report);
+        let changes = options.baseline.as_ref().map(|baseline| Changes::since(baseline, &view));
         let mut page = Page { text: String::new(), width: options.width.clamp(40, 1_000), color: options.color };
         page.header(report, &view);
-        view.groups.iter().for_each(|group| page.group(report, group));
+        view.groups.iter().for_each(|group| page.group(report, group, changes.as_ref()));
         if options.show_suppressed {
             page.suppressed(&view);
         }
         page.line(0, Style::new().bold(), &view.summary());
+        if let Some(changes) = &changes {
+            page.since_baseline(&view, changes);
+        }
         page.gaps(&view);
         page.coverage(report);
         page.verdict(report);
@@ -61,6 +67,9 @@ struct Page {
 
 /// How many upgrades are named.
 const ADVISED: usize = 10;
+
+/// How many findings are named that are gone.
+const GONE: usize = 10;
 
 impl Page {
     fn header(&mut self, report: &Report, view: &View<'_>) {
@@ -86,7 +95,7 @@ impl Page {
         }
     }
 
-    fn group(&mut self, report: &Report, group: &Group<'_>) {
+    fn group(&mut self, report: &Report, group: &Group<'_>, changes: Option<&Changes<'_>>) {
         let package = group.package;
         let title = format!("{} {} ({})", package.name, package.version, package.kind);
         let title = cut(&title, self.width - 2);
@@ -98,12 +107,13 @@ impl Page {
         let id_width = group.findings.iter().map(|f| columns(&clean(known_id(f)))).max().unwrap_or(0).clamp(10, 24);
         let fix_width = group.findings.iter().map(|f| columns(&fix_words(f))).max().unwrap_or(0).min(self.width / 3);
         for finding in &group.findings {
-            self.finding(finding, id_width, fix_width);
+            let is_new = changes.is_some_and(|changes| changes.is_new(finding));
+            self.finding(finding, is_new, id_width, fix_width);
         }
         self.text.push('\n');
     }
 
-    fn finding(&mut self, finding: &Finding, id_width: usize, fix_width: usize) {
+    fn finding(&mut self, finding: &Finding, is_new: bool, id_width: usize, fix_width: usize) {
         let level = finding.severity.level;
         let style = level_style(level);
         let id = padded(known_id(finding), id_width);
@@ -113,6 +123,7 @@ impl Page {
         self.paint(style, &level);
         self.text.push_str(&format!("  {id}  {fix}"));
         let title = if finding.kev { format!("[exploited] {}", finding.title) } else { finding.title.clone() };
+        let title = if is_new { format!("[new] {title}") } else { title };
         let left = self.width.saturating_sub(2 + 8 + 2 + id_width + 2 + fix_width + 2);
         if left >= 10 && !title.is_empty() {
             self.text.push_str("  ");
@@ -120,6 +131,17 @@ impl Page {
         }
         self.text.truncate(self.text.trim_end_matches(' ').len());
         self.text.push('\n');
+    }
+
+    fn since_baseline(&mut self, view: &View<'_>, changes: &Changes<'_>) {
+        self.line(0, Style::new().bold(), &view.new_words(changes));
+        for known in changes.gone().take(GONE) {
+            self.line(2, Style::new().dimmed(), &format!("gone: {} {} in {}", known.level, known.id, known.text));
+        }
+        let more = changes.gone().count().saturating_sub(GONE);
+        if more > 0 {
+            self.line(2, Style::new().dimmed(), &format!("and {more} more that are gone"));
+        }
     }
 
     fn suppressed(&mut self, view: &View<'_>) {
@@ -166,6 +188,7 @@ impl Page {
         if view.advice.is_empty() {
             return;
         }
+        self.text.push('\n');
         self.line(0, Style::new().bold(), "what to do");
         for advice in view.advice.iter().take(ADVISED) {
             let text = format!(
@@ -173,6 +196,9 @@ impl Page {
                 advice.package.name, advice.package.version, advice.version, advice.fixes, advice.worst
             );
             self.line(2, Style::new(), &text);
+            if let Some(command) = upgrade_command(advice.package, advice.version) {
+                self.line(4, Style::new().dimmed(), &command);
+            }
         }
         let more = view.advice.len().saturating_sub(ADVISED);
         if more > 0 {

@@ -47,10 +47,20 @@ pub(super) fn image_name(reference: &str) -> String {
     if parts.is_empty() && !is_path { "image".to_owned() } else { parts.join("/") }
 }
 
-/// The path of a finding's first place inside the image, with the package in it where several share the path.
-fn path_in_image(finding: &Finding) -> String {
+/// Where a finding's package lies: each path once, the first first. A package without a place has an empty one.
+pub(crate) fn paths(finding: &Finding) -> Vec<&str> {
+    let mut paths: Vec<&str> = Vec::new();
+    for location in &finding.package.locations {
+        if !paths.contains(&location.path.as_str()) {
+            paths.push(&location.path);
+        }
+    }
+    if paths.is_empty() { vec![""] } else { paths }
+}
+
+/// A path inside the image, with the package in it where several share the path.
+fn path_in_image(finding: &Finding, path: &str) -> String {
     let package = &finding.package;
-    let path = package.locations.first().map_or("", |location| location.path.as_str());
     let short = package.name.rsplit(['/', ':']).next().unwrap_or(&package.name);
     // `node_modules/lodash/package.json` names the package; `var/lib/dpkg/status` and `usr/bin/tool` do not. It
     // depends on this finding alone, so that a path does not change when another package comes along.
@@ -85,16 +95,25 @@ fn relative_uri(path: &str) -> String {
 }
 
 /// What names an alert across scans: the vulnerability, the package and its place, but neither version nor layer.
-pub(super) fn fingerprint(finding: &Finding) -> String {
+pub(crate) fn fingerprint(finding: &Finding, path: &str) -> String {
     let package = &finding.package;
-    let path = package.locations.first().map_or("", |location| location.path.as_str());
     let text = [known_id(finding), package.kind.as_str(), &package.name, path].join("\0");
     Digest::of(text.as_bytes()).hex().chars().take(16).collect()
 }
 
+/// The path of a finding as a relative URI: the image, and the path in it.
+pub(crate) fn place(reference: &str, finding: &Finding, path: &str) -> String {
+    relative_uri(&format!("{}/{}", image_name(reference), path_in_image(finding, path)))
+}
+
+/// The layer that a path of a finding is in.
+pub(super) fn layer(finding: &Finding, path: &str) -> Option<Digest> {
+    finding.package.locations.iter().find(|location| location.path == path)?.layer
+}
+
 /// The places of a report's findings.
 pub(super) struct Places {
-    image_name: String,
+    reference: String,
     /// Of each layer, the lines that made it.
     in_dockerfile: HashMap<Digest, (String, Region)>,
 }
@@ -110,16 +129,15 @@ impl Places {
                 }
             }
         }
-        Self { image_name: image_name(&report.target.reference), in_dockerfile }
+        Self { reference: report.target.reference.clone(), in_dockerfile }
     }
 
     /// Where a finding is: the line that brought its layer, or its path inside the image.
-    pub(super) fn location(&self, finding: &Finding) -> Location {
-        let inside = path_in_image(finding);
-        let layer = finding.package.locations.first().and_then(|location| location.layer);
+    pub(super) fn location(&self, finding: &Finding, path: &str) -> Location {
+        let inside = path_in_image(finding, path);
+        let layer = layer(finding, path);
         let line = layer.and_then(|layer| self.in_dockerfile.get(&layer)).cloned();
-        let (uri, region) =
-            line.unwrap_or_else(|| (relative_uri(&format!("{}/{inside}", self.image_name)), region(1, 1, 1)));
+        let (uri, region) = line.unwrap_or_else(|| (place(&self.reference, finding, path), region(1, 1, 1)));
         let artifact = ArtifactLocation::builder().uri(uri).build();
         let package = &finding.package;
         let logical = LogicalLocation::builder()
@@ -133,6 +151,13 @@ impl Places {
             .message(Message::builder().text(limited(&inside, 1_000)).build())
             .build()
     }
+}
+
+/// Where something was that is gone.
+pub(super) fn former_location(uri: &str) -> Location {
+    let artifact = ArtifactLocation::builder().uri(uri).build();
+    let place = PhysicalLocation::builder().artifact_location(artifact).region(region(1, 1, 1)).build();
+    Location::builder().physical_location(place).build()
 }
 
 fn region(start_line: usize, end_line: usize, end_column: usize) -> Region {

@@ -1,59 +1,78 @@
-//! Results: one per finding.
+//! Results: one for each place of a finding.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use portcullis_model::{Finding, FixState, Report};
+use portcullis_model::{Finding, FixState, Report, SeverityLevel};
 use serde_json::json;
 use serde_sarif::sarif::{Message, PropertyBag, Result as SarifResult, ResultLevel, Suppression};
 
 use super::{
     MAX_TEXT,
-    places::{Places, fingerprint},
+    places::{Places, former_location, layer},
     rules::{Rules, result_level, rule_id},
 };
 use crate::{
     RenderOptions,
     advice::{fixing_version, upgrade_command},
+    baseline::{Alert, Changes, Known},
     text::limited,
     view::{fix_words, known_id},
 };
 
 pub(super) fn results(
     report: &Report,
-    findings: &[&Finding],
+    alerts: &[Alert<'_>],
     rules: &Rules,
+    changes: Option<&Changes<'_>>,
     options: &RenderOptions,
 ) -> Vec<SarifResult> {
-    // Two versions of a package in one place have one fingerprint: the second gets `:2`, as GitHub's own action does.
-    let mut seen: HashMap<String, usize> = HashMap::new();
     let places = Places::of(report, options);
-    findings
-        .iter()
-        .filter_map(|finding| {
-            let hash = fingerprint(finding);
-            let count = seen.entry(hash.clone()).or_insert(0);
-            *count += 1;
-            result(&places, finding, rules, format!("{hash}:{count}"))
-        })
-        .collect()
+    let state = |key: &str| changes.map(|changes| json!(if changes.is_new_key(key) { "new" } else { "unchanged" }));
+    let here = alerts.iter().filter_map(|alert| {
+        let mut result = result(&places, alert, rules)?;
+        result.baseline_state = state(&alert.key);
+        Some(result)
+    });
+    let gone =
+        changes.into_iter().flat_map(|changes| &changes.absent).filter_map(|(key, known)| absent(key, known, rules));
+    here.chain(gone).collect()
 }
 
-fn result(places: &Places, finding: &Finding, rules: &Rules, fingerprint: String) -> Option<SarifResult> {
-    let id = rule_id(finding);
-    let rule_index = rules.index_of(&id)?;
-    let level = match result_level(finding.severity.level) {
+/// What was there, and is gone.
+fn absent(key: &str, known: &Known, rules: &Rules) -> Option<SarifResult> {
+    let Known { id, text, level, place, counts: _ } = known;
+    let result = SarifResult::builder()
+        .rule_index(rules.index_of(id)?)
+        .rule_id(id.clone())
+        .level(level_of(*level))
+        .message(Message::builder().text(limited(&format!("{text} was affected by {id}."), MAX_TEXT)).build())
+        .locations(vec![former_location(place)])
+        .partial_fingerprints(BTreeMap::from([("primaryLocationLineHash".to_owned(), limited(key, 100))]))
+        .baseline_state(json!("absent"))
+        .build();
+    Some(result)
+}
+
+fn level_of(level: SeverityLevel) -> ResultLevel {
+    match result_level(level) {
         "error" => ResultLevel::Error,
         "warning" => ResultLevel::Warning,
         _ => ResultLevel::Note,
-    };
+    }
+}
+
+fn result(places: &Places, alert: &Alert<'_>, rules: &Rules) -> Option<SarifResult> {
+    let Alert { key, finding, path } = alert;
+    let id = rule_id(finding);
+    let rule_index = rules.index_of(&id)?;
     let mut result = SarifResult::builder()
         .rule_id(id)
         .rule_index(rule_index)
-        .level(level)
+        .level(level_of(finding.severity.level))
         .message(Message::builder().text(words(finding)).build())
-        .locations(vec![places.location(finding)])
-        .partial_fingerprints(BTreeMap::from([("primaryLocationLineHash".to_owned(), fingerprint)]))
-        .properties(properties(finding))
+        .locations(vec![places.location(finding, path)])
+        .partial_fingerprints(BTreeMap::from([("primaryLocationLineHash".to_owned(), key.clone())]))
+        .properties(properties(finding, path))
         .build();
     result.suppressions = suppression(finding).map(|suppression| vec![suppression]);
     Some(result)
@@ -103,7 +122,7 @@ fn suppression(finding: &Finding) -> Option<Suppression> {
     Some(suppression.build())
 }
 
-fn properties(finding: &Finding) -> PropertyBag {
+fn properties(finding: &Finding, path: &str) -> PropertyBag {
     let package = &finding.package;
     let mut properties = BTreeMap::from([
         ("portcullis/package".to_owned(), json!(limited(&package.purl, MAX_TEXT))),
@@ -113,7 +132,7 @@ fn properties(finding: &Finding) -> PropertyBag {
     if let Some(version) = fixing_version(finding) {
         properties.insert("portcullis/fixedVersion".to_owned(), json!(limited(version, 100)));
     }
-    if let Some(layer) = package.locations.first().and_then(|location| location.layer) {
+    if let Some(layer) = layer(finding, path) {
         properties.insert("portcullis/layer".to_owned(), json!(layer));
     }
     PropertyBag::builder().additional_properties(properties).build()

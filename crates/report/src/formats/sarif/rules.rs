@@ -9,6 +9,7 @@ use serde_sarif::sarif::{MultiformatMessageString, PropertyBag, ReportingConfigu
 use super::MAX_TEXT;
 use crate::{
     advice::{fixing_version, upgrade_command},
+    baseline::Known,
     links::{links, page},
     text::{clean, limited, markdown},
     view::{fix_words, known_id},
@@ -18,6 +19,8 @@ use crate::{
 pub(super) struct Rules {
     index: HashMap<String, usize>,
     ids: Vec<String>,
+    /// Those of vulnerabilities that no finding is of any more; they come last.
+    absent: Vec<(String, SeverityLevel)>,
 }
 
 /// How many packages a help text lists.
@@ -29,7 +32,7 @@ const MAX_LINKS: usize = 10;
 impl Rules {
     /// The rules that `findings` need, in their order.
     pub(super) fn of(findings: &[&Finding]) -> Self {
-        let mut rules = Self { index: HashMap::new(), ids: Vec::new() };
+        let mut rules = Self { index: HashMap::new(), ids: Vec::new(), absent: Vec::new() };
         for finding in findings {
             let id = rule_id(finding);
             if !rules.index.contains_key(&id) {
@@ -38,6 +41,18 @@ impl Rules {
             }
         }
         rules
+    }
+
+    /// The rules of what is gone, too.
+    pub(super) fn with_absent(mut self, absent: &[(&str, &Known)]) -> Self {
+        for (_, known) in absent {
+            if !self.index.contains_key(&known.id) {
+                self.index.insert(known.id.clone(), self.ids.len());
+                self.ids.push(known.id.clone());
+                self.absent.push((known.id.clone(), known.level));
+            }
+        }
+        self
     }
 
     /// The place of a finding's rule among the descriptors.
@@ -53,7 +68,8 @@ impl Rules {
                 rule.push(finding);
             }
         }
-        self.ids.into_iter().zip(of_rule).filter_map(|(id, findings)| descriptor(id, &findings)).collect()
+        let here = self.ids.into_iter().zip(of_rule).filter_map(|(id, findings)| descriptor(id, &findings));
+        here.chain(self.absent.into_iter().map(|(id, level)| former(id, level))).collect()
     }
 }
 
@@ -93,6 +109,19 @@ fn descriptor(id: String, findings: &[&Finding]) -> Option<ReportingDescriptor> 
             .id(id)
             .build(),
     )
+}
+
+/// The rule of a vulnerability that is gone.
+fn former(id: String, level: SeverityLevel) -> ReportingDescriptor {
+    let text = format!("{id}: no longer found.");
+    ReportingDescriptor::builder()
+        .short_description(message(&text))
+        .full_description(message(&text))
+        .help(MultiformatMessageString::builder().text(text.clone()).markdown(markdown(&text)).build())
+        .default_configuration(ReportingConfiguration::builder().level(json!(result_level(level))).build())
+        .properties(PropertyBag::builder().tags(vec!["security".to_owned(), "vulnerability".to_owned()]).build())
+        .id(id)
+        .build()
 }
 
 fn message(text: &str) -> MultiformatMessageString {
