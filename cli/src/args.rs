@@ -5,9 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use portcullis_image::Mirror;
 
+mod ci;
 mod db;
 mod evidence;
 
+pub(crate) use ci::{
+    CiCommand, CiPlaceArgs, CiScanArgs, ForgeArgs, GateArgs, GithubArgs, GithubPart, GitlabArgs, GitlabPart, WaitArgs,
+    WatchArgs,
+};
 pub(crate) use db::{DbCommand, DbExportArgs, DbImportArgs, DbPublishArgs, DbUpdateArgs, NetworkArgs, TrustArgs};
 pub(crate) use evidence::{
     AttestArgs, AuthorityArgs, EvidenceCommand, EvidenceListArgs, EvidenceType, Shape, SignArgs, SignBlobArgs,
@@ -73,6 +78,13 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Compare two reports.
     Diff(DiffArgs),
+    /// Tell GitHub what a report says: code scanning, a comment, a check, a status, the summary of the job.
+    Github(GithubArgs),
+    /// Tell GitLab what a report says: a note on the merge request, a commit status, a package.
+    Gitlab(GitlabArgs),
+    /// Run as part of a pipeline.
+    #[command(subcommand)]
+    Ci(CiCommand),
     /// Update, build, share and look into advisory databases.
     #[command(subcommand)]
     Db(DbCommand),
@@ -137,8 +149,27 @@ pub(crate) struct SourceArgs {
     /// Layers read at a time; as many as there are processors by default.
     #[arg(long, env = "PORTCULLIS_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: Option<u16>,
+    /// When to show how far a scan is, on stderr.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        env = "PORTCULLIS_PROGRESS",
+        value_name = "WHEN",
+        help_heading = "Output"
+    )]
+    pub(crate) progress: When,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
+}
+
+impl SourceArgs {
+    /// Nothing but errors is said where that is asked.
+    pub(crate) const fn hush(&mut self, global: &Global) {
+        if global.quiet {
+            self.progress = When::Never;
+        }
+    }
 }
 
 /// Where what was read of layers is kept.
@@ -177,6 +208,17 @@ pub(crate) struct OutputArgs {
     /// List findings that do not count one by one.
     #[arg(long, env = "PORTCULLIS_SHOW_SUPPRESSED", value_parser = BoolishValueParser::new())]
     pub(crate) show_suppressed: bool,
+    #[command(flatten)]
+    pub(crate) baseline: BaselineArgs,
+}
+
+/// What is compared with.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct BaselineArgs {
+    /// An earlier report of the same image, JSON or SARIF: reports then say what is new and what is gone.
+    #[arg(long, env = "PORTCULLIS_BASELINE", value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
 }
 
 /// What is judged, and by what.
@@ -278,6 +320,9 @@ pub(crate) struct DiffArgs {
     pub(crate) old: PathBuf,
     /// The newer report.
     pub(crate) new: PathBuf,
+    /// Write the newer report in this format, with the older one as its baseline. May be given several times.
+    #[arg(short, long, value_name = "FORMAT[=FILE]", value_delimiter = ',')]
+    pub(crate) output: Vec<String>,
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -3,6 +3,7 @@
 mod admit;
 mod attest;
 mod cache;
+mod ci;
 mod db;
 mod demo;
 mod diff;
@@ -10,6 +11,8 @@ mod doctor;
 mod documentation;
 mod evidence;
 mod explain;
+mod github;
+mod gitlab;
 mod key;
 mod policy;
 mod replay;
@@ -28,15 +31,27 @@ use crate::{
 pub(crate) fn run(cli: Cli) -> Outcome {
     let Cli { command, global } = cli;
     match command {
-        Command::Scan(args) => scan::run(&args, &global),
-        Command::Sbom(args) => sbom::run(&args, &global),
-        Command::Attest(args) => attest::run(&args, &global),
+        Command::Scan(mut args) => {
+            args.source.hush(&global);
+            scan::run(&args, &global)
+        }
+        Command::Sbom(mut args) => {
+            args.source.hush(&global);
+            sbom::run(&args, &global)
+        }
+        Command::Attest(mut args) => {
+            args.source.hush(&global);
+            attest::run(&args, &global)
+        }
         Command::Verify(args) => verify::run(&args),
         Command::Evidence(command) => evidence::run(&command, &global),
         Command::Admit(args) => admit::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Diff(args) => diff::run(&args),
+        Command::Diff(args) => diff::run(&args, &global),
+        Command::Github(args) => github::run(&args, &global),
+        Command::Gitlab(args) => gitlab::run(&args, &global),
+        Command::Ci(command) => ci::run(&command, &global),
         Command::Db(command) => db::run(&command, &global),
         Command::Policy(command) => policy::run(&command),
         Command::Key(command) => key::run(&command, &global),

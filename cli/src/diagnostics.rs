@@ -40,6 +40,20 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Says it on stderr.
+    pub(crate) fn tell(&self) {
+        let Self { message, note, hint, status: _ } = self;
+        say(&format!("error: {}", printable(message, 4000)));
+        if let Some(note) = note {
+            say(&format!("note: {}", printable(note, 1000)));
+        }
+        if let Some(hint) = hint {
+            say(&format!("hint: {}", printable(hint, 1000)));
+        }
+    }
+}
+
 /// An error that knows what can be done about it.
 impl<E: std::error::Error + Hint> From<E> for Failure {
     fn from(error: E) -> Self {
@@ -67,15 +81,9 @@ pub(crate) fn say(text: &str) {
 pub(crate) fn conclude(outcome: Outcome) -> ExitStatus {
     match outcome {
         Ok(status) => status,
-        Err(Failure { message, note, hint, status }) => {
-            say(&format!("error: {}", printable(&message, 4000)));
-            if let Some(note) = note {
-                say(&format!("note: {}", printable(&note, 1000)));
-            }
-            if let Some(hint) = hint {
-                say(&format!("hint: {}", printable(&hint, 1000)));
-            }
-            status
+        Err(failure) => {
+            failure.tell();
+            failure.status
         }
     }
 }

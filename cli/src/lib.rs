@@ -7,6 +7,7 @@ mod commands;
 mod diagnostics;
 mod output;
 mod places;
+mod progress;
 mod settings;
 mod signing;
 
@@ -49,6 +50,7 @@ mod tests {
     const PAGE: &str = include_str!("../../docs/cli.md");
     /// Where the flags of `db update` and its kin are told at length.
     const DATABASE_PAGE: &str = include_str!("../../docs/database.md");
+    const CI_PAGE: &str = include_str!("../../docs/ci.md");
 
     /// Flags with their variables, of a command and all below it.
     fn flags(command: &clap::Command, into: &mut BTreeSet<(String, Option<String>)>) {
@@ -66,13 +68,14 @@ mod tests {
         let mut all = BTreeSet::new();
         flags(&command(), &mut all);
         let is_between = |letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter));
-        let words: BTreeSet<&str> = PAGE.split(is_between).chain(DATABASE_PAGE.split(is_between)).collect();
+        let words: BTreeSet<&str> =
+            [PAGE, DATABASE_PAGE, CI_PAGE].into_iter().flat_map(|page| page.split(is_between)).collect();
         let missing: Vec<_> = all
             .iter()
             .flat_map(|(flag, variable)| std::iter::once(flag).chain(variable))
             .filter(|name| !words.contains(name.as_str()))
             .collect();
-        assert!(missing.is_empty(), "neither docs/cli.md nor docs/database.md speaks of {missing:?}");
+        assert!(missing.is_empty(), "none of docs/cli.md, docs/database.md and docs/ci.md speaks of {missing:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use portcullis_model::Report;
-use portcullis_report::{Dockerfile, FORMATS, RenderOptions, ReportError, ReportFormat, format_named};
+use portcullis_report::{FORMATS, RenderOptions, ReportError, ReportFormat, format_named};
 
 use crate::{
     args::{Global, OutputArgs, When},
@@ -53,17 +53,18 @@ pub(crate) fn need_executables(outputs: &[Output]) -> bool {
 
 /// Writes every report.
 pub(crate) fn write(report: &Report, outputs: &[Output], args: &OutputArgs, global: &Global) -> Result<(), Failure> {
-    let dockerfile = match &args.dockerfile {
-        Some(path) => Some(Dockerfile { path: path.display().to_string(), text: settings::read_text(path)? }),
-        None => None,
-    };
+    let OutputArgs { output: _, dockerfile, show_suppressed, baseline } = args;
+    let (dockerfile, baseline) = (settings::dockerfile(dockerfile.as_ref())?, settings::baseline(baseline)?);
     for Output { format, file } in outputs {
         let options = RenderOptions {
-            width: WIDTH,
+            width: if file.is_none() { width() } else { WIDTH },
             color: file.is_none() && use_color(global.color),
-            show_suppressed: args.show_suppressed,
+            show_suppressed: *show_suppressed,
             dockerfile: dockerfile.clone(),
             max_findings: None,
+            max_bytes: None,
+            baseline: baseline.clone(),
+            run: portcullis_forge::pipelines::detect(&settings::variable),
         };
         match file {
             Some(path) => {
@@ -89,6 +90,13 @@ pub(crate) fn write(report: &Report, outputs: &[Output], args: &OutputArgs, glob
         }
     }
     Ok(())
+}
+
+/// The columns of the terminal, or what `COLUMNS` says.
+fn width() -> usize {
+    let named = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
+    let measured = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    named.or_else(measured).unwrap_or(WIDTH)
 }
 
 fn use_color(when: When) -> bool {

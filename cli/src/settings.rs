@@ -13,13 +13,15 @@ use portcullis_image::{Image, Limits, OpenOptions, RegistryAccess, Source};
 use portcullis_model::{Platform, SeverityLevel, Timestamp};
 use portcullis_policy::{MAX_POLICY_BYTES, Policy};
 use portcullis_registry::{Client, Credentials, Options, PlainHttp};
+use portcullis_report::{Baseline, Dockerfile};
 use portcullis_scan::LayerCache;
 use tokio::runtime::Runtime;
 
 use crate::{
-    args::{CacheArgs, CachePlaceArgs, Global, JudgeArgs, SourceArgs},
+    args::{BaselineArgs, CacheArgs, CachePlaceArgs, Global, JudgeArgs, SourceArgs},
     diagnostics::{Context as _, Failure, say},
     places,
+    progress::Progress,
 };
 
 /// Largest key, report or manifest read, in bytes.
@@ -43,6 +45,11 @@ pub(crate) fn now() -> Result<Timestamp, Failure> {
 pub(crate) fn clock() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// A variable of the environment, for whoever looks for many.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// A file of bounded size; `-` is standard input.
@@ -96,6 +103,22 @@ pub(crate) fn database(named: Option<&PathBuf>) -> Result<Database, Failure> {
 pub(crate) fn vex(paths: &[PathBuf]) -> Result<Vec<portcullis_vex::Document>, Failure> {
     let read = |path: &PathBuf| Ok(portcullis_vex::read(&path.display().to_string(), &read_file(path)?)?);
     paths.iter().map(read).collect()
+}
+
+/// The Dockerfile, which findings point into.
+pub(crate) fn dockerfile(path: Option<&PathBuf>) -> Result<Option<Dockerfile>, Failure> {
+    let read = |path: &PathBuf| Ok(Dockerfile { path: path.display().to_string(), text: read_text(path)? });
+    path.map(read).transpose()
+}
+
+/// The earlier report that is compared with.
+pub(crate) fn baseline(args: &BaselineArgs) -> Result<Option<Baseline>, Failure> {
+    let BaselineArgs { baseline } = args;
+    let read = |path: &PathBuf| {
+        let read = Baseline::read(&read_file(path)?).context(|| format!("{} is no baseline", path.display()));
+        read.map_err(|failure| failure.with_hint("write one with `portcullis scan … -o json=FILE`"))
+    };
+    baseline.as_ref().map(read).transpose()
 }
 
 /// The policy of a file, or of `--fail-on`; deny from *high* on by default.
@@ -161,14 +184,27 @@ pub(crate) struct Access {
     pub(crate) jobs: usize,
     /// What was read of layers before.
     pub(crate) cache: Option<LayerCache>,
+    /// Shown until the scan is done.
+    pub(crate) progress: std::cell::RefCell<Option<Progress>>,
     /// Keeps the requests running; none when offline.
     runtime: Option<Runtime>,
 }
 
 impl Access {
     pub(crate) fn new(source: &SourceArgs) -> Result<Self, Failure> {
-        let SourceArgs { platform, plain_http, ca_file, client_cert, mirror, timeout, offline, base: _, jobs, cache } =
-            source;
+        let SourceArgs {
+            platform,
+            plain_http,
+            ca_file,
+            client_cert,
+            mirror,
+            timeout,
+            offline,
+            base: _,
+            jobs,
+            progress: _,
+            cache,
+        } = source;
         let mut options = OpenOptions {
             platform: platform.as_deref().map(parse_platform).transpose()?,
             // Temporary folders are often held in memory; an image's archive is large.
@@ -195,7 +231,13 @@ impl Access {
         let limits = Limits { deadline: Instant::now().checked_add(*timeout), ..Limits::default() };
         let CacheArgs { no_cache, place } = cache;
         let cache = if *no_cache { None } else { layer_cache(place) };
-        Ok(Self { options, limits, jobs: jobs.map_or(cores, usize::from), cache, runtime })
+        let progress = std::cell::RefCell::new(None);
+        Ok(Self { options, limits, jobs: jobs.map_or(cores, usize::from), cache, progress, runtime })
+    }
+
+    /// No scan follows: nothing is shown of it.
+    pub(crate) fn end_progress(&self) {
+        drop(self.progress.take());
     }
 
     /// Tells those who want to know what did not work and did no harm.
@@ -210,6 +252,7 @@ impl Access {
         let base = source.base.as_deref().map(Source::parse).transpose()?;
         let is_remote = std::iter::once(&parsed).chain(&base).any(|source| matches!(source, Source::Registry(_)));
         let access = Self::new(&SourceArgs { offline: source.offline || !is_remote, ..source.clone() })?;
+        access.progress.replace(Some(Progress::start(source.progress)));
         let mut image = Image::open(&parsed, &access.options)?;
         if let Some(base) = base {
             let base = Image::open(&base, &access.options)?;

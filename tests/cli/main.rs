@@ -12,6 +12,7 @@ use expect_test::{Expect, expect};
 
 mod admit;
 mod base;
+mod baseline;
 mod cache;
 mod db;
 mod matching;
@@ -200,6 +201,11 @@ fn the_help_names_every_command_and_every_exit_code() {
               replay         Recompute a recorded verdict: the same bytes, or the input that changed
               explain        Say why an advisory does, or does not, apply to a package
               diff           Compare two reports
+              github         Tell GitHub what a report says: code scanning, a comment, a check, a status, the
+                             summary of the job
+              gitlab         Tell GitLab what a report says: a note on the merge request, a commit status, a
+                             package
+              ci             Run as part of a pipeline
               db             Update, build, share and look into advisory databases
               policy         Check policies
               key            Make signing keys

@@ -70,8 +70,10 @@ fn a_vulnerable_image_is_denied() {
           unknown distribution: the database holds no advisories for Debian GNU/Linux 12
           pass vulnerabilities.maxDatabaseAge: the advisory database is 262 days old; the policy sets no
               limit
+
         what to do
           upgrade lodash from 4.17.15 to 4.17.21: fixes 1, the worst critical
+            npm install lodash@4.17.21
     "#]]
     .assert_eq(&stdout.replace("linux/arm64", "linux/amd64"));
 }

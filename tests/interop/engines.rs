@@ -34,14 +34,14 @@ fn image() -> ImageBuilder {
 }
 
 /// A daemon that ends with the test.
-struct Daemon {
+pub(crate) struct Daemon {
     process: Child,
     unmount: Option<PathBuf>,
 }
 
 impl Daemon {
     /// Starts it, and waits for its socket.
-    fn start(command: &mut Command, log: &Path, socket: &Path) -> Self {
+    pub(crate) fn start(command: &mut Command, log: &Path, socket: &Path) -> Self {
         let log = fs::File::create(log).unwrap();
         // A group of its own: it starts others.
         let command = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
@@ -66,8 +66,22 @@ impl Drop for Daemon {
     }
 }
 
+/// A Docker engine of its own, with all that it has in `folder`; its address.
+pub(crate) fn dockerd(folder: &Path) -> (Daemon, String) {
+    let socket = folder.join("docker.sock");
+    let host = format!("unix://{}", socket.display());
+    let mut dockerd = Command::new("dockerd");
+    for (flag, place) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "docker.pid")] {
+        dockerd.arg(flag).arg(folder.join(place));
+    }
+    dockerd.args(["-H", &host, "--iptables=false", "--ip6tables=false", "--bridge=none"]);
+    let mut daemon = Daemon::start(&mut dockerd, &folder.join("log"), &socket);
+    daemon.unmount = Some(folder.join("exec/netns/default"));
+    (daemon, host)
+}
+
 /// Whether these programs can be run here, as root.
-fn can_run(programs: &[&str]) -> bool {
+pub(crate) fn can_run(programs: &[&str]) -> bool {
     let is_there = |program: &str| {
         let folders = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&folders).chain(["/usr/sbin".into()]).any(|folder| folder.join(program).exists())
@@ -119,15 +133,7 @@ fn docker_s_images_are_read_in_place_and_by_export() {
     }
     let (folder, expected) = archives();
     let folder = folder.path();
-    let socket = folder.join("docker.sock");
-    let host = format!("unix://{}", socket.display());
-    let mut dockerd = Command::new("dockerd");
-    for (flag, place) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "docker.pid")] {
-        dockerd.arg(flag).arg(folder.join(place));
-    }
-    dockerd.args(["-H", &host, "--iptables=false", "--ip6tables=false", "--bridge=none"]);
-    let mut daemon = Daemon::start(&mut dockerd, &folder.join("log"), &socket);
-    daemon.unmount = Some(folder.join("exec/netns/default"));
+    let (_daemon, host) = dockerd(folder);
     let mut docker = Command::new("docker");
     run(docker.args(["-H", &host, "load", "-i"]).arg(folder.join("docker.tar")), &[0]);
     let variables = [("DOCKER_HOST", host.as_str())];

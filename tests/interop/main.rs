@@ -11,10 +11,13 @@
 
 mod support;
 
+mod browser;
+mod ci;
 mod cosign;
 mod demo;
 mod docs;
 mod engines;
+mod forge;
 mod formats;
 mod images;
 mod lockfile;

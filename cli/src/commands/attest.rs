@@ -31,6 +31,7 @@ pub(crate) fn run(args: &AttestArgs, global: &Global) -> Outcome {
         Some(path) => {
             let report: Report = read_report(path)?;
             let (access, parsed, opened) = Access::open(image, source)?;
+            access.end_progress();
             if opened.target.digest != report.target.digest {
                 return Err(Failure::new("the report is of another image").with_hint("scan this one again"));
             }

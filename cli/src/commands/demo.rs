@@ -21,7 +21,7 @@ use portcullis_report::{RenderOptions, format_named};
 
 use super::{admit, attest, key, scan, verify};
 use crate::{
-    args::{CacheArgs, CachePlaceArgs, DemoArgs, Global, JudgeArgs, SourceArgs},
+    args::{CacheArgs, CachePlaceArgs, DemoArgs, Global, JudgeArgs, SourceArgs, When},
     diagnostics::{Context as _, Failure, Outcome},
     output, settings,
     settings::Access,
@@ -121,6 +121,7 @@ impl Demo {
             offline: false,
             base: None,
             jobs: None,
+            progress: When::Never,
             cache: CacheArgs {
                 no_cache: true,
                 place: CachePlaceArgs { cache_dir: None, cache_size: portcullis_scan::LayerCache::DEFAULT_LIMIT },

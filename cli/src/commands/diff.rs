@@ -1,4 +1,4 @@
-//! `portcullis diff`: what changed between two reports.
+//! `portcullis diff`: what changed between two reports; or the newer one, in any format, with the older as its baseline.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -7,10 +7,25 @@ use portcullis_model::Report;
 use portcullis_policy::ExitStatus;
 
 use super::attest::read_report;
-use crate::{args::DiffArgs, diagnostics::Outcome, output};
+use crate::{
+    args::{BaselineArgs, DiffArgs, Global, OutputArgs},
+    diagnostics::Outcome,
+    output,
+};
 
-pub(crate) fn run(args: &DiffArgs) -> Outcome {
-    let DiffArgs { old, new } = args;
+pub(crate) fn run(args: &DiffArgs, global: &Global) -> Outcome {
+    let DiffArgs { old, new, output } = args;
+    if !output.is_empty() {
+        let args = OutputArgs {
+            output: output.clone(),
+            dockerfile: None,
+            show_suppressed: false,
+            baseline: BaselineArgs { baseline: Some(old.clone()) },
+        };
+        let outputs = output::outputs(&args, "table")?;
+        output::write(&read_report(new)?, &outputs, &args, global)?;
+        return Ok(ExitStatus::Pass);
+    }
     let (old, new) = (read_report(old)?, read_report(new)?);
     let mut text = String::new();
     // Writing to a String cannot fail.

@@ -9,7 +9,9 @@ use super::attest;
 use crate::{
     args::{Global, JudgeArgs, ScanArgs, SourceArgs},
     diagnostics::{Failure, Outcome, say},
-    output, settings,
+    output,
+    progress::Progress,
+    settings,
     settings::Access,
 };
 
@@ -17,6 +19,8 @@ pub(crate) fn run(args: &ScanArgs, global: &Global) -> Outcome {
     let ScanArgs { target, source, judge, output, attest, sign } = args;
     let outputs = output::outputs(output, "table")?;
     let plan = if *attest { Some(attest::Plan::new(sign, source)?) } else { None };
+    // What cannot be read must not cost a scan.
+    settings::baseline(&output.baseline)?;
     let now = settings::now()?;
     let executables = output::need_executables(&outputs) || plan.as_ref().is_some_and(attest::Plan::needs_executables);
     let Scanned { access, source, report } = scan(target, source, judge, executables, now)?;
@@ -61,9 +65,14 @@ pub(crate) fn scan(
 
 /// Takes the inventory of an open image.
 pub(crate) fn take(image: &Image, access: &Access, executables: bool) -> Result<Taken, Failure> {
-    let Access { jobs, limits, cache, .. } = access;
+    let Access { jobs, limits, cache, progress, .. } = access;
     let options = InventoryOptions { jobs: *jobs, limits: *limits, executables, cache: cache.as_ref() };
-    Ok(portcullis_scan::take_inventory(image, &options)?)
+    let progress = progress.take();
+    if let Some(progress) = &progress {
+        progress.begin(image.layer_count());
+    }
+    let layer_done = || progress.iter().for_each(Progress::layer_done);
+    Ok(portcullis_scan::take_inventory_told(image, &options, &layer_done)?)
 }
 
 /// The name that a policy's scope is asked about.

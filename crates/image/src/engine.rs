@@ -5,12 +5,14 @@ mod address;
 mod containerd;
 mod docker;
 mod http;
+mod images;
 mod storage;
 
 use portcullis_model::Platform;
 use portcullis_registry::Reference;
 
 pub(crate) use self::docker::open as open_docker;
+pub use self::images::{EngineImage, EngineImages, EngineKind, Untagged};
 use crate::{Image, ImageError, OpenOptions};
 
 /// An engine that does not do what it is asked for.

@@ -30,6 +30,7 @@ use std::{
     },
 };
 
+pub use engine::{EngineImage, EngineImages, EngineKind, Untagged};
 pub use error::ImageError;
 pub use layer::{LayerError, Limits};
 use portcullis_filetree::LayerVisitor;

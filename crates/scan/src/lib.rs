@@ -101,6 +101,18 @@ pub struct InventoryOptions<'a> {
 /// # Errors
 /// When a layer cannot be read, or is not what its digest names. Anything less is a warning in the inventory.
 pub fn take_inventory(image: &Image, options: &InventoryOptions<'_>) -> Result<Taken, ScanError> {
+    take_inventory_told(image, options, &|| {})
+}
+
+/// As [`take_inventory`]; `layer_done` is called after each layer, from any thread.
+///
+/// # Errors
+/// As there.
+pub fn take_inventory_told(
+    image: &Image,
+    options: &InventoryOptions<'_>,
+    layer_done: &(dyn Fn() + Sync),
+) -> Result<Taken, ScanError> {
     let InventoryOptions { jobs, limits, executables, cache } = *options;
     if let Some(document) = &image.sbom {
         return sbom::take(&image.target, document);
@@ -124,7 +136,11 @@ pub fn take_inventory(image: &Image, options: &InventoryOptions<'_>) -> Result<T
         Some(merged) => merged,
         None => {
             let entry = |index: usize| cache.zip(keys.get(index).copied().flatten());
-            let layers = image.each_layer(jobs, |index| layer_facts(image, index, limits, gather, entry(index)))?;
+            let layers = image.each_layer(jobs, |index| {
+                let facts = layer_facts(image, index, limits, gather, entry(index));
+                layer_done();
+                facts
+            })?;
             merge::merge(layers, &diff_ids)
         }
     };

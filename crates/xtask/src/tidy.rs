@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("policy", &["model", "errors"]),
     ("report", &["model", "versions"]),
     ("attest", &["model", "errors", "registry"]),
+    ("forge", &["model", "errors", "report"]),
     ("updates", &["model", "errors", "registry", "attest", "advisories"]),
     ("admission", &["model", "errors", "registry", "attest", "policy"]),
     ("scan", &["model", "errors", "filetree", "image", "packages", "matching", "policy", "vex"]),

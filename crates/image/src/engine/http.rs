@@ -16,6 +16,9 @@ use crate::{ImageError, manifest::MAX_DOCUMENT};
 /// How long an engine may stay silent. It packs an image before the first byte comes.
 const SILENCE: Duration = Duration::from_secs(120);
 
+/// Largest list of images read, in bytes.
+const MAX_LIST: u64 = 256 << 20;
+
 /// How long it may take to be reached.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -69,6 +72,55 @@ impl Engine {
         })
     }
 
+    /// A whole answer that lists everything there is.
+    pub(super) fn get_list(&self, path: &str) -> Result<(StatusCode, Vec<u8>), ImageError> {
+        self.runtime.block_on(async {
+            let mut response = self.send(self.http.get(format!("{}{path}", self.base))).await?;
+            let body = self.read_up_to(&mut response, MAX_LIST).await?;
+            Ok((response.status(), body))
+        })
+    }
+
+    /// Removes something.
+    pub(super) fn delete(&self, path: &str) -> Result<(StatusCode, Vec<u8>), ImageError> {
+        self.runtime.block_on(async {
+            let mut response = self.send(self.http.delete(format!("{}{path}", self.base))).await?;
+            let body = self.read(&mut response).await?;
+            Ok((response.status(), body))
+        })
+    }
+
+    /// Follows an answer that does not end: `piece` is called for each piece of it, and once in `tick` at least.
+    pub(super) fn stream(&self, path: &str, tick: Duration, piece: &mut dyn FnMut() -> bool) -> Result<(), ImageError> {
+        self.runtime.block_on(async {
+            // Nothing may happen for hours.
+            let request = self.http.get(format!("{}{path}", self.base));
+            let mut response = match tokio::time::timeout(tick, self.send(request)).await {
+                Ok(response) => response?,
+                // Podman sends the headers with the first event.
+                Err(_elapsed) => {
+                    piece();
+                    return Ok(());
+                }
+            };
+            if !response.status().is_success() {
+                let body = self.read(&mut response).await?;
+                return Err(self.refused(response.status(), &body));
+            }
+            // What happened before the stream began is in no event.
+            while piece() {
+                match tokio::time::timeout(tick, response.chunk()).await {
+                    Ok(Ok(Some(_))) | Err(_) => {}
+                    Ok(Ok(None)) => return Ok(()),
+                    // The silence of an engine where nothing happens.
+                    Ok(Err(error)) if error.is_timeout() => return Ok(()),
+                    Ok(Err(error)) => return Err(self.broken(&error)),
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// One call of gRPC, of one message each way (<https://github.com/grpc/grpc/blob/v1.71.0/doc/PROTOCOL-HTTP2.md>).
     /// The message that comes back, and what its headers say.
     pub(super) fn call(
@@ -114,10 +166,14 @@ impl Engine {
     }
 
     async fn read(&self, response: &mut Response) -> Result<Vec<u8>, ImageError> {
+        self.read_up_to(response, MAX_DOCUMENT).await
+    }
+
+    async fn read_up_to(&self, response: &mut Response, limit: u64) -> Result<Vec<u8>, ImageError> {
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| self.broken(&error))? {
-            if (body.len() + piece.len()) as u64 > MAX_DOCUMENT {
-                return Err(ImageError::TooLarge { what: format!("an answer of {}", self.name), limit: MAX_DOCUMENT });
+            if (body.len() + piece.len()) as u64 > limit {
+                return Err(ImageError::TooLarge { what: format!("an answer of {}", self.name), limit });
             }
             body.extend_from_slice(&piece);
         }

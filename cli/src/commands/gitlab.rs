@@ -1,0 +1,161 @@
+//! `portcullis gitlab`: a report that a scan wrote is told to GitLab, so that the gate can fail afterwards.
+
+use std::path::Path;
+
+use portcullis_errors::Secret;
+use portcullis_forge::{
+    Access, ForgeError,
+    gitlab::{Context, GitLab, State, Token},
+};
+use portcullis_model::{Outcome as VerdictOutcome, Report};
+use portcullis_policy::ExitStatus;
+use portcullis_report::{RenderOptions, format_named, headline};
+
+use super::attest::read_report;
+use crate::{
+    args::{ForgeArgs, GitlabArgs, GitlabPart, Global},
+    diagnostics::{Context as _, Failure, Outcome, say},
+    settings,
+};
+
+/// The most bytes of a note: a longer one is not read by anybody.
+const MAX_NOTE: usize = 120_000;
+
+pub(crate) fn run(args: &GitlabArgs, global: &Global) -> Outcome {
+    let GitlabArgs { report: path, publish, package, package_file, ca_file, forge } = args;
+    let ForgeArgs { dockerfile, baseline, name, timeout, gate } = forge;
+    let options = RenderOptions {
+        dockerfile: settings::dockerfile(dockerfile.as_ref())?,
+        baseline: settings::baseline(baseline)?,
+        run: portcullis_forge::pipelines::detect(&settings::variable),
+        max_bytes: Some(MAX_NOTE),
+        ..RenderOptions::default()
+    };
+    let report = read_report(path)?;
+    let status = ExitStatus::from(&report.verdict);
+    let files = std::iter::once(path).chain(package_file);
+    let told =
+        Told { name, package: package.as_deref(), files: files.map(|path| path.as_path()).collect(), report, options };
+    let authorities = ca_file.clone().or_else(|| settings::variable("CI_SERVER_TLS_CA_FILE").map(Into::into));
+    told.remotely(publish, &Access { ca_file: authorities, timeout: *timeout }, global)?;
+    Ok(if *gate { status } else { ExitStatus::Pass })
+}
+
+/// A report, and how it is told.
+struct Told<'a> {
+    name: &'a str,
+    package: Option<&'a str>,
+    files: Vec<&'a Path>,
+    report: Report,
+    options: RenderOptions,
+}
+
+impl Told<'_> {
+    fn remotely(&self, publish: &[GitlabPart], access: &Access, global: &Global) -> Result<(), Failure> {
+        let token = settings::variable("PORTCULLIS_GITLAB_TOKEN").map(|token| Token::Access(Secret::new(token)));
+        let token = token.or_else(|| settings::variable("CI_JOB_TOKEN").map(|token| Token::Job(Secret::new(token))));
+        let Some(token) = token else {
+            say("note: neither PORTCULLIS_GITLAB_TOKEN nor CI_JOB_TOKEN is set; GitLab is told nothing");
+            return Ok(());
+        };
+        let gitlab = GitLab::new(Context::from_environment(&settings::variable)?, &token, access)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context(|| "cannot start".to_owned())?;
+        let mut failed: Option<Failure> = None;
+        for part in publish {
+            let name = match part {
+                GitlabPart::Note => "note",
+                GitlabPart::Status => "status",
+                GitlabPart::Package => "package",
+            };
+            if matches!(token, Token::Job(_)) && *part != GitlabPart::Package {
+                say(&format!(
+                    "note: {name}: left out: the token of a job may not write it; set PORTCULLIS_GITLAB_TOKEN to a project access token with the scope `api`"
+                ));
+                continue;
+            }
+            match runtime.block_on(self.publish(&gitlab, *part)) {
+                Ok(done) if global.quiet && !done.starts_with("note:") => {}
+                Ok(done) => say(&done),
+                Err(Refusal::Forge(error)) if error.is_permission() => {
+                    say(&format!(
+                        "note: {name}: left out: {error}; the token needs the scope `api` and the role Developer"
+                    ));
+                }
+                Err(error) => {
+                    if let Some(earlier) = failed.replace(error.into()) {
+                        earlier.tell();
+                    }
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn publish(&self, gitlab: &GitLab, part: GitlabPart) -> Result<String, Refusal> {
+        let title = headline(&self.report, self.options.baseline.as_ref());
+        Ok(match part {
+            GitlabPart::Note => match gitlab.note(self.name, &self.text()?).await? {
+                true => "merge request: note written".to_owned(),
+                false => "note: merge request: this pipeline is for none".to_owned(),
+            },
+            GitlabPart::Status => {
+                let verdict = &self.report.verdict;
+                let state = match (verdict.result, verdict.policy.audit) {
+                    (VerdictOutcome::Pass, _) | (VerdictOutcome::Fail, true) => State::Success,
+                    (VerdictOutcome::Fail, false) | (VerdictOutcome::Unknown, _) => State::Failed,
+                };
+                gitlab.status(self.name, state, &title).await?;
+                "status: written".to_owned()
+            }
+            GitlabPart::Package => {
+                let (name, version) = match self.package.map(|text| text.split_once('/').unwrap_or((text, ""))) {
+                    Some((name, version)) if !version.is_empty() => (name, version),
+                    Some((name, _)) => (name, gitlab.context().commit.as_str()),
+                    None => ("portcullis", gitlab.context().commit.as_str()),
+                };
+                for path in &self.files {
+                    let contents = settings::read_file(path)?;
+                    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                    gitlab.package_file(name, version, &file, &contents).await?;
+                }
+                format!("package: {name} {version}: {} uploaded", self.files.len())
+            }
+        })
+    }
+
+    fn text(&self) -> Result<String, Failure> {
+        let mut bytes = Vec::new();
+        if let Some(format) = format_named("markdown") {
+            format.write(&self.report, &self.options, &mut bytes).context(|| "the markdown report".to_owned())?;
+        }
+        String::from_utf8(bytes).context(|| "the markdown report".to_owned())
+    }
+}
+
+/// What the forge refuses, or what fails here.
+enum Refusal {
+    Forge(ForgeError),
+    Here(Failure),
+}
+
+impl From<ForgeError> for Refusal {
+    fn from(error: ForgeError) -> Self {
+        Self::Forge(error)
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Here(failure)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Forge(error) => error.into(),
+            Refusal::Here(failure) => failure,
+        }
+    }
+}
