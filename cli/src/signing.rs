@@ -22,7 +22,13 @@ pub(crate) fn signer(args: &SignerArgs, ca_file: Option<&Path>) -> Result<Statem
         let authorities = ca_file.map(settings::read_file).transpose()?;
         Ok::<_, Failure>(ServiceClient::new(authorities.as_deref())?)
     };
+    // What is for the other way of signing may come from the environment: it is no reason to refuse this one.
     if *keyless {
+        if signing_config.is_some() && trusted_root.is_none() {
+            return Err(Failure::usage(
+                "--signing-config needs --trusted-root: what is signed is verified before it is stored",
+            ));
+        }
         let services = match signing_config {
             Some(path) => SigningServices::from_json(&settings::read_file(path)?)?,
             None => SigningServices::public()?,

@@ -48,8 +48,11 @@ fn outdated_evidence_goes(image: &str, key: &Path, public: &Path) {
         let mut list = portcullis();
         let listed = run(list.args(["evidence", "list", image, "--plain-http", "--key"]).arg(public), &[0]).stdout;
         let listed = String::from_utf8(listed).unwrap();
-        let bundles: Vec<&str> = listed.split("    bundle in ").skip(1).collect();
-        let verified = bundles.iter().filter(|bundle| bundle.contains("verified: key 1")).count();
+        // What is said of a bundle stands on the line below; envelopes of the older form lie among them.
+        let lines: Vec<&str> = listed.lines().collect();
+        let below = lines.iter().zip(lines.iter().skip(1)).filter(|(line, _)| line.starts_with("    bundle in "));
+        let bundles: Vec<&str> = below.map(|(_, below)| *below).collect();
+        let verified = bundles.iter().filter(|told| told.contains("verified: key 1")).count();
         (bundles.len(), verified)
     };
     // Scanning the same moment twice added nothing.

@@ -17,17 +17,18 @@ pub(crate) struct SignerArgs {
     /// Sign as whoever an identity token names, with a certificate of Sigstore and an entry in its log.
     #[arg(long, env = "PORTCULLIS_KEYLESS", group = "signer", value_parser = BoolishValueParser::new())]
     pub(crate) keyless: bool,
-    /// The identity token: a file, or env://NAME. By default that of the CI job, or SIGSTORE_ID_TOKEN.
-    #[arg(long, env = "PORTCULLIS_IDENTITY_TOKEN", value_name = "REF", requires = "keyless")]
+    /// With --keyless, the identity token: a file, or env://NAME. By default that of the CI job, or SIGSTORE_ID_TOKEN.
+    #[arg(long, env = "PORTCULLIS_IDENTITY_TOKEN", value_name = "REF")]
     pub(crate) identity_token: Option<String>,
-    /// The services that sign for identities: a signing config of Sigstore; the public good instance's by default.
-    #[arg(long, env = "PORTCULLIS_SIGNING_CONFIG", value_name = "FILE", requires_all = ["keyless", "trusted_root"])]
+    /// With --keyless, the services that sign for identities: a signing config of Sigstore; the public good instance's by default. Needs
+    /// --trusted-root.
+    #[arg(long, env = "PORTCULLIS_SIGNING_CONFIG", value_name = "FILE")]
     pub(crate) signing_config: Option<PathBuf>,
     /// The trust root that what was signed is verified with before it is stored; the public good instance's by default.
     #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
-    /// A timestamp authority (RFC 3161) that witnesses when the key signed.
-    #[arg(long, env = "PORTCULLIS_TIMESTAMP_URL", value_name = "URL", conflicts_with = "keyless")]
+    /// With --key, a timestamp authority (RFC 3161) that witnesses when the key signed.
+    #[arg(long, env = "PORTCULLIS_TIMESTAMP_URL", value_name = "URL")]
     pub(crate) timestamp_url: Option<String>,
 }
 
