@@ -118,7 +118,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// [`clean`]ed `text` as one word or sentence of Markdown: nothing in it is markup, a mention or a reference.
+/// `text` without what hides, as one word or sentence of Markdown: nothing in it is markup, a mention or a reference.
 pub fn markdown(text: &str) -> String {
     let clean = clean(text);
     let mut out = String::with_capacity(clean.len() + 8);
@@ -140,7 +140,7 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
-/// [`clean`]ed `text` as character data or an attribute of HTML and XML.
+/// `text` without what hides, as character data or an attribute of HTML and XML.
 pub fn markup(text: &str) -> String {
     let clean = clean(text);
     let mut out = String::with_capacity(clean.len() + 8);
