@@ -152,22 +152,29 @@ impl Sensor {
 
     fn look(&self, images: &EngineImages, seen: Instant) -> Result<(), ImageError> {
         for image in images.list()? {
-            let asking = self.asking(&image);
-            // What a worker has in its hands is left to it; the next look sees what came since.
-            let is_answered = match self.results.record(&image.id) {
-                Some(_) if !self.queue.claim(&image.id) => continue,
-                Some(record) => {
-                    let is_answered = self.is_answered(images, record, &asking);
-                    self.queue.done(&image.id);
-                    is_answered
-                }
-                None => false,
-            };
-            if !is_answered && !asking.is_empty() {
+            // What waits, or a worker has in its hands, is left to it; the next look sees what came since.
+            if !self.queue.claim(&image.id) {
+                continue;
+            }
+            let asking = self.unanswered(images, &image);
+            self.queue.done(&image.id);
+            if !asking?.is_empty() {
                 self.queue.offer(Job { id: image.id, seen });
             }
         }
         Ok(())
+    }
+
+    /// The tags of an image that ask, and that no record answers. The list may be older than the last answer: so an image
+    /// that asks by it is looked at once more, now that no worker has it.
+    fn unanswered(&self, images: &EngineImages, listed: &EngineImage) -> Result<Vec<String>, ImageError> {
+        let mut asking = self.asking(listed);
+        if !asking.is_empty() {
+            asking = images.inspect(&listed.id)?.map(|image| self.asking(&image)).unwrap_or_default();
+        }
+        let record = self.results.record(&listed.id);
+        let is_answered = record.is_some_and(|record| self.is_answered(images, record, &asking));
+        Ok(if is_answered { Vec::new() } else { asking })
     }
 
     /// Whether a record answers all that asks. What was answered before its tag could be taken off loses it now; a tag
