@@ -13,6 +13,8 @@ pub(crate) struct Job {
     pub(crate) id: String,
     /// When it was seen to ask.
     pub(crate) seen: Instant,
+    /// The tags that asked.
+    pub(crate) tags: Vec<String>,
 }
 
 #[derive(Default)]
@@ -88,7 +90,7 @@ mod tests {
     #[test]
     fn each_image_once_and_those_that_a_job_waits_for_first() {
         let queue = Queue::default();
-        let job = |id: &str| Job { id: id.to_owned(), seen: Instant::now() };
+        let job = |id: &str| Job { id: id.to_owned(), seen: Instant::now(), tags: Vec::new() };
         assert!(queue.offer(job("a")) && queue.offer(job("b")) && queue.offer(job("c")));
         assert!(!queue.offer(job("a")));
         assert_eq!(queue.take(&|id| id == "c").unwrap().id, "c");

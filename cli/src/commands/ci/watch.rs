@@ -158,8 +158,9 @@ impl Sensor {
             }
             let asking = self.unanswered(images, &image);
             self.queue.done(&image.id);
-            if !asking?.is_empty() {
-                self.queue.offer(Job { id: image.id, seen });
+            let tags = asking?;
+            if !tags.is_empty() {
+                self.queue.offer(Job { id: image.id, seen, tags });
             }
         }
         Ok(())
@@ -228,10 +229,11 @@ impl Sensor {
                 None
             }
         };
-        // All that ask by now are answered by this.
-        if let Ok(Some(image)) = images.inspect(&job.id) {
-            record.tags_left = self.asking(&image);
-        }
+        // All that ask by now are answered by this. An engine that is away cannot say; then it is those that asked before.
+        record.tags_left = match images.inspect(&job.id) {
+            Ok(image) => image.map(|image| self.asking(&image)).unwrap_or_default(),
+            Err(_) => job.tags.clone(),
+        };
         if !self.keep(&record, report.as_deref()) {
             return;
         }
