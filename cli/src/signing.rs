@@ -39,7 +39,7 @@ pub(crate) fn signer(args: &SignerArgs, ca_file: Option<&Path>) -> Result<Statem
             None => runtime()?.block_on(ambient_token(&client))?,
         };
         let root = trust_root(trusted_root.as_deref())?;
-        return Ok(IdentitySigner::new(services, client, &token, Some(root))?.into());
+        return Ok(IdentitySigner::new(services, client, &token, root)?.into());
     }
     let reference = key.as_deref().ok_or_else(|| {
         Failure::usage("nothing to sign with").with_hint(

@@ -151,7 +151,7 @@ pub(crate) enum EvidenceCommand {
     },
     /// Remove older verdicts of an authority, with what they rest on. Others' evidence stays.
     Prune {
-        /// How many of the newest verdicts stay.
+        /// How many of the newest verdicts of each policy stay.
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         keep: u16,
         /// Say what would be removed, and remove nothing.

@@ -4,12 +4,11 @@
 use std::{collections::BTreeSet, path::Path};
 
 use portcullis_attest::{
-    Bundle, InputAttestation, SbomFormat, SigningKey, Statement, StatementSigner, Stored, VERIFIER_ID,
-    VerificationSummary, predicate_type, sbom_statement, store, store_in_layout, store_legacy, vulnerability_statement,
-    vulns_statement,
+    Bundle, InputAttestation, SbomFormat, SigningKey, Statement, StatementSigner, Stored, VerificationSummary,
+    predicate_type, sbom_statement, store, store_in_layout, store_legacy, vulnerability_statement, vulns_statement,
 };
 use portcullis_image::Source;
-use portcullis_model::{Digest, Report};
+use portcullis_model::{Digest, Report, VERIFIER_ID};
 use portcullis_policy::ExitStatus;
 use portcullis_registry::Reference;
 use portcullis_report::{RenderOptions, format_named};

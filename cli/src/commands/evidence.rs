@@ -1,11 +1,10 @@
 //! `portcullis evidence …`: what lies beside an image: listed, fetched, and cleared of what is outdated.
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use portcullis_admission::verifier_of;
 use portcullis_attest::{
-    Candidate, Discovery, Format, Statement, VerificationSummary, Verified, Verifier, discover, discover_in_layout,
-    remove,
+    Candidate, Discovery, Format, Statement, Verified, Verifier, discover, discover_in_layout, outdated, remove,
 };
 use portcullis_errors::{chain, printable};
 use portcullis_image::Source;
@@ -136,15 +135,6 @@ impl Found {
         }
         Ok(())
     }
-
-    /// The verdicts of the authority, the newest first.
-    fn verdicts(&self) -> Vec<Verified<VerificationSummary>> {
-        let statements = self.discovery.candidates.iter().filter(|candidate| candidate.format == Format::Bundle);
-        let statements = statements.filter_map(|candidate| self.verified(candidate)?.ok());
-        let mut verdicts: Vec<_> = statements.filter_map(|statement| statement.summary().ok()).collect();
-        verdicts.sort_by_key(|verdict| (std::cmp::Reverse(verdict.time_verified), *verdict.manifest()));
-        verdicts
-    }
 }
 
 fn verifier(authority: &AuthorityArgs, now: Timestamp) -> Result<Option<Verifier>, Failure> {
@@ -160,10 +150,10 @@ fn verifier(authority: &AuthorityArgs, now: Timestamp) -> Result<Option<Verifier
 
 fn prune(keep: usize, dry_run: bool, args: &EvidenceListArgs, global: &Global) -> Outcome {
     let found = Found::new(args)?;
-    if found.verifier.is_none() {
+    let Some(verifier) = &found.verifier else {
         return Err(Failure::usage("say whose evidence is to go")
             .with_hint("--key, or --certificate-identity with --certificate-oidc-issuer: others' evidence stays"));
-    }
+    };
     let Source::Registry(reference) = &found.source else {
         return Err(Failure::new("evidence is removed from registries alone"));
     };
@@ -171,7 +161,7 @@ fn prune(keep: usize, dry_run: bool, args: &EvidenceListArgs, global: &Global) -
     if !found.discovery.is_complete() {
         return found.status();
     }
-    let gone = outdated(&found, keep);
+    let gone = outdated(&found.discovery.candidates, verifier, &found.digest, found.now, keep);
     if !global.quiet {
         let verb = if dry_run { "would remove" } else { "removing" };
         gone.iter().for_each(|manifest| say(&format!("{verb} {manifest}")));
@@ -181,29 +171,6 @@ fn prune(keep: usize, dry_run: bool, args: &EvidenceListArgs, global: &Global) -
     }
     output::print(&format!("{} {}\n", gone.len(), if dry_run { "would go" } else { "removed" }))?;
     Ok(ExitStatus::Pass)
-}
-
-/// The manifests of verdicts beyond the newest ones, and of what these alone rest on.
-fn outdated(found: &Found, keep: usize) -> Vec<Digest> {
-    let verdicts = found.verdicts();
-    let rests_on = |verdicts: &[Verified<VerificationSummary>]| -> BTreeSet<String> {
-        let inputs = verdicts.iter().flat_map(|verdict| &verdict.input_attestations);
-        inputs.filter_map(|input| input.digest.get("sha256").cloned()).collect()
-    };
-    let (kept, old) = verdicts.split_at(keep.min(verdicts.len()));
-    let needed = rests_on(kept);
-    let unneeded: BTreeSet<String> = rests_on(old).into_iter().filter(|input| !needed.contains(input)).collect();
-    let kept: BTreeSet<Digest> = kept.iter().map(|verdict| *verdict.manifest()).collect();
-    let mut gone: BTreeSet<Digest> = old.iter().map(|verdict| *verdict.manifest()).collect();
-    for candidate in &found.discovery.candidates {
-        let is_input = unneeded.contains(&Digest::of(&candidate.bytes).hex());
-        // A stranger's bundle that an old verdict names stays: it is not this authority's to remove.
-        if is_input && found.verified(candidate).is_some_and(|verified| verified.is_ok()) {
-            gone.insert(candidate.manifest);
-        }
-    }
-    gone.retain(|manifest| !kept.contains(manifest));
-    gone.into_iter().collect()
 }
 
 fn delete(found: &Found, reference: &Reference, gone: &[Digest]) -> Result<(), Failure> {

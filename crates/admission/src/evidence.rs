@@ -5,10 +5,8 @@ use portcullis_attest::{
     Discovery, SummaryResult as Attested, VerificationSummary, Verified, Verifier, VerifyError, predicate_type,
 };
 use portcullis_errors::{Hint as _, chain, printable};
-use portcullis_model::{Digest, Outcome, Reason, Report, Timestamp};
-use portcullis_policy::{
-    CLOCK_SKEW_SECONDS, Judgement, Policy, PolicySpec, SummaryFacts, SummaryResult, judge_evidence, rejudge,
-};
+use portcullis_model::{CLOCK_SKEW_SECONDS, Digest, Outcome, Reason, Report, Timestamp};
+use portcullis_policy::{Judgement, Policy, PolicySpec, SummaryFacts, SummaryResult, judge_evidence, rejudge};
 use portcullis_registry::Reference;
 
 use crate::authorities::ReadyPolicy;

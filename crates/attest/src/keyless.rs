@@ -7,7 +7,7 @@
 use std::{fmt, sync::Arc};
 
 use portcullis_errors::printable;
-use portcullis_model::{Digest, Timestamp};
+use portcullis_model::{CLOCK_SKEW_SECONDS, Digest, Timestamp};
 use sigstore_trust_root::{SIGSTORE_PRODUCTION_TRUSTED_ROOT, TrustedRoot};
 use sigstore_types::{Artifact, Bundle, DerPublicKey, Sha256Hash};
 use sigstore_verify::{PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier};
@@ -19,8 +19,6 @@ use crate::{
 
 /// A trusted root of the public instance has about 10 KiB.
 const MAX_ROOT_BYTES: usize = 4 << 20;
-/// How far another clock may be ahead of ours.
-const SKEW_SECONDS: i64 = 300;
 
 /// The authorities behind keyless signatures: certificate authorities, logs and timestamp authorities.
 #[derive(Clone)]
@@ -194,10 +192,7 @@ pub(crate) fn by_certificate<'a>(
 ) -> Result<Option<Timestamp>, VerifyError> {
     let policy = VerificationPolicy::any_identity().require_issuer(issuer);
     let result = root.verifier.verify(artifact, bundle, &policy).map_err(refusal)?;
-    // The policy above asks for all of this; should that ever change, nothing passes.
-    if !(result.certificate_verified() && result.tlog_verified() && result.sct_verified()) {
-        return Err(VerifyError::Certificate("a check was left out".into()));
-    }
+    require_whole(&result)?;
     let found = result.identity().map(sigstore_verify::crypto::SubjectAltName::as_str).unwrap_or_default();
     if !identity.matches(found) {
         return Err(VerifyError::Identity { found: printable(found, 200) });
@@ -207,21 +202,24 @@ pub(crate) fn by_certificate<'a>(
     Ok(last.map(Timestamp::from_unix))
 }
 
-/// Verifies that someone has signed the content, whoever it is: of what was signed here a moment ago.
-pub(crate) fn by_anyone(
-    bundle: &Bundle,
-    subject: &[u8; 32],
-    root: &TrustRoot,
-    now: Timestamp,
-) -> Result<(), VerifyError> {
+/// Verifies that someone has signed the content, whoever it is and whenever it was: of what was signed here a moment ago.
+pub(crate) fn by_anyone(bundle: &Bundle, subject: &[u8; 32], root: &TrustRoot) -> Result<(), VerifyError> {
     let policy = VerificationPolicy::any_identity();
     let result = root.verifier.verify(Artifact::from(Sha256Hash::new(*subject)), bundle, &policy).map_err(refusal)?;
-    require_past(&result, now)
+    require_whole(&result)
+}
+
+/// The policies ask for all of this; should that ever change, nothing passes.
+fn require_whole(result: &VerificationResult) -> Result<(), VerifyError> {
+    if result.certificate_verified() && result.tlog_verified() && result.sct_verified() {
+        return Ok(());
+    }
+    Err(VerifyError::Certificate("a check was left out".into()))
 }
 
 fn require_past(result: &VerificationResult, now: Timestamp) -> Result<(), VerifyError> {
     let latest = result.verified_timestamps().iter().map(|time| Timestamp::from_unix(time.as_second())).max();
-    match latest.filter(|latest| latest.seconds_since(now) > SKEW_SECONDS) {
+    match latest.filter(|latest| latest.seconds_since(now) > CLOCK_SKEW_SECONDS) {
         Some(time) => Err(VerifyError::SignedLater { time, now }),
         None => Ok(()),
     }

@@ -7,7 +7,6 @@
 use std::{fmt, time::Duration};
 
 use portcullis_errors::{Hint, Secret, printable};
-use portcullis_model::Timestamp;
 use sigstore_sign::{
     Signer, SigningContext, SigningServices as Services, SigstoreInstance, oidc::IdentityToken, reqwest,
     tsa::TimestampClient,
@@ -139,11 +138,11 @@ pub struct IdentitySigner {
     signer: Signer,
     identity: String,
     issuer: String,
-    root: Option<TrustRoot>,
+    root: TrustRoot,
 }
 
 impl IdentitySigner {
-    /// Signs with this token. What was signed is verified with `root`, where there is one, before it goes anywhere.
+    /// Signs with this token. What was signed is verified with `root` before it goes anywhere.
     ///
     /// # Errors
     /// When the token is none.
@@ -151,7 +150,7 @@ impl IdentitySigner {
         services: SigningServices,
         client: ServiceClient,
         token: &Secret,
-        root: Option<TrustRoot>,
+        root: TrustRoot,
     ) -> Result<Self, ServiceError> {
         // The library's words for a wrong token hold none of it.
         let token = IdentityToken::from_jwt(token.reveal().trim())
@@ -174,18 +173,11 @@ impl IdentitySigner {
     }
 
     /// Signs a statement, and gives the bundle's JSON.
-    pub(crate) async fn sign(&self, statement: &[u8], subject: Option<&[u8; 32]>) -> Result<String, ServiceError> {
+    pub(crate) async fn sign(&self, statement: &[u8], subject: &[u8; 32]) -> Result<String, ServiceError> {
         let failed = |reason: String| ServiceError::Failed(printable(&reason, 400));
         let signed = self.signer.sign_raw_statement(statement).await;
         let bundle = signed.map_err(|error| failed(portcullis_errors::chain(&error)))?;
-        if let (Some(root), Some(subject)) = (&self.root, subject) {
-            let now = Timestamp::from_unix(
-                std::time::SystemTime::now()
-                    .duration_since(std::time::UNIX_EPOCH)
-                    .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
-            );
-            keyless::by_anyone(&bundle, subject, root, now).map_err(ServiceError::Unverified)?;
-        }
+        keyless::by_anyone(&bundle, subject, &self.root).map_err(ServiceError::Unverified)?;
         bundle.to_json().map_err(|error| failed(error.to_string()))
     }
 }
@@ -288,7 +280,12 @@ mod tests {
         let client = ServiceClient::new(None).unwrap();
         let services = SigningServices::public().unwrap();
         for token in ["", "secret", "a.b.c", "e30.e30.e30"] {
-            let error = IdentitySigner::new(services.clone(), client.clone(), &Secret::new(token.into()), None);
+            let error = IdentitySigner::new(
+                services.clone(),
+                client.clone(),
+                &Secret::new(token.into()),
+                TrustRoot::public().unwrap(),
+            );
             let text = format!("{:?}", error.unwrap_err());
             assert!(!text.contains("secret") && !text.contains("e30"), "{text}");
         }

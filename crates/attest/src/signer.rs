@@ -5,8 +5,8 @@ use portcullis_model::{Digest, Timestamp};
 use sigstore_types::dsse::pae;
 
 use crate::{
-    Bundle, IdentitySigner, KeyPlugin, SignError, SigningKey, Statement, TimestampAuthority, VerifyingKey,
-    statement::PAYLOAD_TYPE,
+    Bundle, IdentitySigner, KeyPlugin, SignError, SigningKey, Statement, StatementError, TimestampAuthority,
+    VerifyingKey, statement::PAYLOAD_TYPE,
 };
 
 /// Signs statements.
@@ -88,9 +88,11 @@ impl StatementSigner {
             By::Key(key) => (key.verifying_key(), key.sign(&message)?),
             By::Plugin(plugin) => (plugin.verifying_key(), plugin.sign(&message).await?),
             By::Identity(identity) => {
+                // What is about nothing could not be verified afterwards.
                 let subject = statement.subjects().first().and_then(|subject| subject.digest.get("sha256"));
                 let subject = subject.and_then(|hex| format!("sha256:{hex}").parse::<Digest>().ok());
-                let bundle = identity.sign(&payload, subject.as_ref().map(Digest::as_bytes)).await?;
+                let subject = subject.ok_or(StatementError::Subjects(0))?;
+                let bundle = identity.sign(&payload, subject.as_bytes()).await?;
                 return Bundle::written(bundle, statement.predicate_type(), created);
             }
         };

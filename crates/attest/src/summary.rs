@@ -2,15 +2,13 @@
 //!
 //! Format: <https://slsa.dev/spec/v1.1/verification_summary>
 
-use portcullis_model::{Digest, Outcome, Timestamp, Verdict};
+use portcullis_model::{Digest, Outcome, Timestamp, VERIFIER_ID, Verdict};
 use portcullis_registry::Reference;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Statement, StatementError, statement::predicate_type};
 
-/// Who verifies.
-pub const VERIFIER_ID: &str = "https://portcullis.dev/verifier/v1";
 /// What names a policy that has no address of its own.
 const POLICY_URI: &str = "https://portcullis.dev/policy/";
 

@@ -31,5 +31,5 @@ pub use report::{
     ExecutableFile, Inventory, LayerInfo, Platform, Report, SCHEMA_VERSION, Target, Tool, Uncovered,
 };
 pub use severity::{Severity, SeverityLevel};
-pub use time::{Timestamp, TimestampError};
-pub use verdict::{Inputs, Outcome, PolicyRef, Reason, Verdict};
+pub use time::{CLOCK_SKEW_SECONDS, Timestamp, TimestampError};
+pub use verdict::{Inputs, Outcome, PolicyRef, Reason, VERIFIER_ID, Verdict};

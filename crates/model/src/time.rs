@@ -4,6 +4,9 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize, de};
 
+/// How far a signed moment may lie ahead of ours, in seconds: clocks differ.
+pub const CLOCK_SKEW_SECONDS: i64 = 300;
+
 /// A moment in UTC, in whole seconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Timestamp};
 
+/// Names this program as what gave a verdict, in attestations (`verifier.id`).
+pub const VERIFIER_ID: &str = "https://portcullis.dev/verifier/v1";
+
 /// The three answers. *Unknown* is never a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

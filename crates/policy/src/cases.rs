@@ -2,7 +2,7 @@
 
 use portcullis_model::{
     DatabaseInfo, DatabaseSource, Digest, ExploitPrediction, Finding, FindingPackage, FixState, Outcome, Package,
-    PackageType, Report, Severity, SeverityLevel, Timestamp, Warning,
+    PackageType, Report, Severity, SeverityLevel, Timestamp, VERIFIER_ID, Warning,
 };
 use serde::Deserialize;
 
@@ -10,9 +10,6 @@ use crate::{
     Age, DistributionState, EvidenceKind, Facts, Judgement, Policy, PolicyError, SummaryFacts, SummaryResult,
     apply_exceptions, judge, judge_evidence, parse, rejudge,
 };
-
-/// What signs verdicts if a case does not say: this program.
-const VERIFIER: &str = "https://portcullis.dev/verifier/v1";
 
 /// A file of cases.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -37,7 +34,7 @@ pub struct Case {
     /// A report that `scan -o json` wrote, by its path from the file of cases.
     #[serde(default)]
     pub report: Option<String>,
-    /// The image, by its canonical name: of another repository than the policy's scope nothing is asked.
+    /// The image's repository by its canonical name, which the policy must speak of.
     #[serde(default)]
     pub image: Option<String>,
     /// What is wrong with it.
@@ -165,14 +162,6 @@ pub enum CaseError {
         /// The case.
         case: String,
     },
-    /// It has no name for what its evidence is about.
-    #[error("case `{case}`: `{image}` is not the canonical name of an image's repository")]
-    Image {
-        /// The case.
-        case: String,
-        /// What it says.
-        image: String,
-    },
 }
 
 /// What came of a case.
@@ -218,7 +207,7 @@ impl Case {
             None => self.judge_facts(policy, now),
         };
         if let Some(verdicts) = &self.evidence {
-            judgement = judgement.and(self.judge_verdicts(policy, verdicts, now)?);
+            judgement = judgement.and(self.judge_verdicts(policy, verdicts, now));
         }
         Ok(Tried { failure: self.failure(policy, &judgement), judgement })
     }
@@ -254,21 +243,8 @@ impl Case {
         judge(policy, &facts, now)
     }
 
-    fn judge_verdicts(
-        &self,
-        policy: &Policy,
-        verdicts: &[CaseVerdict],
-        now: Timestamp,
-    ) -> Result<Judgement, CaseError> {
-        let image = self.image.as_deref().unwrap_or("registry.example/team/app");
-        let repository = image.split('@').next().unwrap_or(image);
-        let repository = match repository.rsplit_once(':') {
-            Some((name, tag)) if !tag.contains('/') => name,
-            _ => repository,
-        };
-        if repository.is_empty() {
-            return Err(CaseError::Image { case: self.name.clone(), image: image.to_owned() });
-        }
+    fn judge_verdicts(&self, policy: &Policy, verdicts: &[CaseVerdict], now: Timestamp) -> Judgement {
+        let repository = self.image.as_deref().unwrap_or("registry.example/team/app");
         let summaries: Vec<SummaryFacts> = verdicts
             .iter()
             .map(|verdict| SummaryFacts {
@@ -278,7 +254,7 @@ impl Case {
                 },
                 time_verified: Timestamp::from_unix(now.unix().saturating_sub(verdict.age.map_or(0, Age::seconds))),
                 resource_repository: repository.to_owned(),
-                verifier_id: verdict.verifier.clone().unwrap_or_else(|| VERIFIER.to_owned()),
+                verifier_id: verdict.verifier.clone().unwrap_or_else(|| VERIFIER_ID.to_owned()),
                 policy_digest: Some(verdict.policy.unwrap_or_else(|| policy.digest())),
                 authority: verdict.authority.wrapping_sub(1),
             })
@@ -286,7 +262,7 @@ impl Case {
         let required = policy.spec.evidence.iter().flat_map(|rules| rules.require.iter().copied());
         let statements = self.statements.clone().unwrap_or_else(|| required.collect());
         let types: Vec<String> = statements.iter().map(|kind| kind.predicate_type().to_owned()).collect();
-        Ok(judge_evidence(policy, repository, &summaries, &types, now))
+        judge_evidence(policy, repository, &summaries, &types, now)
     }
 
     fn failure(&self, policy: &Policy, judgement: &Judgement) -> Option<String> {
@@ -352,77 +328,4 @@ impl CasePackage {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: &str = "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: baseline}\nspec:\n  \
-        images: [registry.example/team/**]\n  vulnerabilities: {failOn: high, kev: deny, maxDatabaseAge: 7d}\n  \
-        licenses: {deny: [AGPL-3.0-only]}\n  evidence: {authorities: [{key: a.pub}], maxAge: 24h, require: [sbom]}\n";
-
-    fn tried(case: &str) -> Result<Tried, CaseError> {
-        let now = Timestamp::from_unix(1_800_000_000);
-        let policies = Policy::parse(POLICY, "policy.yaml", now).unwrap();
-        let cases = Cases::parse(&format!("cases:\n  - {case}\n"), "cases.yaml").unwrap();
-        cases.cases[0].try_with(&policies, |path| Err(format!("there is no {path}")), now)
-    }
-
-    #[test]
-    fn a_case_that_is_met_says_nothing_and_one_that_is_not_says_what() {
-        for (case, failure) in [
-            ("{name: a, expect: pass}", None),
-            ("{name: a, findings: [{id: CVE-2026-1, severity: medium}], expect: pass}", None),
-            (
-                "{name: a, findings: [{id: CVE-2026-1, severity: high}], expect: fail, because: [vulnerabilities.failOn]}",
-                None,
-            ),
-            (
-                "{name: a, findings: [{id: CVE-2026-1, severity: low, kev: true}], expect: fail, because: [vulnerabilities.kev]}",
-                None,
-            ),
-            ("{name: a, findings: [{id: CVE-2026-1, severity: high}], expect: pass}", Some("expected pass, is fail")),
-            (
-                "{name: a, findings: [{id: CVE-2026-1, severity: high}], expect: fail, because: [licenses]}",
-                Some("fail as expected, but not because of `licenses`"),
-            ),
-            (
-                "{name: a, packages: [{name: x, licenses: [AGPL-3.0-only]}], expect: fail, because: [licenses.deny]}",
-                None,
-            ),
-            ("{name: a, gaps: [usr/lib], expect: unknown, because: [inventory]}", None),
-            ("{name: a, databaseAge: 8d, expect: unknown}", None),
-            ("{name: a, uncoveredDistribution: true, expect: unknown}", None),
-            ("{name: a, evidence: [{result: PASSED, age: 2h}], expect: pass}", None),
-            ("{name: a, evidence: [{result: PASSED, age: 25h}], expect: fail, because: [evidence.maxAge]}", None),
-            (
-                "{name: a, evidence: [{result: PASSED}], statements: [], expect: fail, because: [evidence.require]}",
-                None,
-            ),
-            ("{name: a, evidence: [{result: FAILED}], expect: fail}", None),
-            ("{name: a, evidence: [], expect: fail, because: [evidence]}", None),
-            ("{name: a, evidence: [{result: PASSED, authority: 2}], expect: fail}", None),
-            ("{name: a, evidence: [{result: PASSED, authority: 0}], expect: fail}", None),
-            ("{name: a, image: registry.example/team/app, expect: pass}", None),
-            (
-                "{name: a, image: registry.example/other/app, expect: pass}",
-                Some("the policy does not speak of registry.example/other/app"),
-            ),
-        ] {
-            assert_eq!(tried(case).unwrap().failure.as_deref(), failure, "{case}");
-        }
-    }
-
-    #[test]
-    fn a_case_that_cannot_be_tried_is_an_error() {
-        assert_eq!(
-            tried("{name: a, report: old.json, expect: pass}").unwrap_err().to_string(),
-            "case `a`: there is no old.json"
-        );
-        assert_eq!(
-            tried("{name: a, policy: other, expect: pass}").unwrap_err(),
-            CaseError::Policy { case: "a".into() }
-        );
-        let error = Cases::parse("cases:\n  - {name: a, expects: pass}\n", "cases.yaml").unwrap_err();
-        assert_eq!(error.to_string(), "cases.yaml:2: unknown field `expects`");
-        assert!(error.hint.unwrap().contains("expect"));
-    }
-}
+mod tests;

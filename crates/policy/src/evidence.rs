@@ -1,15 +1,12 @@
 //! Whether what was attested is enough: the gate's half of a policy. Signatures were checked before; these are the
 //! contents of statements that an authority signed.
 
-use portcullis_model::{Digest, Timestamp};
+use portcullis_model::{CLOCK_SKEW_SECONDS, Digest, Timestamp};
 
 use crate::{
     EvidenceRules, Judgement, Policy, UnknownAction,
     judge::{Reasons, shown, some_of},
 };
-
-/// How far a verdict's time may lie ahead of ours: clocks differ.
-pub const CLOCK_SKEW_SECONDS: i64 = 300;
 
 /// What a verification summary says, <https://slsa.dev/spec/v1.1/verification_summary>. Its signature, subject and
 /// types are checked already.

@@ -42,7 +42,7 @@ pub use check::Problem;
 #[cfg(feature = "schema")]
 pub use crd::custom_resource_definitions;
 pub use document::{ApiVersion, Document, Metadata, Policy, PolicyKind};
-pub use evidence::{CLOCK_SKEW_SECONDS, SummaryFacts, SummaryResult, judge_evidence};
+pub use evidence::{SummaryFacts, SummaryResult, judge_evidence};
 pub use exceptions::apply_exceptions;
 pub use exemption::{Exemption, ExemptionDocument, ExemptionKind, ExemptionSpec};
 pub use exit::ExitStatus;
