@@ -118,7 +118,15 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// `text` without what hides, as one word or sentence of Markdown: nothing in it is markup, a mention or a reference.
+/// A space of no width. Forges look for mentions and references in the text that they have rendered, where an escaped
+/// sign is the sign again: `&#64;team` still calls the team.
+const BREAK: &str = "&#8203;";
+
+/// `text` without what hides, as one word or sentence of Markdown: nothing in it is markup, a link, a mention or a
+/// reference.
+///
+/// References: <https://docs.gitlab.com/user/markdown/#gitlab-specific-references>,
+/// <https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls>.
 pub fn markdown(text: &str) -> String {
     let clean = clean(text);
     let mut out = String::with_capacity(clean.len() + 8);
@@ -128,16 +136,33 @@ pub fn markdown(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '@' => out.push_str("&#64;"),
-            // A link would be made of it.
-            ':' if clean.get(index + 1..).is_some_and(|rest| rest.starts_with("//")) => out.push_str("&#58;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '$' => {
                 out.push('\\');
                 out.push(character);
             }
             _ => out.push(character),
         }
+        let (before, after) = clean.split_at(index + character.len_utf8());
+        let is_token = match character {
+            // Users, issues, merge requests, milestones, labels, snippets, epics; `[` is before `vulnerability:1]`, `*`
+            // before `iteration:1`.
+            '@' | '#' | '!' | '%' | '~' | '$' | '&' | '[' | '*' => !after.starts_with(' '),
+            ':' => after.starts_with("//"),
+            '.' => ends_with(before, "www."),
+            '-' => ends_with(before, "gh-"),
+            _ => false,
+        };
+        if is_token {
+            out.push_str(BREAK);
+        }
     }
     out
+}
+
+/// Whether `text` ends with `word`, in letters of either size.
+fn ends_with(text: &str, word: &str) -> bool {
+    let end = text.len().checked_sub(word.len()).and_then(|start| text.get(start..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(word))
 }
 
 /// `text` without what hides, as character data or an attribute of HTML and XML.
@@ -193,6 +218,39 @@ mod tests {
         assert_eq!(wrap("aaa bbb ccccccccccccccc d", 8), ["aaa bbb", "cccccccc", "ccccccc", "d"]);
     }
 
+    /// One line of Markdown without markup, as a reader sees it.
+    fn rendered(markdown: &str) -> String {
+        let mut out = String::new();
+        let mut rest = markdown;
+        while let Some(character) = rest.chars().next() {
+            let entities = [("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&#64;", '@'), ("&#8203;", '\u{200b}')];
+            let entity = entities.into_iter().find(|(entity, _)| rest.starts_with(entity));
+            let escaped = rest.strip_prefix('\\').and_then(|rest| rest.chars().next());
+            let (shown, length) = match (entity, escaped) {
+                (Some((entity, sign)), _) => (sign, entity.len()),
+                (None, Some(sign)) if sign.is_ascii_punctuation() => (sign, 2),
+                (None, _) => (character, character.len_utf8()),
+            };
+            out.push(shown);
+            rest = &rest[length..];
+        }
+        out
+    }
+
+    #[test]
+    fn mentions_and_references_are_broken_where_they_begin() {
+        for (text, shown) in [
+            ("@team", "@\u{200b}team"),
+            ("#1 !2 %3 ~4 $5 &6", "#\u{200b}1 !\u{200b}2 %\u{200b}3 ~\u{200b}4 $\u{200b}5 &\u{200b}6"),
+            ("GH-1", "GH-\u{200b}1"),
+            ("[vulnerability:1]", "[\u{200b}vulnerability:1]"),
+            ("http://a.example, WWW.a.example", "http:\u{200b}//a.example, WWW.\u{200b}a.example"),
+            ("1:2.3-4+b5: 11% of it", "1:2.3-4+b5: 11% of it"),
+        ] {
+            assert_eq!(rendered(&markdown(text)), shown);
+        }
+    }
+
     proptest! {
         #[test]
         fn cut_and_wrapped_text_fits(text in ".{0,200}", width in 8..60_usize) {
@@ -206,6 +264,23 @@ mod tests {
         fn markdown_holds_no_bare_markup(text in "[<>@:/|`*_a\\\\\n]{0,40}") {
             let escaped = markdown(&text);
             prop_assert!(!escaped.contains(['<', '>', '@', '\n']) && !escaped.contains("://"));
+        }
+
+        /// Looked at as a forge does: in the text that it has rendered.
+        #[test]
+        fn no_mention_and_no_reference_stays_whole(
+            text in "([@#!%~$&*:/.\\\\]|\\[|a|1|www\\.|WwW\\.|https://|GH-|gh-|\\[vulnerability:|team/app|ü| ){0,20}",
+        ) {
+            let rendered = rendered(&markdown(&text));
+            prop_assert_eq!(rendered.replace('\u{200b}', ""), clean(&text));
+            let lower = rendered.to_lowercase();
+            for (index, sign) in lower.match_indices(['@', '#', '!', '%', '~', '$', '&', '[', '*']) {
+                let after = &lower[index + sign.len()..];
+                prop_assert!(after.starts_with(['\u{200b}', ' ']), "{sign}{after}");
+            }
+            for token in ["://", "www.a", "www.1", "gh-1"] {
+                prop_assert!(!lower.contains(token), "{token} in {lower}");
+            }
         }
     }
 }
