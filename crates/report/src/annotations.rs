@@ -18,8 +18,9 @@ use crate::{
 /// The most annotations of one level.
 const MAX_OF_LEVEL: usize = 10;
 const LEVELS: [&str; 3] = ["error", "warning", "notice"];
+const WARNING: usize = 1;
 
-/// The commands: the verdict first, then one for each package, the worst first.
+/// The commands: the verdict first, then one for each package, the worst first, then what is not known.
 #[must_use]
 pub fn annotations(report: &Report, options: &RenderOptions) -> String {
     let view = View::of(report);
@@ -36,24 +37,27 @@ pub fn annotations(report: &Report, options: &RenderOptions) -> String {
         message.push_str(&format!("\n{} {}: {}", reason.result, reason.rule, limited(&reason.message, 300)));
     }
     page.command(level, &format!("{}: {}", verdict_word(report), target_words(report)), None, &message);
-    let mut left_out = [0; 3];
+    // Packages of the same level would take all the room of what is not known.
+    let told_gaps = view.gaps.len().min(page.room(WARNING));
+    let kept = [0, told_gaps, 0];
+    let mut left_out = LeftOut { packages: [0; 3], gaps: view.gaps.len() - told_gaps };
     for group in &view.groups {
         let level = level_of(group);
         let kind = LEVELS.iter().position(|known| *known == level).unwrap_or(2);
-        // The last one says what more there is.
-        if page.counts[kind] + 1 >= MAX_OF_LEVEL {
-            left_out[kind] += 1;
+        if page.room(kind) <= kept[kind] {
+            left_out.packages[kind] += 1;
             continue;
         }
         let advice = view.advice.iter().find(|advice| advice.package == group.package);
         page.group(report, group, level, advice, changes.as_ref(), options.dockerfile.as_ref());
     }
-    for gap in view.gaps.iter().take((MAX_OF_LEVEL - 1).saturating_sub(page.counts[1])) {
+    for gap in view.gaps.iter().take(told_gaps) {
         page.command("warning", "Not known", None, &gap_words(gap));
     }
-    for (level, count) in LEVELS.iter().zip(left_out).filter(|(_, count)| *count > 0) {
-        let text = count_of(count, "more package has findings", "more packages have findings");
-        page.command(level, "Portcullis", None, &format!("{text}: the report lists them"));
+    for (kind, level) in LEVELS.iter().enumerate() {
+        if let Some(words) = left_out.words(kind) {
+            page.command(level, "Portcullis", None, &format!("{words}: the report lists them"));
+        }
     }
     page.text
 }
@@ -70,6 +74,28 @@ fn level_of(group: &Group<'_>) -> &'static str {
     group.findings.first().map_or("notice", |finding| worst_level(finding.severity.level))
 }
 
+/// What there was no room for.
+struct LeftOut {
+    /// By level.
+    packages: [usize; 3],
+    /// They are warnings.
+    gaps: usize,
+}
+
+impl LeftOut {
+    /// What is left out of a level; none where nothing is.
+    fn words(&self, kind: usize) -> Option<String> {
+        let packages = self.packages.get(kind).copied().unwrap_or(0);
+        let gaps = if kind == WARNING { self.gaps } else { 0 };
+        let parts = [
+            (packages > 0).then(|| count_of(packages, "more package has findings", "more packages have findings")),
+            (gaps > 0).then(|| count_of(gaps, "more place is not known", "more places are not known")),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
 struct Page {
     text: String,
     /// How many there are of each level.
@@ -77,6 +103,11 @@ struct Page {
 }
 
 impl Page {
+    /// How many more a level takes. The last one says what more there is.
+    fn room(&self, kind: usize) -> usize {
+        (MAX_OF_LEVEL - 1).saturating_sub(self.counts[kind])
+    }
+
     fn group(
         &mut self,
         report: &Report,

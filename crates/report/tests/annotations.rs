@@ -6,7 +6,7 @@ mod sample;
 
 use std::collections::BTreeMap;
 
-use portcullis_model::Report;
+use portcullis_model::{Report, SeverityLevel, Warning};
 use portcullis_report::{Baseline, Dockerfile, RenderOptions, annotations};
 
 /// A command, read as the runner reads it
@@ -89,4 +89,34 @@ fn more_than_github_shows_is_counted() {
     assert_eq!(told.iter().filter(|command| command.level == "error").count(), 10);
     let last = told.iter().rfind(|command| command.level == "error").unwrap();
     assert!(last.message.contains("more packages have findings"), "{}", last.message);
+}
+
+#[test]
+fn gaps_are_told_before_packages_and_what_is_left_out_is_counted() {
+    let mut report = sample::clean_report();
+    let medium = |number: usize| {
+        let mut finding = sample::report().findings[0].clone();
+        finding.severity.level = SeverityLevel::Medium;
+        finding.package.name = format!("package-{number}");
+        finding
+    };
+    let gap = |number: usize| Warning::gap(format!("opt/app-{number}.jar"), "it is no archive");
+    for (packages, gaps, told_gaps, last) in [
+        (10, 1, 1, "2 more packages have findings: the report lists them"),
+        (9, 0, 0, ""),
+        (1, 1, 1, ""),
+        (0, 9, 9, ""),
+        (0, 10, 9, "1 more place is not known: the report lists them"),
+        (3, 30, 9, "3 more packages have findings, 21 more places are not known: the report lists them"),
+    ] {
+        report.findings = (0..packages).map(medium).collect();
+        report.inventory.warnings = (0..gaps).map(gap).collect();
+        let told = commands(&report, &RenderOptions::default());
+        let warnings: Vec<_> = told.iter().filter(|command| command.level == "warning").collect();
+        let of_gaps = warnings.iter().filter(|command| command.properties["title"] == "Not known").count();
+        assert!(warnings.len() <= 10, "{packages} packages, {gaps} gaps");
+        assert_eq!(of_gaps, told_gaps, "{packages} packages, {gaps} gaps");
+        let more = warnings.iter().find(|command| command.properties["title"] == "Portcullis");
+        assert_eq!(more.map_or("", |command| &command.message), last, "{packages} packages, {gaps} gaps");
+    }
 }
