@@ -1,10 +1,10 @@
 //! What an expression may cost, before it is evaluated. A walk over a list costs its body times the longest list that is
-//! there, so walks inside one another multiply. Functions that let texts grow are not there, and additions inside walks
-//! are few.
+//! there, so walks inside one another multiply. Additions make lists and texts longer by what was there at the start, and
+//! literals by what they hold. Other functions that let texts grow are not there, and additions inside walks are few.
 
 use cel::{
     Value as Cel,
-    common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr},
+    common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue},
 };
 use serde_json::Value;
 
@@ -118,6 +118,9 @@ impl Sizes {
 /// Walks an expression, and bounds the steps that it may take.
 pub(super) struct Cost<'a> {
     variables: &'a [&'a str],
+    /// Of the inputs, before anything of the expression is counted.
+    inputs: Sizes,
+    /// Of the inputs with the literals and additions that were met so far.
     sizes: Sizes,
     /// The names that macros have bound here.
     bound: Vec<String>,
@@ -126,7 +129,7 @@ pub(super) struct Cost<'a> {
 
 impl<'a> Cost<'a> {
     pub(super) fn of(expression: &IdedExpr, variables: &'a [&'a str], sizes: &Sizes) -> Result<u64, String> {
-        let mut cost = Self { variables, sizes: *sizes, bound: Vec::new(), additions: 0 };
+        let mut cost = Self { variables, inputs: *sizes, sizes: *sizes, bound: Vec::new(), additions: 0 };
         cost.expression(expression, 0)
     }
 
@@ -143,16 +146,22 @@ impl<'a> Cost<'a> {
                 }
                 _ => Ok(1 + self.expression(&select.operand, depth)?),
             },
+            // Lists can be added, so that what their literals hold adds up.
             Expr::List(list) => {
-                self.sizes.longest = self.sizes.longest.max(list.elements.len() as u64);
+                self.sizes.longest = self.sizes.longest.saturating_add(list.elements.len() as u64);
                 self.sum(list.elements.iter(), depth)
             }
             Expr::Map(map) => {
+                self.sizes.longest = self.sizes.longest.max(map.entries.len() as u64);
                 let parts = map.entries.iter().flat_map(|entry| match &entry.expr {
                     EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
                     EntryExpr::StructField(field) => vec![&field.value],
                 });
                 self.sum(parts, depth)
+            }
+            Expr::Literal(LiteralValue::String(text)) => {
+                self.sizes.text = self.sizes.text.saturating_add(text.inner().len() as u64);
+                Ok(1)
             }
             Expr::Literal(_) => Ok(1),
             Expr::Struct(_) | Expr::Unspecified => Err("there are no types of one's own".to_owned()),
@@ -193,6 +202,13 @@ impl<'a> Cost<'a> {
                 return Err(format!("more than {MAX_ADDITIONS} additions are inside walks"));
             }
         }
+        let parts = call.target.iter().map(|target| &**target).chain(call.args.iter());
+        let parts = self.sum(parts, depth)?;
+        if name == "_+_" && depth == 0 {
+            // Both sides are there already; each is made of inputs and of literals, which are counted by themselves.
+            self.sizes.longest = self.sizes.longest.saturating_add(self.inputs.longest);
+            self.sizes.text = self.sizes.text.saturating_add(self.inputs.text);
+        }
         let is_literal = |part: &IdedExpr| matches!(part.expr, Expr::Literal(_));
         let own = match name {
             "matches" => {
@@ -202,15 +218,14 @@ impl<'a> Cost<'a> {
                 if length.is_none_or(|length| length > MAX_PATTERN_BYTES + 64) {
                     return Err(format!("`matches` takes a literal of at most {MAX_PATTERN_BYTES} bytes"));
                 }
-                PATTERN_STEPS.saturating_add(self.sizes.text)
+                PATTERN_STEPS.saturating_add(self.text())
             }
             "_==_" | "_!=_" if !call.args.iter().any(is_literal) => self.sizes.values / 4 + 1,
-            "@in" | "_in_" => self.sizes.longest,
-            "_+_" => self.sizes.longest.max(self.sizes.text / 16) + 1,
-            _ => 1 + self.sizes.text / 64,
+            "@in" | "_in_" => self.longest(),
+            "_+_" => self.longest().max(self.text() / 16).saturating_add(1),
+            _ => 1 + self.text() / 64,
         };
-        let parts = call.target.iter().map(|target| &**target).chain(call.args.iter());
-        Ok(own.saturating_add(self.sum(parts, depth)?))
+        Ok(own.saturating_add(parts))
     }
 
     fn walk(&mut self, walk: &ComprehensionExpr, depth: usize) -> Result<u64, String> {
@@ -229,7 +244,16 @@ impl<'a> Cost<'a> {
         let once = self.sum([&walk.accu_init, &walk.result].into_iter(), depth + 1)?;
         let each = self.sum([&walk.loop_cond, &walk.loop_step].into_iter(), depth + 1)?;
         self.bound.truncate(before);
-        let longest = self.sizes.longest << self.additions.min(MAX_ADDITIONS);
-        Ok(range.saturating_add(once).saturating_add(each.saturating_mul(longest)))
+        Ok(range.saturating_add(once).saturating_add(each.saturating_mul(self.longest())))
+    }
+
+    /// The longest list that may be there, after what additions inside walks make of it.
+    fn longest(&self) -> u64 {
+        self.sizes.longest.saturating_mul(1 << self.additions.min(MAX_ADDITIONS))
+    }
+
+    /// As [`Self::longest`], of texts.
+    fn text(&self) -> u64 {
+        self.sizes.text.saturating_mul(1 << self.additions.min(MAX_ADDITIONS))
     }
 }

@@ -361,4 +361,45 @@ mod tests {
         let twice = outcomes("object.spec.containers.all(a, object.spec.containers.exists_one(b, a.name == b.name))");
         assert!(twice[0].contains("too large"), "{twice:?}");
     }
+
+    #[test]
+    fn what_an_expression_brings_itself_is_not_walked_for_ever() {
+        let outcome = |length: usize, expression: &str| {
+            let object = json!({"l": vec![1; length], "t": "x".repeat(length)});
+            let facts = WorkloadFacts {
+                object: &object,
+                old_object: None,
+                pod_spec: "/spec",
+                request: None,
+                namespace_object: None,
+            };
+            let rule = WorkloadRule {
+                name: "r".to_owned(),
+                expression: expression.to_owned(),
+                message: None,
+                message_expression: None,
+                field: None,
+                fix: None,
+            };
+            let mut violations = Vec::new();
+            judge(&BTreeMap::new(), &[], &[rule], &facts, &mut StepBudget::default(), &mut violations);
+            violations.pop().map(|one| one.message)
+        };
+        let list = |entries: usize| format!("[{}]", vec!["1"; entries].join(","));
+        let sum = |part: &str, parts: usize| vec![part; parts].join("+");
+        let map = format!("{{{}}}", (0..60).map(|number| format!("{number}:0")).collect::<Vec<_>>().join(","));
+        let hostile = [
+            (1, format!("{map}.all(a,{map}.all(b,{map}.all(c,{map}.all(d,true))))")),
+            (200, format!("({}).all(a, object.l.all(b, true))", sum("object.l", 20))),
+            (1, format!("({0}).all(a, {1}.all(b, {1}.all(c, true)))", sum(&list(20), 30), list(20))),
+            (300, format!("object.l.all(a, !({}).contains('y'))", sum("object.t", 5))),
+        ];
+        let is_refused = |said: Option<String>| said.is_some_and(|said| said.contains("steps"));
+        let evaluated: Vec<_> = hostile.iter().filter(|(length, text)| !is_refused(outcome(*length, text))).collect();
+        assert!(evaluated.is_empty(), "{evaluated:#?}");
+        // What people write is not taken for that.
+        for meant in ["object.l.all(a, a in [1, 2])", "(object.l + [1]).all(a, a > 0)", "('a' + object.t).size() > 0"] {
+            assert_eq!(outcome(1000, meant), None, "{meant}");
+        }
+    }
 }
