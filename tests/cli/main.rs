@@ -14,6 +14,7 @@ mod admit;
 mod base;
 mod baseline;
 mod cache;
+mod ci;
 mod db;
 mod matching;
 mod policy;

@@ -94,6 +94,14 @@ pub enum ImageError {
         /// What can be done; empty where nothing is known.
         hint: String,
     },
+    /// A container engine that is not there, or not now.
+    #[error("{engine}: it does not answer: {why}")]
+    Silent {
+        /// Which.
+        engine: &'static str,
+        /// What was heard in place of an answer.
+        why: String,
+    },
     /// A layer.
     #[error(transparent)]
     Layer(#[from] LayerError),
@@ -129,6 +137,7 @@ impl Hint for ImageError {
                  skopeo copy docker://{reference} oci-archive:image.tar"
             )),
             Self::Platform { .. } => Some("choose one with --platform os/architecture".into()),
+            Self::Silent { .. } => Some("is it running, and may you use it? Members of its group and root may".into()),
             Self::Engine { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
             Self::Registry(error) => error.hint(),
             Self::Reference(error) => error.hint(),

@@ -150,7 +150,9 @@ impl Sensor {
         }
     }
 
+    /// Looks at every image, whatever one of them is like; the first error is told at the end.
     fn look(&self, images: &EngineImages, seen: Instant) -> Result<(), ImageError> {
+        let mut outcome = Ok(());
         for image in images.list()? {
             // What waits, or a worker has in its hands, is left to it; the next look sees what came since.
             if !self.queue.claim(&image.id) {
@@ -158,12 +160,13 @@ impl Sensor {
             }
             let asking = self.unanswered(images, &image);
             self.queue.done(&image.id);
-            let tags = asking?;
-            if !tags.is_empty() {
-                self.queue.offer(Job { id: image.id, seen, tags });
+            match asking {
+                Ok(tags) if tags.is_empty() => {}
+                Ok(tags) => drop(self.queue.offer(Job { id: image.id, seen, tags })),
+                Err(error) => outcome = outcome.and(Err(error)),
             }
         }
-        Ok(())
+        outcome
     }
 
     /// The tags of an image that ask, and that no record answers. The list may be older than the last answer: so an image
@@ -171,7 +174,12 @@ impl Sensor {
     fn unanswered(&self, images: &EngineImages, listed: &EngineImage) -> Result<Vec<String>, ImageError> {
         let mut asking = self.asking(listed);
         if !asking.is_empty() {
-            asking = images.inspect(&listed.id)?.map(|image| self.asking(&image)).unwrap_or_default();
+            asking = match images.inspect(&listed.id) {
+                Ok(image) => image.map(|image| self.asking(&image)).unwrap_or_default(),
+                Err(error @ ImageError::Silent { .. }) => return Err(error),
+                // What the engine cannot say more of is answered, too: with why.
+                Err(_) => asking,
+            };
         }
         let record = self.results.record(&listed.id);
         let is_answered = record.is_some_and(|record| self.is_answered(images, record, &asking));
@@ -257,10 +265,11 @@ impl Sensor {
             match images.inspect(id) {
                 Ok(Some(image)) => name = self.name_of(&image).unwrap_or_else(|| id.to_owned()),
                 Ok(None) => return (name, Err("the image is gone".to_owned())),
-                // An engine that restarts does not use up the attempts.
                 Err(error) => {
                     why = chain(&error);
                     thread::sleep(PAUSE.min(left));
+                    // An engine that restarts does not use up the attempts.
+                    attempts += u32::from(!matches!(error, ImageError::Silent { .. }));
                     continue;
                 }
             }

@@ -188,8 +188,7 @@ impl Engine {
     }
 
     fn broken(&self, error: &reqwest::Error) -> ImageError {
-        let hint = "is it running, and may you use it? Members of its group and root may";
-        failure(self.name, format!("it does not answer: {}", chain(error)), hint)
+        ImageError::Silent { engine: self.name, why: chain(error) }
     }
 }
 

@@ -1,0 +1,89 @@
+//! The CI/CD sensor at an engine that answers as a test says; `interop` has it at the real ones.
+
+use std::{fs, process::Command};
+
+use portcullis_testkit::{BuiltImage, Fault, HttpServer, ImageBuilder, Layer};
+use serde_json::{Value, json};
+
+use crate::{outcome, portcullis};
+
+/// An engine that speaks of images as Docker does, and a folder for results.
+struct Worker {
+    folder: tempfile::TempDir,
+    engine: HttpServer,
+    images: Vec<Value>,
+}
+
+impl Worker {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), engine: HttpServer::start(), images: Vec::new() }
+    }
+
+    /// Adds an image; its id.
+    fn add(&mut self, name: &str, tags: &[&str]) -> String {
+        let image: BuiltImage = ImageBuilder::debian(12)
+            .package("base-files", "12.4+deb12u5")
+            .layer(Layer::new().file("name", name))
+            .name(name)
+            .build();
+        let archive = self.folder.path().join("image.tar");
+        image.write_docker_archive(&archive).unwrap();
+        let archive = fs::read(archive).unwrap();
+        let id = image.config_digest().to_string();
+        let inspected = json!({"Id": id, "RepoTags": tags}).to_string();
+        for name in tags.iter().copied().chain([id.as_str()]) {
+            self.engine.put(&format!("/images/{name}/json"), inspected.clone());
+            self.engine.put(&format!("/images/{name}/get"), archive.clone());
+            self.engine.put(&format!("/images/{name}?noprune=true&force=false"), "[]");
+        }
+        self.images.push(json!({"Id": id, "RepoTags": tags}));
+        self.engine.put("/images/json", Value::from(self.images.clone()).to_string());
+        id
+    }
+
+    fn portcullis(&self, arguments: &[&str]) -> Command {
+        let mut command = portcullis();
+        command.env("DOCKER_HOST", format!("tcp://{}", self.engine.address()));
+        command.current_dir(self.folder.path()).args(arguments).args(["--results", "results"]);
+        command
+    }
+
+    /// Scans what is tagged now.
+    fn once(&self, code: i32) -> String {
+        outcome(&mut self.portcullis(&["ci", "watch", "--once"]), code).1
+    }
+
+    fn result(&self, id: &str, ending: &str) -> Option<Value> {
+        let file = self.folder.path().join("results").join(format!("{}{ending}", &id["sha256:".len()..]));
+        fs::read(file).ok().map(|bytes| serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[track_caller]
+    fn record(&self, id: &str) -> Value {
+        self.result(id, ".json").unwrap_or_else(|| panic!("there is no record of {id}"))
+    }
+}
+
+#[test]
+fn an_image_that_the_engine_cannot_describe_is_incomplete_and_keeps_no_other_waiting() {
+    let mut worker = Worker::new();
+    let broken = worker.add("broken:1", &["broken:1", "portcullis-target:1"]);
+    let odd = worker.add("odd:1", &["odd:1", "portcullis-target:2"]);
+    let fine = worker.add("app:1", &["app:1", "portcullis-target:3"]);
+    for name in [broken.as_str(), "broken:1", "portcullis-target:1"] {
+        worker.engine.fail(&format!("/images/{name}/json"), vec![Fault::Status(500, vec![]); 100]);
+    }
+    worker.engine.fail(&format!("/images/{odd}/json"), vec![Fault::Body(b"[]".to_vec()); 100]);
+    worker.once(0);
+    assert_eq!(worker.record(&fine)["name"], "app:1");
+    assert_eq!(worker.record(&fine)["message"], Value::Null);
+    for (id, why) in [(&broken, "it answers 500"), (&odd, "cannot be read")] {
+        let record = worker.record(id);
+        assert_eq!(record["exitCode"], 44);
+        assert!(record["message"].as_str().unwrap().contains(why), "{record}");
+    }
+    // It is answered once, and not again at each look.
+    let earlier = worker.record(&broken);
+    worker.once(0);
+    assert_eq!(worker.record(&broken), earlier);
+}
