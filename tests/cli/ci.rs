@@ -87,3 +87,22 @@ fn an_image_that_the_engine_cannot_describe_is_incomplete_and_keeps_no_other_wai
     worker.once(0);
     assert_eq!(worker.record(&broken), earlier);
 }
+
+#[test]
+fn every_attempt_is_at_the_image_s_name_and_none_at_the_tag_that_asks() {
+    let mut worker = Worker::new();
+    // An id would be called by its first name.
+    let id = worker.add("app:1", &["portcullis-target:1", "app:1"]);
+    worker.engine.fail("/get", [Fault::Status(500, vec![]), Fault::Status(500, vec![])]);
+    worker.once(0);
+    let fetched: Vec<_> = worker
+        .engine
+        .requests()
+        .into_iter()
+        .map(|request| request.path)
+        .filter(|path| path.ends_with("/get"))
+        .collect();
+    assert_eq!(fetched, ["/images/app:1/get"; 3]);
+    let report = worker.result(&id, ".report.json").unwrap();
+    assert_eq!(report["target"]["reference"], "docker.io/library/app:1");
+}

@@ -273,9 +273,9 @@ impl Sensor {
                     continue;
                 }
             }
-            // A name may point elsewhere by the time it is read: the id tells.
-            let target = if attempts == 0 { &name } else { id };
-            match scan(&format!("{}:{target}", self.kind.name()), &self.flags, left) {
+            // By its name, for which a policy may have been written: an id would be called by any of its tags. A name may
+            // point elsewhere by the time it is read: the id tells.
+            match scan(&format!("{}:{name}", self.kind.name()), &self.flags, left) {
                 Scanned::Report(report, bytes) if is_of(&report, id) => return (name, Ok((*report, bytes))),
                 Scanned::Report(..) => why = "its name was given to another image".to_owned(),
                 Scanned::TimedOut => break,
