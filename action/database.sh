@@ -5,7 +5,9 @@ set -euo pipefail
 
 answer() { printf 'database=%s\n' "$1" >>"$GITHUB_OUTPUT"; }
 
-kept=$PORTCULLIS_CACHE_DIR/portcullis.db
+# A file for each source: a database that is refused must not leave the scan with one that another source made.
+source=$(printf '%s\n' "$INPUT_DB" "$INPUT_DB_KEY" "$INPUT_DB_ECOSYSTEMS" | sha256sum)
+kept=$PORTCULLIS_CACHE_DIR/portcullis-${source%% *}.db
 mkdir -p "$PORTCULLIS_CACHE_DIR"
 update=(db update "--db=$kept")
 case $INPUT_DB in

@@ -12,7 +12,7 @@ case $SCAN_CODE in
   44) text='the verdict is incomplete: something that the policy needs is not known' ;;
   *) text="the scan ended with $SCAN_CODE" ;;
 esac
-if [ "$INPUT_FAIL_BUILD" != true ] || [ "$INPUT_EXIT_CODE" = 0 ]; then
+if [ "$INPUT_FAIL_BUILD" = false ] || [ "$INPUT_EXIT_CODE" = 0 ]; then
   say warning "$text"
   exit 0
 fi

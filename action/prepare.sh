@@ -4,6 +4,13 @@ set -euo pipefail
 . "$GITHUB_ACTION_PATH/common.sh"
 
 [ "$RUNNER_OS" = Linux ] || fail "this action runs on Linux; this runner is of $RUNNER_OS"
+# Whatever else these hold is a mistake, which decides nothing: `attest: yes` must not sign nothing in silence.
+for input in INPUT_FAIL_BUILD INPUT_IGNORE_UNFIXED INPUT_ONLY_FIXED INPUT_ATTEST INPUT_CACHE INPUT_SOURCE; do
+  case ${!input} in
+    true | false | '') ;;
+    *) fail "an input that is true or false holds \`${!input}\`: fail-build, ignore-unfixed, only-fixed, attest, cache or build-from-source" ;;
+  esac
+done
 
 # Keyless signatures are checked by cosign, those of a key by openssl.
 cosign=false

@@ -16,7 +16,7 @@ pub(crate) use ci::{
 pub(crate) use db::{DbCommand, DbExportArgs, DbImportArgs, DbPublishArgs, DbUpdateArgs, NetworkArgs, TrustArgs};
 pub(crate) use evidence::{
     AttestArgs, AuthorityArgs, EvidenceCommand, EvidenceListArgs, EvidenceType, Shape, SignArgs, SignBlobArgs,
-    SignerArgs, VerifyArgs, VerifyBundleArgs,
+    SignerArgs, VerifyArgs, VerifyBundleArgs, Who,
 };
 
 /// Guards container images through their whole life: scans them, judges them by policy, signs the verdict, and
@@ -255,7 +255,7 @@ pub(crate) struct ScanArgs {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// Sign the inventory, the findings and the verdict, and store them beside the image.
-    #[arg(long, env = "PORTCULLIS_ATTEST", help_heading = "Evidence", requires = "signer", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "PORTCULLIS_ATTEST", help_heading = "Evidence", value_parser = BoolishValueParser::new())]
     pub(crate) attest: bool,
     #[command(flatten)]
     pub(crate) sign: SignArgs,

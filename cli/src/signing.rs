@@ -4,52 +4,53 @@ use std::path::Path;
 
 use portcullis_attest::{
     IdentitySigner, KeyPlugin, ServiceClient, SigningServices, StatementSigner, TimestampAuthority, TrustRoot,
-    ambient_token,
 };
 use portcullis_errors::Secret;
 use tokio::runtime::Runtime;
 
 use crate::{
-    args::SignerArgs,
+    args::{SignerArgs, Who},
     diagnostics::{Context as _, Failure},
     settings,
 };
 
 /// The signer that the arguments name.
 pub(crate) fn signer(args: &SignerArgs, ca_file: Option<&Path>) -> Result<StatementSigner, Failure> {
-    let SignerArgs { key, keyless, identity_token, signing_config, trusted_root, timestamp_url } = args;
+    let SignerArgs { who, identity_token, signing_config, trusted_root, timestamp_url } = args;
     let client = || {
         let authorities = ca_file.map(settings::read_file).transpose()?;
         Ok::<_, Failure>(ServiceClient::new(authorities.as_deref())?)
     };
     // What is for the other way of signing may come from the environment: it is no reason to refuse this one.
-    if *keyless {
-        if signing_config.is_some() && trusted_root.is_none() {
-            return Err(Failure::usage(
-                "--signing-config needs --trusted-root: what is signed is verified before it is stored",
-            ));
-        }
-        let services = match signing_config {
-            Some(path) => SigningServices::from_json(&settings::read_file(path)?)?,
-            None => SigningServices::public()?,
-        };
-        let client = client()?;
-        let token = match identity_token {
-            Some(reference) => token(reference)?,
-            None => runtime()?.block_on(ambient_token(&client))?,
-        };
-        let root = trust_root(trusted_root.as_deref())?;
-        return Ok(IdentitySigner::new(services, client, &token, root)?.into());
-    }
-    let reference = key.as_deref().ok_or_else(|| {
-        Failure::usage("nothing to sign with").with_hint(
+    match who {
+        Who::Nobody => Err(Failure::usage("nothing to sign with").with_hint(
             "make a key with `portcullis key generate` and give it with --key, or sign as the CI job with --keyless",
-        )
-    })?;
-    let signer = of_key(reference)?;
-    match timestamp_url {
-        Some(url) => Ok(signer.with_timestamps(TimestampAuthority::new(url, &client()?)?)),
-        None => Ok(signer),
+        )),
+        Who::Key(reference) => {
+            let signer = of_key(reference)?;
+            Ok(match timestamp_url {
+                Some(url) => signer.with_timestamps(TimestampAuthority::new(url, &client()?)?),
+                None => signer,
+            })
+        }
+        Who::Identity => {
+            let services = match (signing_config, trusted_root) {
+                (Some(path), Some(_)) => SigningServices::from_json(&settings::read_file(path)?)?,
+                (None, None) => SigningServices::public()?,
+                // With one of them, an identity would be shown to services whose signatures are refused afterwards.
+                _ => {
+                    return Err(Failure::usage(
+                        "--signing-config and --trusted-root are of the same services: give both",
+                    ));
+                }
+            };
+            let root = trust_root(trusted_root.as_deref())?;
+            let client = client()?;
+            Ok(match identity_token {
+                Some(reference) => IdentitySigner::new(services, client, &token(reference)?, root)?.into(),
+                None => runtime()?.block_on(IdentitySigner::ambient(services, client, root))?.into(),
+            })
+        }
     }
 }
 

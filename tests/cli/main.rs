@@ -21,6 +21,7 @@ mod policy;
 mod rpm;
 mod sbom;
 mod scan;
+mod signing;
 mod sources;
 
 /// The binary that `PORTCULLIS_BIN` names, or the one that cargo builds beside this test.

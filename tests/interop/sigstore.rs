@@ -85,6 +85,7 @@ fn a_job_signs_as_itself_and_everyone_can_verify_it() {
         run(check.arg(&stack.trusted_root).arg(&image), &[0]);
     }
     of_gitlab(&stack, &registry);
+    files(&stack);
     witnessed(&stack, &registry);
     what_fails_stores_nothing(&mut stack, &registry);
 }
@@ -128,6 +129,34 @@ fn of_gitlab(stack: &Stack, registry: &Registry) {
     scan.env_remove("GITHUB_ACTIONS").env("SIGSTORE_ID_TOKEN", job_token(&stack.issuer));
     run(&mut scan, &[0]);
     verify(stack, &image, WORKFLOW, &stack.issuer, 0);
+}
+
+/// Files are signed for an identity, too, and cosign verifies them.
+fn files(stack: &Stack) {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, bundle) = (folder.path().join("SHA256SUMS"), folder.path().join("bundle.json"));
+    std::fs::write(&file, "content").unwrap();
+    let mut sign = portcullis();
+    sign.args(["sign-blob", "--keyless", "--signing-config"]).arg(&stack.signing_config).arg("--trusted-root");
+    sign.arg(&stack.trusted_root).arg("--bundle").arg(&bundle).arg(&file);
+    let told = text(&run(sign.env("SIGSTORE_ID_TOKEN", job_token(&stack.issuer)), &[0]));
+    // Who the certificate names, and not what the token calls its subject.
+    assert!(told.contains(&format!("signed by {WORKFLOW} by {}", stack.issuer)), "{told}");
+    let check = |identity: &str, code: i32| {
+        let mut ours = portcullis();
+        ours.arg("verify-bundle");
+        let mut theirs = Command::new(program("cosign"));
+        theirs.arg("verify-blob");
+        for mut verify in [ours, theirs] {
+            verify.args(["--certificate-identity", identity, "--certificate-oidc-issuer", &stack.issuer]);
+            verify.arg("--trusted-root").arg(&stack.trusted_root).arg("--bundle").arg(&bundle);
+            run(verify.env_remove("SOURCE_DATE_EPOCH").arg(&file), &[code]);
+        }
+    };
+    check(WORKFLOW, 0);
+    check("https://github.com/evil/app/.github/workflows/build.yml@refs/heads/main", 1);
+    std::fs::write(&file, "Content").unwrap();
+    check(WORKFLOW, 1);
 }
 
 fn what_fails_stores_nothing(stack: &mut Stack, registry: &Registry) {

@@ -1,139 +1,23 @@
 //! The GitHub Action, run by `act` on this machine: releases come from a server on loopback, and are refused when
 //! anything about them is not what was signed.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod run;
+
+use std::{fs, path::Path, process::Command};
 
 use portcullis_embedded_registry::{EmbeddedRegistry, Handle, Options};
 
+use self::run::{Ended, Run};
 use crate::{
-    stack::{Stack, WORKFLOW},
-    support::{is_on, json, portcullis, run, skip},
-    tools::{PASSWORD, Release, Server, repository, root, tool, write_healthy},
+    stack::{Stack, WORKFLOW, token_of},
+    support::{is_on, portcullis, run, skip},
+    tools::{PASSWORD, Release, Server, tool, write_healthy},
 };
 
 /// The event of a fork's pull request.
 const FORK: &str = r#"{"number": 7, "pull_request": {"number": 7,
     "head": {"sha": "0000000000000000000000000000000000000001", "repo": {"fork": true, "full_name": "some/fork"}},
     "base": {"repo": {"full_name": "team/app"}}}}"#;
-
-/// What stands for actions of others, which `act` would clone. Their pins are read from our own action.
-fn stubs() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let text = "name: stub\ndescription: stub\nruns:\n  using: composite\n  steps:\n    - shell: bash\n      \
-                run: 'true'\n";
-    fs::write(folder.path().join("action.yml"), text).unwrap();
-    folder
-}
-
-/// The actions of others that our action uses, each as `owner/name@commit`.
-fn nested() -> Vec<String> {
-    let text = fs::read_to_string(root().join("action/action.yml")).unwrap();
-    let uses = text.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("uses: "));
-    uses.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
-}
-
-/// A run of the action: its inputs, and what of the event and the environment matters.
-struct Run<'a> {
-    inputs: Vec<(&'a str, String)>,
-    variables: Vec<(&'a str, String)>,
-    event: (&'a str, &'a str),
-}
-
-struct Ended {
-    code: i32,
-    log: String,
-    repository: tempfile::TempDir,
-}
-
-impl<'a> Run<'a> {
-    /// With the released program from a server.
-    fn of(server: &Server, release: &Release, input: (&'a str, &str)) -> Self {
-        let inputs = vec![
-            ("download-url", format!("http://{}", server.address)),
-            ("verification-key", release.public_key.clone()),
-            ("db", "starter".to_owned()),
-            ("publish", "none".to_owned()),
-            (input.0, input.1.to_owned()),
-        ];
-        Self { inputs, variables: Vec::new(), event: ("push", "{}") }
-    }
-
-    fn with(mut self, name: &'a str, value: &str) -> Self {
-        self.inputs.retain(|(other, _)| *other != name);
-        self.inputs.push((name, value.to_owned()));
-        self
-    }
-
-    fn ends(self) -> Option<Ended> {
-        let act = tool("venv/bin/act")?;
-        let inputs =
-            self.inputs.iter().map(|(name, value)| format!("          {name}: {}\n", serde_json::json!(value)));
-        let workflow = format!(
-            "on: [push, pull_request]\npermissions: {{}}\njobs:\n  scan:\n    runs-on: ubuntu-latest\n    steps:\n      \
-             - uses: actions/checkout@d23441a48e516b6c34aea4fa41551a30e30af803\n      - id: it\n        \
-             uses: ./action\n        with:\n{}      - if: always()\n        shell: bash\n        env:\n          \
-             ALL: ${{{{ toJSON(steps.it.outputs) }}}}\n        \
-             run: jq -c . <<<\"$ALL\" >\"$KEPT/outputs.json\"; env >\"$KEPT/env\"; cp -r \"$RUNNER_TEMP\" \"$KEPT\"\n",
-            inputs.collect::<String>()
-        );
-        let event = self.event.1.to_owned();
-        let files = BTreeMap::from([(".github/workflows/scan.yml", workflow), ("event.json", event)]);
-        let repository = repository("github.com", &["action"], &files);
-        let (at, stub, home) = (repository.path(), stubs(), tempfile::tempdir().unwrap());
-        let kept = at.join("kept");
-        fs::create_dir(&kept).unwrap();
-        let mut command = Command::new(act);
-        command.current_dir(at).args([self.event.0, "-W", ".github/workflows/scan.yml", "-e", "event.json"]);
-        command.args(["-P", "ubuntu-latest=-self-hosted", "--action-offline-mode", "--env"]);
-        command.arg(format!("KEPT={}", kept.display()));
-        for action in nested() {
-            command.arg("--local-repository").arg(format!("{action}={}", stub.path().display()));
-        }
-        for (name, value) in &self.variables {
-            command.arg("--env").arg(format!("{name}={value}"));
-        }
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let output = command.env_clear().env("PATH", path).env("HOME", home.path()).output().unwrap();
-        let log = [output.stdout, output.stderr].concat();
-        let log = String::from_utf8_lossy(&log).into_owned();
-        Some(Ended { code: output.status.code().unwrap_or(-1), log, repository })
-    }
-}
-
-impl Ended {
-    #[track_caller]
-    fn expect(&self, code: i32, words: &[&str]) -> &Self {
-        assert_eq!(self.code, code, "{}", self.log);
-        words.iter().for_each(|word| assert!(self.log.contains(word), "no `{word}` in\n{}", self.log));
-        self
-    }
-
-    fn kept(&self, name: &str) -> PathBuf {
-        self.repository.path().join("kept").join(name)
-    }
-
-    fn outputs(&self) -> serde_json::Value {
-        json(&fs::read(self.kept("outputs.json")).unwrap())
-    }
-
-    /// A report that the run left, by its path on the runner.
-    fn report(&self, output: &str) -> serde_json::Value {
-        let outputs = self.outputs();
-        let path = Path::new(outputs[output].as_str().unwrap());
-        let name = |path: &Path| path.file_name().unwrap().to_owned();
-        let temp = fs::read_dir(self.kept(""))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .find(|entry| entry.is_dir())
-            .unwrap();
-        json(&fs::read(temp.join(name(path.parent().unwrap())).join(name(path))).unwrap())
-    }
-}
 
 fn release() -> Option<(&'static Release, Server)> {
     let release = is_on().then(Release::sealed).flatten()?;
@@ -278,16 +162,95 @@ fn a_release_that_was_tampered_with_never_runs() {
     ended.expect(1, &["does not name portcullis-9.9.9-linux-"]);
 }
 
-/// Without a key the release workflow's identity must have signed, by cosign; a key's signature is not that.
+/// Without a key the release workflow's identity must have signed, at the version's own tag. Cosign says so, as at
+/// GitHub; only that it is told of services on loopback, and of their issuer.
 #[test]
-fn a_release_of_nobody_in_particular_is_refused_without_a_key() {
+fn without_a_key_the_release_workflow_must_have_signed() {
     let Some((release, server)) = release() else { return };
-    if tool("bin/cosign").is_none() {
-        return;
+    let (Some(cosign), Some(stack)) = (tool("bin/cosign"), Stack::start()) else { return };
+    let bin = tempfile::tempdir().unwrap();
+    let shim = format!(
+        "#!/bin/bash\nexec '{}' \"${{@/#https:\\/\\/token.actions.githubusercontent.com/{}}}\" --trusted-root '{}'\n",
+        cosign.display(),
+        stack.issuer.replace('/', "\\/"),
+        stack.trusted_root.display()
+    );
+    fs::write(bin.path().join("cosign"), shim).unwrap();
+    run(Command::new("chmod").arg("+x").arg(bin.path().join("cosign")), &[0]);
+    let ends = |server: &Server| {
+        let mut run = Run::of(server, release, ("input", "healthy.tar")).with("verification-key", "");
+        run.programs = Some(bin.path());
+        run.ends().unwrap()
+    };
+    // A key's signature is not that.
+    ends(&server).expect(1, &["not signed by the release workflow"]);
+    let workflow = "https://github.com/portcullis-dev/portcullis/.github/workflows/release.yml@refs";
+    let tag = format!("{workflow}/tags/v{}", Release::version());
+    for (identity, code) in [
+        (tag.as_str(), 0),
+        (&format!("{workflow}/tags/v9.9.9"), 1),
+        (&format!("{workflow}/heads/main"), 1),
+        (&tag.replace("portcullis-dev/", "evil/"), 1),
+    ] {
+        let copy = release.copied();
+        let folder = copy.path().join(format!("v{}", Release::version()));
+        let bundle = folder.join("SHA256SUMS.sigstore.json");
+        fs::remove_file(&bundle).unwrap();
+        let token = copy.path().join("token");
+        fs::write(&token, token_of(&stack.issuer, identity)).unwrap();
+        let mut sign = Command::new(&cosign);
+        sign.args(["sign-blob", "--yes", "--signing-config"]).arg(&stack.signing_config).arg("--trusted-root");
+        sign.arg(&stack.trusted_root).arg("--identity-token").arg(&token).arg("--bundle").arg(&bundle);
+        run(sign.env("HOME", copy.path()).arg(folder.join("SHA256SUMS")), &[0]);
+        let words = if code == 0 { "Verified OK" } else { "not signed by the release workflow" };
+        ends(&Server::of_files(copy.path())).expect(code, &[words]);
     }
-    let run = Run::of(&server, release, ("input", "healthy.tar")).with("verification-key", "");
-    let Some(ended) = run.ends() else { return };
-    ended.expect(1, &["not signed by the release workflow"]);
+}
+
+/// A mistake decides nothing.
+#[test]
+fn what_is_neither_true_nor_false_is_refused() {
+    let Some((release, server)) = release() else { return };
+    for name in ["fail-build", "attest", "ignore-unfixed", "cache"] {
+        let run = Run::of(&server, release, ("input", "healthy.tar")).with(name, "yes");
+        let Some(ended) = run.ends() else { return };
+        ended.expect(1, &["true or false holds `yes`"]);
+    }
+    let run = Run::of(&server, release, ("input", "vulnerable.tar")).with("fail-build", "");
+    run.ends().unwrap().expect(1, &["exit status 42"]);
+}
+
+/// A database that is refused leaves none behind that another key, or nobody, has signed.
+#[test]
+fn a_database_is_kept_for_its_source_alone() {
+    let Some((release, server)) = release() else { return };
+    let registry = EmbeddedRegistry::start(Options::default()).unwrap();
+    let (folder, database) = (tempfile::tempdir().unwrap(), format!("oci://{}/team/db:1", registry.address()));
+    let stranger = folder.path().join("stranger");
+    let mut generate = portcullis();
+    run(generate.args(["key", "generate", "--output-prefix"]).arg(&stranger).env("COSIGN_PASSWORD", PASSWORD), &[0]);
+    let (advisories, built) = (folder.path().join("advisories"), folder.path().join("built.db"));
+    fs::create_dir(&advisories).unwrap();
+    let advisory = r#"{"id": "TEST-1", "modified": "2026-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "npm",
+        "name": "left-pad"}, "versions": ["1.0.0"]}]}"#;
+    fs::write(advisories.join("TEST-1.json"), advisory).unwrap();
+    run(portcullis().args(["db", "build", "--output"]).arg(&built).arg(&advisories), &[0]);
+    let mut publish = portcullis();
+    publish.args(["db", "publish", &database, "--plain-http", "--db"]).arg(&built).arg("--key").arg(&release.key);
+    run(publish.env("COSIGN_PASSWORD", PASSWORD), &[0]);
+    let ends = |key: &str| {
+        let run = Run::of(&server, release, ("input", "healthy.tar")).with("db", &database).with("db-key", key);
+        let mut run = run.with("cache-dir", folder.path().to_str().unwrap()).with("fail-build", "false");
+        run.variables.push(("PORTCULLIS_PLAIN_HTTP", "true".to_owned()));
+        run.ends()
+    };
+    let Some(ended) = ends(&release.public_key) else { return };
+    ended.expect(0, &[]);
+    let stranger = fs::read_to_string(stranger.with_extension("pub")).unwrap();
+    ends(&stranger).unwrap().expect(1, &["there is no database of an earlier run"]);
+    // Its own is still there when the registry is not.
+    drop(registry);
+    ends(&release.public_key).unwrap().expect(0, &["those of an earlier run are used"]);
 }
 
 /// What a pull request of a fork may not do is said, and the verdict counts all the same.

@@ -127,7 +127,7 @@ pub(crate) struct DbPublishArgs {
     #[arg(value_name = "ADDRESS")]
     pub(crate) to: String,
     /// Publish it without a signature.
-    #[arg(long, conflicts_with = "signer")]
+    #[arg(long, conflicts_with_all = ["key", "keyless"])]
     pub(crate) unsigned: bool,
     #[command(flatten)]
     pub(crate) signer: SignerArgs,

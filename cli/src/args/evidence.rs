@@ -2,34 +2,90 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum, builder::BoolishValueParser};
+use clap::{
+    ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum, builder::BoolishValueParser, error::ErrorKind,
+    parser::ValueSource,
+};
 
 use super::{JudgeArgs, SourceArgs};
 
-/// Who signs.
+/// Who signs, and with which services.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Signing")]
 pub(crate) struct SignerArgs {
-    /// The private key: a file, env://NAME, or NAME://RESOURCE of a program sigstore-kms-NAME. The password of a file is
-    /// taken from COSIGN_PASSWORD.
-    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF", group = "signer")]
-    pub(crate) key: Option<String>,
-    /// Sign as whoever an identity token names, with a certificate of Sigstore and an entry in its log.
-    #[arg(long, env = "PORTCULLIS_KEYLESS", group = "signer", value_parser = BoolishValueParser::new())]
-    pub(crate) keyless: bool,
+    #[command(flatten)]
+    pub(crate) who: Who,
     /// With --keyless, the identity token: a file, or env://NAME. By default that of the CI job, or SIGSTORE_ID_TOKEN.
     #[arg(long, env = "PORTCULLIS_IDENTITY_TOKEN", value_name = "REF")]
     pub(crate) identity_token: Option<String>,
-    /// With --keyless, the services that sign for identities: a signing config of Sigstore; the public good instance's by default. Needs
-    /// --trusted-root.
+    /// With --keyless, the services that sign for identities, a signing config of Sigstore; the public good instance's
+    /// by default. Goes with --trusted-root.
     #[arg(long, env = "PORTCULLIS_SIGNING_CONFIG", value_name = "FILE")]
     pub(crate) signing_config: Option<PathBuf>,
-    /// The trust root that what was signed is verified with before it is stored; the public good instance's by default.
+    /// With --keyless, the trust root of these services, which what was signed is verified with before it goes anywhere;
+    /// that of the public good instance by default. Goes with --signing-config.
     #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
     /// With --key, a timestamp authority (RFC 3161) that witnesses when the key signed.
     #[arg(long, env = "PORTCULLIS_TIMESTAMP_URL", value_name = "URL")]
     pub(crate) timestamp_url: Option<String>,
+}
+
+/// Who signs. What the command line says counts before what the environment says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// Nothing was said.
+    Nobody,
+    /// The holder of a key.
+    Key(String),
+    /// Whoever an identity token names.
+    Identity,
+}
+
+#[derive(Debug, Args)]
+struct WhoArgs {
+    /// The private key: a file, env://NAME, or NAME://RESOURCE of a program sigstore-kms-NAME. The password of a file is
+    /// taken from COSIGN_PASSWORD.
+    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF")]
+    key: Option<String>,
+    /// Sign as whoever an identity token names, with a certificate of Sigstore and an entry in its log.
+    #[arg(long, env = "PORTCULLIS_KEYLESS", value_parser = BoolishValueParser::new())]
+    keyless: bool,
+}
+
+impl FromArgMatches for Who {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let WhoArgs { key, keyless } = WhoArgs::from_arg_matches(matches)?;
+        let is_typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+        match (key, keyless) {
+            (None, false) => Ok(Self::Nobody),
+            (None, true) => Ok(Self::Identity),
+            (Some(key), false) => Ok(Self::Key(key)),
+            (Some(key), true) => match (is_typed("key"), is_typed("keyless")) {
+                (true, false) => Ok(Self::Key(key)),
+                (false, true) => Ok(Self::Identity),
+                _ => Err(clap::Error::raw(
+                    ErrorKind::ArgumentConflict,
+                    "either a key signs (--key, PORTCULLIS_KEY) or an identity (--keyless, PORTCULLIS_KEYLESS)\n",
+                )),
+            },
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Who {
+    fn augment_args(command: Command) -> Command {
+        WhoArgs::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        WhoArgs::augment_args_for_update(command)
+    }
 }
 
 /// How evidence is signed.
@@ -179,9 +235,11 @@ pub(crate) struct SignBlobArgs {
     /// Where to write the Sigstore bundle.
     #[arg(long, value_name = "FILE")]
     pub(crate) bundle: PathBuf,
-    /// The private key: a file, or env://NAME. Its password is taken from COSIGN_PASSWORD.
-    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF")]
-    pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) signer: SignerArgs,
+    /// Further certificate authorities for the services that sign, a PEM file.
+    #[arg(long, env = "PORTCULLIS_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// The file is an in-toto statement: sign it as an attestation of what it speaks of.
     #[arg(long)]
     pub(crate) statement: bool,

@@ -1,7 +1,8 @@
 //! `portcullis demo`: the whole chain on this machine, with no network and no service.
 //!
 //! Built → scanned → attested → pushed → verified → admitted, for an image that is well; and refused, for one that is
-//! not, for one whose evidence is forged, and for the first one when an advisory arrives. Everything that a step makes is left in a folder to look at.
+//! not, for one whose evidence is forged, and for the first one when an advisory arrives. Everything that a step makes is
+//! left in a folder to look at.
 
 mod images;
 mod tamper;
@@ -27,6 +28,8 @@ use crate::{
     settings::Access,
 };
 
+/// What is told, as a file; where it lies, an earlier demo ran.
+const LOG: &str = "demo.log";
 /// Formats that the demo leaves of each image.
 const FORMATS: [(&str, &str); 5] = [
     ("json", "report.json"),
@@ -81,7 +84,7 @@ struct Demo {
 
 impl Demo {
     fn begin(folder: &Path) -> Result<Self, Failure> {
-        fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
+        take(folder)?;
         let registry = EmbeddedRegistry::start(Options::default()).context(|| "cannot start a registry".to_owned())?;
         for half in ["key", "pub"] {
             // The keys of an earlier demo are worth nothing.
@@ -227,13 +230,25 @@ impl Demo {
              Next: portcullis scan IMAGE\n",
             healthy.database.sources.iter().map(|source| source.records).sum::<u64>()
         ))?;
-        write(&self.folder.join("demo.log"), &self.log)?;
+        write(&self.folder.join(LOG), &self.log)?;
         let is_proved = proofs.iter().all(|proof| *proof) && vulnerable.verdict.result != healthy.verdict.result;
         if is_proved {
             return Ok(ExitStatus::Pass);
         }
         Err(Failure::new("the demo did not end as it should: see demo.log"))
     }
+}
+
+/// Makes the folder, or takes that of an earlier demo: files of others are not replaced.
+fn take(folder: &Path) -> Result<(), Failure> {
+    let cannot = || format!("cannot make {}", folder.display());
+    fs::create_dir_all(folder).context(cannot)?;
+    let log = folder.join(LOG);
+    if !log.exists() && fs::read_dir(folder).context(cannot)?.next().is_some() {
+        return Err(Failure::usage(format!("{} holds files that are not of a demo", folder.display()))
+            .with_hint("name a folder of its own with --output"));
+    }
+    write(&log, "")
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {

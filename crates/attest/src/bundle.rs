@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use portcullis_errors::Hint;
 use portcullis_model::{Digest, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use sigstore_types::dsse::pae;
 
 use crate::{
@@ -81,14 +81,9 @@ impl Bundle {
         predicate_type: &str,
         created: Timestamp,
     ) -> Result<Self, SignError> {
-        let mut material = json!({"publicKey": {"hint": key.id()}});
-        if let (Some(token), Some(fields)) = (timestamp, material.as_object_mut()) {
-            let tokens = json!({"rfc3161Timestamps": [{"signedTimestamp": STANDARD.encode(token)}]});
-            fields.insert("timestampVerificationData".into(), tokens);
-        }
         let bundle = json!({
             "mediaType": BUNDLE_MEDIA_TYPE,
-            "verificationMaterial": material,
+            "verificationMaterial": key_material(key, timestamp),
             "dsseEnvelope": {
                 "payload": STANDARD.encode(payload),
                 "payloadType": PAYLOAD_TYPE,
@@ -130,4 +125,14 @@ impl Bundle {
     pub const fn created(&self) -> Timestamp {
         self.created
     }
+}
+
+/// What verifies a signature by key: which key it is, and the token of a timestamp authority.
+pub(crate) fn key_material(key: &VerifyingKey, timestamp: Option<&[u8]>) -> Value {
+    let mut material = json!({"publicKey": {"hint": key.id()}});
+    if let (Some(token), Some(fields)) = (timestamp, material.as_object_mut()) {
+        let tokens = json!({"rfc3161Timestamps": [{"signedTimestamp": STANDARD.encode(token)}]});
+        fields.insert("timestampVerificationData".into(), tokens);
+    }
+    material
 }

@@ -118,6 +118,16 @@ pub enum Content<'a> {
     Digest(Digest),
 }
 
+impl<'a> Content<'a> {
+    /// As the library has it.
+    pub(crate) fn artifact(self) -> Artifact<'a> {
+        match self {
+            Self::Bytes(bytes) => Artifact::from(bytes),
+            Self::Digest(digest) => Artifact::from(Sha256Hash::new(*digest.as_bytes())),
+        }
+    }
+}
+
 /// Who must have signed a bundle.
 #[derive(Debug, Clone, Copy)]
 pub enum Signer<'a> {
@@ -150,10 +160,7 @@ pub fn verify_bundle(
         require_payload(&envelope.payload_type)?;
         Statement::from_bytes(envelope.payload.as_bytes())?;
     }
-    let artifact = match content {
-        Content::Bytes(bytes) => Artifact::from(bytes),
-        Content::Digest(digest) => Artifact::from(Sha256Hash::new(*digest.as_bytes())),
-    };
+    let artifact = content.artifact();
     match signer {
         Signer::Key(key) => {
             let material = &bundle.verification_material;
@@ -203,10 +210,15 @@ pub(crate) fn by_certificate<'a>(
 }
 
 /// Verifies that someone has signed the content, whoever it is and whenever it was: of what was signed here a moment ago.
-pub(crate) fn by_anyone(bundle: &Bundle, subject: &[u8; 32], root: &TrustRoot) -> Result<(), VerifyError> {
-    let policy = VerificationPolicy::any_identity();
-    let result = root.verifier.verify(Artifact::from(Sha256Hash::new(*subject)), bundle, &policy).map_err(refusal)?;
-    require_whole(&result)
+/// Gives whom the certificate names, and by which issuer: without one of them nobody could say whom to trust.
+pub(crate) fn by_anyone(bundle: &Bundle, artifact: Artifact<'_>, root: &TrustRoot) -> Result<String, VerifyError> {
+    let result = root.verifier.verify(artifact, bundle, &VerificationPolicy::any_identity()).map_err(refusal)?;
+    require_whole(&result)?;
+    let identity = result.identity().map(sigstore_verify::crypto::SubjectAltName::as_str);
+    match (identity, result.issuer()) {
+        (Some(identity), Some(issuer)) => Ok(format!("{} by {}", printable(identity, 300), printable(issuer, 300))),
+        _ => Err(VerifyError::Certificate("it names no identity, or no issuer".into())),
+    }
 }
 
 /// The policies ask for all of this; should that ever change, nothing passes.

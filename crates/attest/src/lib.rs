@@ -10,6 +10,7 @@
 mod artifact;
 mod bundle;
 mod discover;
+mod identity;
 mod json;
 mod keyless;
 mod keys;
@@ -30,16 +31,16 @@ mod vulns;
 
 pub use bundle::{BUNDLE_MEDIA_TYPE, Bundle, SignError};
 pub use discover::{Candidate, Discovery, Format, MAX_BUNDLE_BYTES, MAX_TOTAL_BYTES, Problem, ProblemError, discover};
+pub use identity::IdentitySigner;
 pub use keyless::{Content, Identity, PatternError, Signer, TrustRoot, TrustRootError, verify_bundle};
 pub use keys::{KeyError, SigningKey, VerifyingKey};
 pub use layout::{LayoutError, discover_in_layout, store_in_layout};
 pub use legacy::store_legacy;
-pub use message::sign_message;
 pub use plugin::{KeyPlugin, PluginError};
 pub use predicates::{VulnerabilityScan, sbom_statement, vulnerability_statement};
 pub use prune::outdated;
 pub use refusal::VerifyError;
-pub use services::{IdentitySigner, ServiceClient, ServiceError, SigningServices, TimestampAuthority, ambient_token};
+pub use services::{ServiceClient, ServiceError, SigningServices, TimestampAuthority};
 pub use signer::StatementSigner;
 pub use statement::{SbomFormat, Statement, StatementError, Subject, predicate_type};
 pub use store::{StoreError, Stored, remove, store};

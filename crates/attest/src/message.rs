@@ -9,24 +9,19 @@ use serde_json::json;
 
 use sigstore_types::{SignatureContent, dsse::pae};
 
-use crate::{BUNDLE_MEDIA_TYPE, Content, SignError, SigningKey, Statement, VerifyError, VerifyingKey};
+use crate::{BUNDLE_MEDIA_TYPE, Content, Statement, VerifyError, VerifyingKey, bundle::key_material};
 
-/// Signs content, and gives the Sigstore bundle's JSON. With a P-256, Ed25519 or RSA key the same content gives the
-/// same bytes.
-///
-/// # Errors
-/// When the key does not work.
-pub fn sign_message(content: &[u8], key: &SigningKey) -> Result<Bytes, SignError> {
-    let signature = key.sign(content)?;
+/// The bundle's JSON of what a key has signed, with the token of a timestamp authority.
+pub(crate) fn message_of_key(content: &[u8], key: &VerifyingKey, signature: &[u8], timestamp: Option<&[u8]>) -> Bytes {
     let bundle = json!({
         "mediaType": BUNDLE_MEDIA_TYPE,
-        "verificationMaterial": {"publicKey": {"hint": key.verifying_key().id()}},
+        "verificationMaterial": key_material(key, timestamp),
         "messageSignature": {
             "messageDigest": {"algorithm": "SHA2_256", "digest": STANDARD.encode(Digest::of(content).as_bytes())},
             "signature": STANDARD.encode(signature),
         },
     });
-    Ok(Bytes::from(bundle.to_string()))
+    Bytes::from(bundle.to_string())
 }
 
 /// Verifies a bundle that nothing but a key vouches for: neither a log nor a timestamp authority saw the signature.
@@ -69,12 +64,16 @@ mod tests {
     use portcullis_model::Timestamp;
 
     use super::*;
-    use crate::{Content, Signer, TrustRoot, verify_bundle};
+    use crate::{Content, Signer, SigningKey, TrustRoot, verify_bundle};
+
+    fn sign_message(content: &[u8], key: &SigningKey) -> Bytes {
+        message_of_key(content, key.verifying_key(), &key.sign(content).unwrap(), None)
+    }
 
     #[test]
     fn what_is_signed_is_verified_and_nothing_else() {
         let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
-        let bundle = sign_message(b"content", &key).unwrap();
+        let bundle = sign_message(b"content", &key);
         let root = TrustRoot::public().unwrap();
         let check = |bundle: &[u8], content: &[u8], key: &SigningKey| {
             let signer = Signer::Key(key.verifying_key());
@@ -83,9 +82,9 @@ mod tests {
         check(&bundle, b"content", &key).unwrap();
         check(&bundle, b"Content", &key).unwrap_err();
         check(&bundle, b"content", &other).unwrap_err();
-        let foreign = sign_message(b"Content", &key).unwrap();
+        let foreign = sign_message(b"Content", &key);
         check(&foreign, b"content", &key).unwrap_err();
-        assert_eq!(sign_message(b"content", &key).unwrap(), bundle);
+        assert_eq!(sign_message(b"content", &key), bundle);
         let signer = Signer::Key(key.verifying_key());
         let digest = Content::Digest(Digest::of(b"content"));
         verify_bundle(&bundle, digest, signer, &root, Timestamp::from_unix(1_790_000_000)).unwrap_err();

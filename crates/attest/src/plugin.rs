@@ -209,6 +209,8 @@ async fn ask(program: &str, resource: &str, hash: Hash, call: Value, message: &[
     }
     let mut command = Command::new(program);
     command.arg(PROTOCOL).arg(arguments.to_string()).kill_on_drop(true);
+    // Passwords that are for others.
+    command.env_remove("COSIGN_PASSWORD").env_remove("PORTCULLIS_REGISTRY_PASSWORD");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut child = command.spawn().map_err(cannot)?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());

@@ -1,20 +1,16 @@
-//! Signing without a key of one's own: an identity token is shown to a certificate authority, which certifies a key that
-//! lives for this one signature; a log and a timestamp authority witness when it was made.
+//! The services behind signatures without a key of one's own: a certificate authority, a log, a timestamp authority.
 //!
 //! Spec: <https://github.com/sigstore/architecture-docs/blob/main/client-spec.md>. Which services: a signing config,
 //! <https://github.com/sigstore/protobuf-specs/blob/v0.5.0/protos/sigstore_trustroot.proto>.
 
 use std::{fmt, time::Duration};
 
-use portcullis_errors::{Hint, Secret, printable};
-use sigstore_sign::{
-    Signer, SigningContext, SigningServices as Services, SigstoreInstance, oidc::IdentityToken, reqwest,
-    tsa::TimestampClient,
-};
+use portcullis_errors::{Hint, printable};
+use sigstore_sign::{SigningServices as Services, SigstoreInstance, reqwest, tsa::TimestampClient};
 use sigstore_trust_root::SigningConfig;
 use sigstore_types::SignatureBytes;
 
-use crate::{TrustRoot, VerifyError, keyless};
+use crate::VerifyError;
 
 /// A signing config has a few kilobytes.
 const MAX_CONFIG_BYTES: usize = 1 << 20;
@@ -77,7 +73,7 @@ impl Hint for ServiceError {
 
 /// How services are reached.
 #[derive(Debug, Clone)]
-pub struct ServiceClient(reqwest::Client);
+pub struct ServiceClient(pub(crate) reqwest::Client);
 
 impl ServiceClient {
     /// A client that trusts these authorities, in PEM, beside the usual ones. It follows no redirect: a token goes to
@@ -101,7 +97,7 @@ impl ServiceClient {
 
 /// The services that sign for an identity.
 #[derive(Debug, Clone)]
-pub struct SigningServices(Services);
+pub struct SigningServices(pub(crate) Services);
 
 impl SigningServices {
     /// Reads a signing config.
@@ -129,73 +125,6 @@ impl SigningServices {
     pub fn public() -> Result<Self, ServiceError> {
         let services = Services::from_embedded(SigstoreInstance::PublicGood);
         services.map(Self).map_err(|error| ServiceError::Config(error.to_string()))
-    }
-}
-
-/// Signs as whoever an identity token names.
-#[derive(Debug, Clone)]
-pub struct IdentitySigner {
-    signer: Signer,
-    identity: String,
-    issuer: String,
-    root: TrustRoot,
-}
-
-impl IdentitySigner {
-    /// Signs with this token. What was signed is verified with `root` before it goes anywhere.
-    ///
-    /// # Errors
-    /// When the token is none.
-    pub fn new(
-        services: SigningServices,
-        client: ServiceClient,
-        token: &Secret,
-        root: TrustRoot,
-    ) -> Result<Self, ServiceError> {
-        // The library's words for a wrong token hold none of it.
-        let token = IdentityToken::from_jwt(token.reveal().trim())
-            .map_err(|error| ServiceError::Token(printable(&error.to_string(), 200)))?;
-        let (identity, issuer) = (printable(token.identity(), 300), printable(token.issuer(), 300));
-        let signer = SigningContext::new(services.0).with_http_client(client.0).signer(token);
-        Ok(Self { signer, identity, issuer, root })
-    }
-
-    /// Whom the token names, as it says itself: the certificate decides.
-    #[must_use]
-    pub fn identity(&self) -> &str {
-        &self.identity
-    }
-
-    /// Who issued the token, as it says itself.
-    #[must_use]
-    pub fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
-    /// Signs a statement, and gives the bundle's JSON.
-    pub(crate) async fn sign(&self, statement: &[u8], subject: &[u8; 32]) -> Result<String, ServiceError> {
-        let failed = |reason: String| ServiceError::Failed(printable(&reason, 400));
-        let signed = self.signer.sign_raw_statement(statement).await;
-        let bundle = signed.map_err(|error| failed(portcullis_errors::chain(&error)))?;
-        keyless::by_anyone(&bundle, subject, &self.root).map_err(ServiceError::Unverified)?;
-        bundle.to_json().map_err(|error| failed(error.to_string()))
-    }
-}
-
-/// The identity token that the environment gives: of GitHub's workflows, GitLab's jobs, Buildkite and CircleCI, or
-/// `SIGSTORE_ID_TOKEN` anywhere.
-///
-/// # Errors
-/// When there is none, or the environment's service refuses.
-pub async fn ambient_token(client: &ServiceClient) -> Result<Secret, ServiceError> {
-    if let Some(token) = std::env::var("SIGSTORE_ID_TOKEN").ok().filter(|token| !token.is_empty()) {
-        return Ok(Secret::new(token));
-    }
-    let detected = ambient_id::Detector::new_with_client(client.0.clone()).detect("sigstore").await;
-    match detected {
-        Ok(Some(token)) => Ok(Secret::new(token.reveal().to_owned())),
-        Ok(None) => Err(ServiceError::NoToken),
-        Err(error) => Err(ServiceError::Ambient(printable(&portcullis_errors::chain(&error), 300))),
     }
 }
 
@@ -272,22 +201,6 @@ mod tests {
         SigningServices::public().unwrap();
         for bad in [&b""[..], b"{}", b"[]", b"\xff"] {
             assert!(SigningServices::from_json(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_token_is_not_repeated() {
-        let client = ServiceClient::new(None).unwrap();
-        let services = SigningServices::public().unwrap();
-        for token in ["", "secret", "a.b.c", "e30.e30.e30"] {
-            let error = IdentitySigner::new(
-                services.clone(),
-                client.clone(),
-                &Secret::new(token.into()),
-                TrustRoot::public().unwrap(),
-            );
-            let text = format!("{:?}", error.unwrap_err());
-            assert!(!text.contains("secret") && !text.contains("e30"), "{text}");
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Who signs: the holder of a key, a program that keeps a key elsewhere, or whoever an identity token names.
 
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 use portcullis_model::{Digest, Timestamp};
 use sigstore_types::dsse::pae;
 
 use crate::{
     Bundle, IdentitySigner, KeyPlugin, SignError, SigningKey, Statement, StatementError, TimestampAuthority,
-    VerifyingKey, statement::PAYLOAD_TYPE,
+    VerifyingKey, message::message_of_key, statement::PAYLOAD_TYPE,
 };
 
-/// Signs statements.
+/// Signs statements, and content itself.
 #[derive(Debug, Clone)]
 pub struct StatementSigner {
     by: By,
@@ -58,21 +59,29 @@ impl StatementSigner {
         }
     }
 
-    /// Who signs, for people.
+    /// Who signs, for people: of an identity what the certificate says, once something is signed.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.by {
             By::Key(key) => format!("key {}", key.verifying_key().id()),
             By::Plugin(plugin) => format!("key {}", plugin.verifying_key().id()),
-            By::Identity(identity) => format!("{} by {}", identity.identity(), identity.issuer()),
+            By::Identity(identity) => identity.describe(),
         }
     }
 
-    /// Signs statements at the same time, since services take seconds to answer; the bundles are in their order.
+    /// Signs statements at the same time, since services take seconds to answer; the bundles are in their order. A
+    /// program is asked for one after the other: it may wait for somebody to touch a token.
     ///
     /// # Errors
     /// As of [`StatementSigner::sign`].
     pub async fn sign_all(&self, statements: &[Statement], created: Timestamp) -> Result<Vec<Bundle>, SignError> {
+        if let By::Plugin(_) = self.by {
+            let mut bundles = Vec::with_capacity(statements.len());
+            for statement in statements {
+                bundles.push(self.sign(statement, created).await?);
+            }
+            return Ok(bundles);
+        }
         try_join_all(statements.iter().map(|statement| self.sign(statement, created))).await
     }
 
@@ -92,14 +101,34 @@ impl StatementSigner {
                 let subject = statement.subjects().first().and_then(|subject| subject.digest.get("sha256"));
                 let subject = subject.and_then(|hex| format!("sha256:{hex}").parse::<Digest>().ok());
                 let subject = subject.ok_or(StatementError::Subjects(0))?;
-                let bundle = identity.sign(&payload, subject.as_bytes()).await?;
+                let bundle = identity.sign(&payload, subject).await?;
                 return Bundle::written(bundle, statement.predicate_type(), created);
             }
         };
-        let timestamp = match &self.timestamps {
-            Some(authority) => Some(authority.witness(&signature).await?),
-            None => None,
-        };
+        let timestamp = self.witnessed(&signature).await?;
         Bundle::of_key(&payload, key, &signature, timestamp.as_deref(), statement.predicate_type(), created)
+    }
+
+    /// Signs content itself, and gives the bundle's JSON. With a P-256, Ed25519 or RSA key and no timestamps the same
+    /// content gives the same bytes.
+    ///
+    /// # Errors
+    /// When the key does not work, or a service refuses.
+    pub async fn sign_message(&self, content: &[u8]) -> Result<Bytes, SignError> {
+        let (key, signature) = match &self.by {
+            By::Key(key) => (key.verifying_key(), key.sign(content)?),
+            By::Plugin(plugin) => (plugin.verifying_key(), plugin.sign(content).await?),
+            By::Identity(identity) => return Ok(identity.sign_message(content).await?.into()),
+        };
+        let timestamp = self.witnessed(&signature).await?;
+        Ok(message_of_key(content, key, &signature, timestamp.as_deref()))
+    }
+
+    /// What the timestamp authority says of a signature, where one is asked.
+    async fn witnessed(&self, signature: &[u8]) -> Result<Option<Vec<u8>>, SignError> {
+        match &self.timestamps {
+            Some(authority) => Ok(Some(authority.witness(signature).await?)),
+            None => Ok(None),
+        }
     }
 }

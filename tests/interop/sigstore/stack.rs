@@ -230,7 +230,8 @@ fn answer(mut stream: &TcpStream, address: SocketAddr, key: &SigningKey) {
             "x": coordinate(point.x()), "y": coordinate(point.y()),
         }]})
     } else if is_allowed && request.contains("audience=sigstore") {
-        json!({"value": token(&issuer, key)})
+        let workflow = request.split("&workflow=").nth(1).and_then(|rest| rest.split(' ').next());
+        json!({"value": token(&issuer, workflow.unwrap_or(WORKFLOW), key)})
     } else {
         json!({"message": "denied"})
     };
@@ -239,9 +240,9 @@ fn answer(mut stream: &TcpStream, address: SocketAddr, key: &SigningKey) {
     _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
 }
 
-fn token(issuer: &str, key: &SigningKey) -> String {
+fn token(issuer: &str, workflow: &str, key: &SigningKey) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let workflow = WORKFLOW.trim_start_matches("https://github.com/");
+    let workflow = workflow.trim_start_matches("https://github.com/");
     let claims = json!({
         "iss": issuer, "sub": "repo:team/app:ref:refs/heads/main", "aud": "sigstore", "iat": now, "exp": now + 300,
         "job_workflow_ref": workflow, "workflow_ref": workflow, "workflow": "build", "event_name": "push",
@@ -258,9 +259,15 @@ fn token(issuer: &str, key: &SigningKey) -> String {
 
 /// The token that a job gets from its runner.
 pub fn job_token(issuer: &str) -> String {
+    token_of(issuer, WORKFLOW)
+}
+
+/// The token that a job of another workflow gets.
+pub fn token_of(issuer: &str, workflow: &str) -> String {
     let port = issuer.rsplit(':').next().unwrap().parse().unwrap();
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-    write!(stream, "GET /token?audience=sigstore HTTP/1.0\r\nAuthorization: bearer runner-secret\r\n\r\n").unwrap();
+    let path = format!("/token?audience=sigstore&workflow={workflow}");
+    write!(stream, "GET {path} HTTP/1.0\r\nAuthorization: bearer runner-secret\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();

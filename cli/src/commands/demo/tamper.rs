@@ -29,13 +29,16 @@ pub(super) fn tamper(demo: &Demo) -> Result<(), Failure> {
         let genuine = client.manifest(&healthy).await?.digest;
         let subject = client.resolve(&unsigned).await?;
         let found = discover(client, &healthy, &genuine, &[]).await;
+        if found.candidates.is_empty() {
+            return Err(Failure::new("there is no evidence to tamper with"));
+        }
         for Candidate { bytes, .. } in &found.candidates {
             // The genuine evidence of another image.
             attach(client, &unsigned, &subject, bytes).await?;
             // The same, with the image's digest written over the other's.
-            if let Some(edited) = edited(bytes, &genuine, &subject.digest) {
-                attach(client, &unsigned, &subject, &edited).await?;
-            }
+            let edited = edited(bytes, &genuine, &subject.digest);
+            let edited = edited.ok_or_else(|| Failure::new("the evidence does not name its image"))?;
+            attach(client, &unsigned, &subject, &edited).await?;
         }
         Ok::<_, Failure>(())
     })
@@ -46,7 +49,11 @@ fn edited(bundle: &[u8], from: &Digest, to: &Digest) -> Option<Bytes> {
     let mut bundle: Value = serde_json::from_slice(bundle).ok()?;
     let payload = bundle.pointer_mut("/dsseEnvelope/payload")?;
     let text = String::from_utf8(STANDARD.decode(payload.as_str()?).ok()?).ok()?;
-    *payload = STANDARD.encode(text.replace(&from.hex(), &to.hex())).into();
+    let moved = text.replace(&from.hex(), &to.hex());
+    if moved == text {
+        return None;
+    }
+    *payload = STANDARD.encode(moved).into();
     Some(Bytes::from(bundle.to_string()))
 }
 

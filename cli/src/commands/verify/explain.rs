@@ -48,7 +48,10 @@ impl Explanation {
         now: Timestamp,
     ) -> Result<Self, GateError> {
         let mut verifiers = Vec::new();
-        for policy in policies {
+        let decides = |policy: &&Policy| {
+            decision.answers.iter().any(|answer| answer.policy_digest.as_ref() == Some(&policy.digest()))
+        };
+        for policy in policies.iter().filter(decides) {
             verifiers.push((policy.name.clone(), verifier_of(policy, root)?));
         }
         let digest = decision.digest.unwrap_or_else(|| Digest::of(b""));

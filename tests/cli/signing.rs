@@ -1,0 +1,109 @@
+//! Who signs, as users say it; and programs that keep keys badly.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use crate::{outcome, portcullis};
+
+/// Signs a file in a folder that has `cosign.key`.
+fn sign(folder: &Path) -> Command {
+    let mut sign = portcullis();
+    sign.current_dir(folder).env("COSIGN_PASSWORD", "pw").args(["sign-blob", "file", "--bundle", "bundle.json"]);
+    sign
+}
+
+fn with_key() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "content").unwrap();
+    let mut generate = portcullis();
+    outcome(generate.current_dir(folder.path()).env("COSIGN_PASSWORD", "pw").args(["key", "generate"]), 0);
+    folder
+}
+
+#[test]
+fn what_is_typed_counts_before_the_environment() {
+    let folder = with_key();
+    let folder = folder.path();
+    let needs_token = "this environment gives no identity token";
+    let (_, told) = outcome(sign(folder).arg("--keyless").env("PORTCULLIS_KEY", "cosign.key"), 1);
+    assert!(told.contains(needs_token), "{told}");
+    let key = ["--key", "cosign.key"];
+    let (_, told) = outcome(sign(folder).args(key).env("PORTCULLIS_KEYLESS", "true"), 0);
+    assert!(told.starts_with("wrote bundle.json, signed by key "), "{told}");
+    outcome(sign(folder).env("PORTCULLIS_KEY", "cosign.key").env("PORTCULLIS_KEYLESS", "false"), 0);
+    let (_, told) = outcome(sign(folder).env("PORTCULLIS_KEYLESS", "true"), 1);
+    assert!(told.contains(needs_token), "{told}");
+    for mut unclear in [
+        {
+            let mut it = sign(folder);
+            it.args(key).arg("--keyless");
+            it
+        },
+        {
+            let mut it = sign(folder);
+            it.env("PORTCULLIS_KEY", "cosign.key").env("PORTCULLIS_KEYLESS", "true");
+            it
+        },
+    ] {
+        let (_, told) = outcome(&mut unclear, 2);
+        assert!(told.contains("either a key signs (--key, PORTCULLIS_KEY) or an identity"), "{told}");
+    }
+    let (_, told) = outcome(&mut sign(folder), 2);
+    assert!(told.contains("nothing to sign with") && told.contains("--keyless"), "{told}");
+    let (_, told) = outcome(portcullis().args(["scan", "oci-dir:missing", "--attest"]), 2);
+    assert!(told.contains("nothing to sign with"), "{told}");
+}
+
+/// An identity would be shown to services whose signatures nobody here verifies.
+#[test]
+fn services_and_their_root_are_named_together() {
+    let folder = with_key();
+    for flag in ["--trusted-root", "--signing-config"] {
+        let mut sign = sign(folder.path());
+        sign.env("SIGSTORE_ID_TOKEN", "e30.e30.e30");
+        let (_, told) = outcome(sign.args(["--keyless", flag, "file"]), 2);
+        assert!(told.contains("give both"), "{told}");
+    }
+}
+
+#[test]
+fn a_program_that_keeps_keys_badly_is_told() {
+    let folder = with_key();
+    let bin = folder.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let of = |script: &str| {
+        let program = bin.join("sigstore-kms-bad");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut sign = sign(folder.path());
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+        let (_, told) = outcome(sign.args(["--key", "bad://key"]).env("PATH", path), 1);
+        assert!(!folder.path().join("bundle.json").exists());
+        told
+    };
+    let (private, public) = (folder.path().join("cosign.key"), folder.path().join("cosign.pub"));
+    assert!(of("yes | head -c 2000000").contains("it is too long"));
+    assert!(of("echo '{\"errorMessage\": \"no token is there\"}'").contains("refuses: no token is there"));
+    assert!(of("exit 3").contains("cannot be read"));
+    assert!(of("echo '{}'").contains("it names no public key"));
+    assert!(of("echo '{\"publicKey\": {\"publicKeyPEM\": \"eA==\"}}'").contains("cannot be used"));
+    // It has a key, and signs with another; what it may know is no password of ours.
+    let pem = format!("$(base64 -w0 '{}')", public.display());
+    let script = format!(
+        "test -z \"$COSIGN_PASSWORD\" || exit 9\ncase \"$2\" in *'\"methodName\":\"publicKey\"'*) \
+         printf '{{\"publicKey\": {{\"publicKeyPEM\": \"%s\"}}}}' \"{pem}\";; *) \
+         printf '{{\"signMessage\": {{\"signature\": \"AAAA\"}}}}';; esac"
+    );
+    let told = of(&script);
+    assert!(told.contains("the signature that sigstore-kms-bad made is not that of its key"), "{told}");
+    assert!(private.exists());
+}
+
+/// Keys and policies of others are not replaced.
+#[test]
+fn the_demo_takes_a_folder_of_its_own() {
+    let folder = with_key();
+    let key = fs::read(folder.path().join("cosign.key")).unwrap();
+    let (_, told) = outcome(portcullis().current_dir(folder.path()).args(["demo", "--output", "."]), 2);
+    assert!(told.contains("holds files that are not of a demo") && told.contains("--output"), "{told}");
+    assert_eq!(fs::read(folder.path().join("cosign.key")).unwrap(), key);
+}
