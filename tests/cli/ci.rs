@@ -2,6 +2,7 @@
 
 use std::{fs, process::Command};
 
+use portcullis_model::Digest;
 use portcullis_testkit::{BuiltImage, Fault, HttpServer, ImageBuilder, Layer};
 use serde_json::{Value, json};
 
@@ -86,6 +87,18 @@ fn an_image_that_the_engine_cannot_describe_is_incomplete_and_keeps_no_other_wai
     let earlier = worker.record(&broken);
     worker.once(0);
     assert_eq!(worker.record(&broken), earlier);
+}
+
+#[test]
+fn a_tag_that_was_moved_to_another_image_is_left_to_it() {
+    let mut worker = Worker::new();
+    let id = worker.add("app:1", &["app:1", "portcullis-target:1"]);
+    let other = json!({"Id": Digest::of(b"other").to_string(), "RepoTags": ["other:1", "portcullis-target:1"]});
+    worker.engine.put("/images/portcullis-target:1/json", other.to_string());
+    worker.once(0);
+    assert_eq!(worker.record(&id)["tagsLeft"], json!([]));
+    let removed: Vec<_> = worker.engine.requests().into_iter().filter(|request| request.method == "DELETE").collect();
+    assert!(removed.is_empty(), "{removed:?}");
 }
 
 #[test]

@@ -210,17 +210,40 @@ fn what_takes_too_long_or_cannot_be_kept_is_no_pass() {
     fs::create_dir(&small).unwrap();
     run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(&small), &[0]);
     worker.docker(&["tag", "app:1", "portcullis-target:2"]);
+    worker.docker(&["tag", "app:1", "portcullis-target:3"]);
     let place = small.join("results");
     fs::create_dir(&place).unwrap();
     fs::write(small.join("filler"), vec![0; 252 << 10]).unwrap();
-    let sensor = worker.watch(&["--results", place.to_str().unwrap()]);
+    let vex = json!({
+        "@context": "https://openvex.dev/ns/v0.2.0", "@id": "urn:vex:1", "author": "us", "version": 1,
+        "timestamp": "2026-01-01T00:00:00Z",
+        "statements": [{"vulnerability": {"name": "CVE-2026-9"}, "products": [{"@id": "pkg:npm/x"}], "status": "fixed"}],
+    });
+    fs::write(worker.path("none.json"), vex.to_string()).unwrap();
+    let sensor = worker.watch(&["--results", place.to_str().unwrap(), "--workers", "1", "--vex", "none.json"]);
     worker.until("a full disk", &|| worker.log().contains("cannot be written yet"));
     assert!(worker.names().contains_key("portcullis-target:2"));
     assert_eq!(worker.records(&place).len(), 0);
+    // One of the two tags is given to another image meanwhile, whose scan then hangs.
+    worker.load("other:1", "4.17.15");
+    worker.docker(&["tag", "other:1", "portcullis-target:3"]);
+    fs::remove_file(worker.path("none.json")).unwrap();
+    run(Command::new("mkfifo").arg(worker.path("none.json")), &[0]);
     fs::remove_file(small.join("filler")).unwrap();
     worker.until("room again", &|| !worker.names().contains_key("portcullis-target:2"));
-    assert_eq!(worker.records(&place)[0]["exitCode"], 0);
+    let is_settled = || worker.records(&place).iter().any(|record| record["tagsLeft"] == json!([]));
+    worker.until("the answer is noted", &is_settled);
+    let records = worker.records(&place);
+    assert_eq!((records.len(), &records[0]["name"], &records[0]["exitCode"]), (1, &json!("app:1"), &json!(0)));
+    // The request of the other image is still there, and is answered.
+    assert_eq!(worker.names()["portcullis-target:3"], worker.names()["other:1"]);
     drop(sensor);
+    run(
+        &mut worker.portcullis(&["ci", "watch", "--once", "--db", "one.db", "--results", place.to_str().unwrap()]),
+        &[0],
+    );
+    run(&mut worker.portcullis(&["ci", "wait", "other:1", "--results", place.to_str().unwrap()]), &[42]);
+    assert!(!worker.names().contains_key("portcullis-target:3"));
     run(Command::new("umount").arg(&small), &[0]);
 }
 

@@ -324,21 +324,20 @@ impl Sensor {
 
     /// Takes the answered tags off, but never the last name of an image.
     fn settle(&self, images: &EngineImages, record: &mut Record) {
-        let mut left = Vec::new();
-        for tag in std::mem::take(&mut record.tags_left) {
-            match images.untag(&tag) {
-                Ok(Untagged::Removed | Untagged::Absent) => {}
-                Ok(Untagged::Last) => {
-                    record.is_last = true;
-                    left.push(tag);
-                }
-                // The next look tries again.
-                Err(_) => left.push(tag),
+        let asked = record.clone();
+        record.tags_left.retain(|tag| match images.untag(&asked.image, tag) {
+            Ok(Untagged::Removed | Untagged::Absent) => false,
+            Ok(Untagged::Last) => {
+                record.is_last = true;
+                true
             }
+            // The next look tries again.
+            Err(_) => true,
+        });
+        if *record != asked {
+            // Where this is not noted, the next look finds the tag gone, and notes it.
+            drop(self.results.write(record, None));
         }
-        record.tags_left = left;
-        // Where this is not noted, the next look finds the tag gone, and notes it.
-        drop(self.results.write(record, None));
     }
 
     fn tell(&self, record: &Record) {

@@ -65,7 +65,7 @@ pub enum Untagged {
     Removed,
     /// It is the last one: the engine would remove the image with it.
     Last,
-    /// There was no such tag.
+    /// There was no such tag, or it was given to another image, which keeps it.
     Absent,
 }
 
@@ -119,12 +119,13 @@ impl EngineImages {
         }
     }
 
-    /// Removes a tag, unless it is the last one of its image.
+    /// Removes a tag of the image with this id, unless it is the last one. The engine removes by name alone: between
+    /// the question whose it is and the removal, a moment is left in which it can still be moved.
     ///
     /// # Errors
     /// As for `inspect`.
-    pub fn untag(&self, tag: &str) -> Result<Untagged, ImageError> {
-        let Some(image) = self.inspect(tag)? else { return Ok(Untagged::Absent) };
+    pub fn untag(&self, id: &str, tag: &str) -> Result<Untagged, ImageError> {
+        let Some(image) = self.inspect(tag)?.filter(|image| image.id == id) else { return Ok(Untagged::Absent) };
         // With a digest of a registry left, Docker keeps the image; Podman does not. Tags alone count.
         if image.tags.len() < 2 {
             return Ok(Untagged::Last);
