@@ -15,8 +15,8 @@ pub(crate) use ci::{
 };
 pub(crate) use db::{DbCommand, DbExportArgs, DbImportArgs, DbPublishArgs, DbUpdateArgs, NetworkArgs, TrustArgs};
 pub(crate) use evidence::{
-    AttestArgs, AuthorityArgs, EvidenceCommand, EvidenceListArgs, EvidenceType, Shape, SignArgs, SignBlobArgs,
-    SignerArgs, VerifyArgs, VerifyBundleArgs, Who,
+    AttestArgs, AttestedVexArgs, AuthorityArgs, EvidenceCommand, EvidenceListArgs, EvidenceType, Shape, SignArgs,
+    SignBlobArgs, SignerArgs, VerifyArgs, VerifyBundleArgs, Who,
 };
 
 /// Guards container images through their whole life: scans them, judges them by policy, signs the verdict, and
@@ -252,6 +252,8 @@ pub(crate) struct ScanArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) vex: AttestedVexArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// Sign the inventory, the findings and the verdict, and store them beside the image.

@@ -21,6 +21,7 @@ mod scan;
 mod sign_blob;
 mod verify;
 mod verify_bundle;
+mod vex;
 
 use crate::{
     args::{Cli, Command},

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use expect_test::expect;
+use portcullis_model::Digest;
 use portcullis_testkit::{AdvisoryRecord, DebianPackage, ImageBuilder, Layer, dpkg_status};
 use serde_json::{Value, json};
 
@@ -43,7 +44,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn run(folder: &Path, arguments: &[&str], code: i32) -> (String, String) {
-    outcome(portcullis().current_dir(folder).args(arguments), code)
+    outcome(portcullis().current_dir(folder).env("COSIGN_PASSWORD", "").args(arguments), code)
 }
 
 fn report(folder: &Path, arguments: &[&str], code: i32) -> Value {
@@ -104,6 +105,47 @@ fn a_vex_document_suppresses_in_sight_and_is_an_input_of_the_verdict() {
     assert!(verdict.contains("`vex:a`: cut off") && verdict.contains("`advisories`: cut off"), "{verdict}");
     let (_, stderr) = run(path, &["scan", "layout", "--vex", "report.json"], 1);
     assert!(stderr.contains("no VEX document") && stderr.contains("hint:"), "{stderr}");
+}
+
+#[test]
+fn what_a_trusted_signer_attests_beside_the_image_is_a_document() {
+    let folder = folder();
+    let path = folder.path();
+    let statement = json!({"vulnerability": {"name": "CVE-2026-0004"}, "products": [{"@id": "pkg:npm/lodash@4.17.15"}],
+        "status": "not_affected", "justification": "vulnerable_code_not_in_execute_path"});
+    let document = json!({"@context": "https://openvex.dev/ns/v0.2.0", "@id": "urn:vex:1", "author": "us", "version": 1,
+        "timestamp": "2026-01-01T00:00:00Z", "statements": [statement]});
+    std::fs::write(path.join("vex.json"), document.to_string()).unwrap();
+    let known = report(path, &["--vex", "vex.json"], 42);
+    std::fs::write(path.join("report.json"), known.to_string()).unwrap();
+    for key in ["vendor", "stranger"] {
+        run(path, &["key", "generate", "--output-prefix", key], 0);
+        let private = format!("{key}.key");
+        run(path, &["attest", "layout", "--report", "report.json", "--attest-type", "openvex", "--key", &private], 42);
+    }
+    run(path, &["key", "generate", "--output-prefix", "other"], 0);
+    let plain = report(path, &[], 42);
+    assert_eq!(suppressed(&plain), ["CVE-2026-0001 counts", "CVE-2026-0003 not-a-kernel", "CVE-2026-0004 counts"]);
+    // Somebody's statement is not everybody's.
+    assert_eq!(report(path, &["--vex-key", "other.pub"], 42), plain);
+    let told = report(path, &["--vex-key", "vendor.pub"], 42);
+    let [first, second, third] = suppressed(&told).try_into().unwrap();
+    assert_eq!([first, second], ["CVE-2026-0001 counts", "CVE-2026-0003 not-a-kernel"]);
+    assert!(third.starts_with("CVE-2026-0004 vex:"), "{third}");
+    let inputs = told["verdict"]["inputs"]["vex"].as_array().unwrap();
+    assert_eq!(inputs.len(), 1, "{inputs:?}");
+
+    // The bundle is a document, and the same verdict follows from it.
+    run(path, &["evidence", "download", "layout", "--output-dir", "evidence"], 0);
+    let wanted: Digest = inputs[0].as_str().unwrap().parse().unwrap();
+    let mut files = std::fs::read_dir(path.join("evidence")).unwrap().map(|entry| entry.unwrap().path());
+    let bundle = files.find(|file| Digest::of(&std::fs::read(file).unwrap()) == wanted).unwrap();
+    std::fs::write(path.join("told.json"), told.to_string()).unwrap();
+    let (_, stderr) = run(path, &["replay", "told.json", "--db", "one.db", "--vex", bundle.to_str().unwrap()], 42);
+    assert!(stderr.contains("the same, byte for byte"), "{stderr}");
+
+    let (_, stderr) = run(path, &["scan", "dir:.", "--db", "one.db", "--vex-key", "vendor.pub"], 2);
+    assert!(stderr.contains("lie beside an image") && stderr.contains("--vex"), "{stderr}");
 }
 
 #[test]

@@ -234,7 +234,7 @@ fn a_database_is_kept_for_its_source_alone() {
     let advisory = r#"{"id": "TEST-1", "modified": "2026-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "npm",
         "name": "left-pad"}, "versions": ["1.0.0"]}]}"#;
     fs::write(advisories.join("TEST-1.json"), advisory).unwrap();
-    run(portcullis().args(["db", "build", "--output"]).arg(&built).arg(&advisories), &[0]);
+    run(portcullis().args(["db", "build", "-q", "-o"]).arg(&built).arg("--from").arg(&advisories), &[0]);
     let mut publish = portcullis();
     publish.args(["db", "publish", &database, "--plain-http", "--db"]).arg(&built).arg("--key").arg(&release.key);
     run(publish.env("COSIGN_PASSWORD", PASSWORD), &[0]);

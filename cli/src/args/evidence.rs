@@ -132,6 +132,8 @@ pub(crate) struct AttestArgs {
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,
     #[command(flatten)]
+    pub(crate) vex: AttestedVexArgs,
+    #[command(flatten)]
     pub(crate) sign: SignArgs,
 }
 
@@ -157,6 +159,24 @@ pub(crate) struct AuthorityArgs {
     /// The trust root behind certificates and timestamps; the public good instance's by default.
     #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,
+}
+
+/// Whose VEX attestations are taken.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Judgement")]
+pub(crate) struct AttestedVexArgs {
+    /// Take the VEX attestations beside the image that this public key has signed: a file, or env://NAME.
+    #[arg(long, env = "PORTCULLIS_VEX_KEY", value_name = "REF", conflicts_with = "vex_identity")]
+    pub(crate) vex_key: Option<String>,
+    /// Take those that this identity has signed, by a certificate of Sigstore: exact, or with * and **.
+    #[arg(long, env = "PORTCULLIS_VEX_IDENTITY", value_name = "IDENTITY", requires = "vex_issuer")]
+    pub(crate) vex_identity: Option<String>,
+    /// Who vouches for that identity, exactly.
+    #[arg(long, env = "PORTCULLIS_VEX_ISSUER", value_name = "URL", requires = "vex_identity")]
+    pub(crate) vex_issuer: Option<String>,
+    /// The trust root behind its certificates; the public good instance's by default.
+    #[arg(long, env = "PORTCULLIS_VEX_TRUSTED_ROOT", value_name = "FILE")]
+    pub(crate) vex_trusted_root: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]

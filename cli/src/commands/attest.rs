@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub(crate) fn run(args: &AttestArgs, global: &Global) -> Outcome {
-    let AttestArgs { image, report, source, judge, sign } = args;
+    let AttestArgs { image, report, source, judge, vex, sign } = args;
     let plan = Plan::new(sign, source)?;
     let now = settings::now()?;
     let (access, parsed, report) = match report {
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &AttestArgs, global: &Global) -> Outcome {
         }
         None => {
             let scan::Scanned { access, source, report } =
-                scan::scan(image, source, judge, plan.needs_executables(), now)?;
+                scan::scan(image, source, judge, vex, plan.needs_executables(), now)?;
             (access, source, report)
         }
     };

@@ -22,7 +22,7 @@ use portcullis_report::{RenderOptions, format_named};
 
 use super::{admit, attest, key, scan, verify};
 use crate::{
-    args::{CacheArgs, CachePlaceArgs, DemoArgs, Global, JudgeArgs, SourceArgs, When},
+    args::{AttestedVexArgs, CacheArgs, CachePlaceArgs, DemoArgs, Global, JudgeArgs, SourceArgs, When},
     diagnostics::{Context as _, Failure, Outcome},
     output, settings,
     settings::Access,
@@ -150,7 +150,7 @@ impl Demo {
             ignore_unfixed: false,
             vex: Vec::new(),
         };
-        scan::scan(&self.image(name), &Self::source(), &judge, false, settings::now()?)
+        scan::scan(&self.image(name), &Self::source(), &judge, &AttestedVexArgs::default(), false, settings::now()?)
     }
 
     fn scan(&mut self, name: &str) -> Result<Report, Failure> {

@@ -5,9 +5,9 @@ use portcullis_model::{Report, Timestamp};
 use portcullis_policy::ExitStatus;
 use portcullis_scan::{InventoryOptions, Taken};
 
-use super::attest;
+use super::{attest, vex};
 use crate::{
-    args::{Global, JudgeArgs, ScanArgs, SourceArgs},
+    args::{AttestedVexArgs, Global, JudgeArgs, ScanArgs, SourceArgs},
     diagnostics::{Failure, Outcome, say},
     output,
     progress::Progress,
@@ -16,14 +16,14 @@ use crate::{
 };
 
 pub(crate) fn run(args: &ScanArgs, global: &Global) -> Outcome {
-    let ScanArgs { target, source, judge, output, attest, sign } = args;
+    let ScanArgs { target, source, judge, vex, output, attest, sign } = args;
     let outputs = output::outputs(output, "table")?;
     let plan = if *attest { Some(attest::Plan::new(sign, source)?) } else { None };
     // What cannot be read must not cost a scan.
     settings::baseline(&output.baseline)?;
     let now = settings::now()?;
     let executables = output::need_executables(&outputs) || plan.as_ref().is_some_and(attest::Plan::needs_executables);
-    let Scanned { access, source, report } = scan(target, source, judge, executables, now)?;
+    let Scanned { access, source, report } = scan(target, source, judge, vex, executables, now)?;
     access.tell_notes(global);
     output::write(&report, &outputs, output, global)?;
     if let Some(plan) = plan {
@@ -47,6 +47,7 @@ pub(crate) fn scan(
     target: &str,
     source: &SourceArgs,
     judge: &JudgeArgs,
+    attested_vex: &AttestedVexArgs,
     executables: bool,
     now: Timestamp,
 ) -> Result<Scanned, Failure> {
@@ -55,8 +56,9 @@ pub(crate) fn scan(
     if let Some(path) = &judge.policy {
         settings::policies(path, now)?;
     }
-    let vex = settings::vex(&judge.vex)?;
+    let mut vex = settings::vex(&judge.vex)?;
     let (access, source, image) = Access::open(target, source)?;
+    vex.extend(vex::attested(attested_vex, &access, &source, &image)?);
     let policy = settings::policy(judge, &policy_name(&source, &image), now)?;
     let taken = take(&image, &access, executables)?;
     let report = portcullis_scan::judge_with_vex(taken, &database, database.info(), &policy, &vex, now)?;

@@ -4,6 +4,7 @@ mod csaf;
 mod cyclonedx;
 mod openvex;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portcullis_model::{Digest, Timestamp};
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -22,9 +23,19 @@ struct Probe {
     document: Option<IgnoredAny>,
     predicate: Option<IgnoredAny>,
     statements: Option<IgnoredAny>,
+    #[serde(rename = "dsseEnvelope")]
+    dsse_envelope: Option<Envelope>,
+    payload: Option<String>,
 }
 
-/// Reads a document; `name` is its file's, for messages.
+/// A DSSE envelope: <https://github.com/secure-systems-lab/dsse/blob/v1.0.2/envelope.md>. Its signature is for others.
+#[derive(Deserialize)]
+struct Envelope {
+    payload: String,
+}
+
+/// Reads a document, which may be the statement in an envelope or in a Sigstore bundle: whose signature that is, the
+/// caller knows. `name` is its file's, for messages.
 ///
 /// # Errors
 /// When it is too large, not JSON, of an unknown format, or says nothing.
@@ -33,14 +44,21 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Document, VexError> {
         return Err(VexError::TooLarge { name: name.to_owned() });
     }
     let malformed = |cause| VexError::Malformed { name: name.to_owned(), cause };
-    let probe: Probe = serde_json::from_slice(bytes).map_err(malformed)?;
+    let mut probe: Probe = serde_json::from_slice(bytes).map_err(malformed)?;
+    let payload = probe.dsse_envelope.take().map(|envelope| envelope.payload).or_else(|| probe.payload.take());
+    let payload = payload.map(|text| STANDARD.decode(text)).transpose();
+    let payload = payload.map_err(|_error| VexError::Payload { name: name.to_owned() })?;
+    if let Some(statement) = &payload {
+        probe = serde_json::from_slice(statement).map_err(malformed)?;
+    }
+    let content = payload.as_deref().unwrap_or(bytes);
     let mut draft = Draft::default();
     let format = match probe {
-        Probe { bom_format: Some(_), .. } => cyclonedx::read(bytes, &mut draft).map(|()| "CycloneDX"),
-        Probe { document: Some(_), .. } => csaf::read(bytes, &mut draft).map(|()| "CSAF"),
-        Probe { predicate: Some(_), .. } => openvex::read_attested(bytes, &mut draft).map(|()| "OpenVEX"),
+        Probe { bom_format: Some(_), .. } => cyclonedx::read(content, &mut draft).map(|()| "CycloneDX"),
+        Probe { document: Some(_), .. } => csaf::read(content, &mut draft).map(|()| "CSAF"),
+        Probe { predicate: Some(_), .. } => openvex::read_attested(content, &mut draft).map(|()| "OpenVEX"),
         Probe { context: Some(_), .. } | Probe { statements: Some(_), .. } => {
-            openvex::read(bytes, &mut draft).map(|()| "OpenVEX")
+            openvex::read(content, &mut draft).map(|()| "OpenVEX")
         }
         _ => return Err(VexError::Unknown { name: name.to_owned() }),
     };

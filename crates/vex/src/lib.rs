@@ -97,6 +97,12 @@ pub enum VexError {
         #[source]
         cause: serde_json::Error,
     },
+    /// It is an envelope, and what is in it is not base64.
+    #[error("the envelope {name} holds nothing that can be read")]
+    Payload {
+        /// The file.
+        name: String,
+    },
     /// It is of no format that is known here.
     #[error("{name} is no VEX document that can be read here")]
     Unknown {
@@ -117,10 +123,10 @@ impl Hint for VexError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::TooLarge { .. } => "give the document of the one product that is scanned".into(),
-            Self::Malformed { .. } => "check it against the schema of its format".into(),
+            Self::Malformed { .. } | Self::Payload { .. } => "check it against the schema of its format".into(),
             Self::Unknown { .. } => {
-                "OpenVEX, CycloneDX JSON with `analysis`, and CSAF 2.0 are read; take it out of its envelope if it is \
-                 signed"
+                "OpenVEX, CycloneDX JSON with `analysis`, and CSAF 2.0 are read, also in an in-toto statement, an envelope or \
+                 a Sigstore bundle"
                     .into()
             }
             Self::Empty { .. } => "is it the inventory, and the VEX document another file?".into(),
