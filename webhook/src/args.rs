@@ -69,7 +69,7 @@ pub(crate) struct ClusterArgs {
     /// watched too, for `namespaceSelector`.
     #[arg(long, env = "PORTCULLIS_POLICIES_FROM_CLUSTER", value_parser = FalseyValueParser::new())]
     pub(crate) policies_from_cluster: bool,
-    /// Ask registries with the pull secrets of the Pod or of its service account, as the kubelet does, and then with
+    /// Ask registries with the pull secrets of the Pod or of its service account, as the kubelet does, and with
     /// the webhook's own credentials.
     #[arg(long, env = "PORTCULLIS_PULL_SECRETS", value_parser = FalseyValueParser::new())]
     pub(crate) pull_secrets: bool,

@@ -5,13 +5,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::FutureExt as _;
-use portcullis_attest::{Discovery, ProblemError, discover};
+use futures_util::{FutureExt as _, StreamExt as _, future::join_all, stream::FuturesOrdered};
+use portcullis_attest::{Discovery, Problem, ProblemError, discover};
 use portcullis_model::Digest;
-use portcullis_registry::{Client, Credentials, Manifest, NamedCredential, PullSecrets, Reference, RegistryError};
+use portcullis_registry::{
+    Client, Credentials, Hosted, Manifest, NamedCredential, PullSecrets, Reference, RegistryError,
+};
 use serde_json::Value;
+use tokio::time::Instant;
 
-use crate::Gate;
+use crate::{
+    Gate,
+    found::{Answer, Found, WayName},
+};
 
 /// How long a client keeps what it learned with a credential: tokens that are longer valid are renewed.
 const KEEP_CLIENT: Duration = Duration::from_secs(600);
@@ -23,7 +29,66 @@ const MAX_SECRETS: usize = 16;
 pub(crate) struct Way {
     pub(crate) client: Client,
     /// The credential's name; none for the gate's own.
-    pub(crate) name: Option<Digest>,
+    pub(crate) name: WayName,
+}
+
+/// All ways to ask for an image. They are asked at once, so that none uses up the time of another.
+#[derive(Debug, Clone)]
+pub(crate) struct Ways {
+    /// The Pod's own credentials, the best first.
+    named: Vec<Way>,
+    /// The gate's.
+    own: Way,
+    /// When an answer is due.
+    due: Instant,
+}
+
+impl Ways {
+    /// The best first; the last is the gate's own.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Way> {
+        self.named.iter().chain([&self.own])
+    }
+
+    /// How long a way may take for its next answer: a part of what is left, so that there is time for what follows from
+    /// it. A Pod's own credentials get the smaller part.
+    fn limit(&self, way: &Way) -> Duration {
+        let left = self.due.saturating_duration_since(Instant::now());
+        if way.name.is_some() { left / 2 } else { left / 4 * 3 }
+    }
+
+    /// The first that succeeds, in the order of the ways, of what all are asked at once. Else the first error that says
+    /// more than that the credential opens nothing.
+    pub(crate) async fn first<'a, T, F>(
+        &'a self,
+        image: &Reference,
+        ask: impl Fn(&'a Way) -> F,
+    ) -> Result<(T, &'a Way), Arc<RegistryError>>
+    where
+        F: Future<Output = Result<T, Arc<RegistryError>>>,
+    {
+        let asking = self.iter().map(|way| {
+            let (limit, asked) = (self.limit(way), ask(way));
+            async move {
+                let answered = tokio::time::timeout(limit, asked).await;
+                answered.unwrap_or_else(|_elapsed| Err(Arc::new(timed_out(image, limit)))).map(|answer| (answer, way))
+            }
+        });
+        let mut answers: FuturesOrdered<_> = asking.collect();
+        let mut errors = Vec::new();
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) => errors.push(error),
+            }
+        }
+        // Some registries say of what may not be seen that it is not there.
+        let says_more = |error: &Arc<RegistryError>| !error.is_not_found() && !error.is_unauthorized();
+        let at = errors.iter().position(says_more).unwrap_or_default();
+        match errors.into_iter().nth(at) {
+            Some(error) => Err(error),
+            None => Err(Arc::new(RegistryError::Setup { what: "a way to ask".into(), source: "none".into() })),
+        }
+    }
 }
 
 /// Whose pull secrets are shown.
@@ -55,12 +120,11 @@ pub(crate) fn named_in(spec: &Value) -> (String, Vec<String>) {
 }
 
 impl Gate {
-    /// The ways to ask for an image, the best first; the last is the gate's own.
-    pub(crate) fn ways(&self, reference: &Reference, found: &FoundSecrets) -> Vec<Way> {
-        let own = Way { client: self.client.clone(), name: None };
+    /// The ways to ask for an image, and until when.
+    pub(crate) fn ways(&self, reference: &Reference, found: &FoundSecrets) -> Ways {
         // A damaged entry opens nothing; the registry's refusal tells.
         let named = found.secrets.for_image(reference).unwrap_or_default();
-        let ways = named.into_iter().map(|NamedCredential { credential, name }| {
+        let named = named.into_iter().map(|NamedCredential { credential, name }| {
             let key = (reference.registry().to_owned(), name);
             let client = self.work.clients.get(&key).unwrap_or_else(|| {
                 let client = self.client.with_credentials(Credentials::fixed(credential));
@@ -69,25 +133,16 @@ impl Gate {
             });
             Way { client, name: Some(name) }
         });
-        ways.chain([own]).collect()
+        let own = Way { client: self.client.clone(), name: None };
+        Ways { named: named.collect(), own, due: Instant::now() + self.options.time_limit }
     }
 
     /// Asks the registry once what a tag means; the bytes that it gives make the digest. A digest needs no asking.
-    pub(crate) async fn resolve(&self, reference: &Reference, ways: &[Way]) -> Result<Digest, Arc<RegistryError>> {
+    pub(crate) async fn resolve(&self, reference: &Reference, ways: &Ways) -> Result<Digest, Arc<RegistryError>> {
         if let Some(digest) = reference.digest() {
             return Ok(digest);
         }
-        let mut first = None;
-        for way in ways {
-            match self.resolve_by(reference, way).await {
-                Ok(digest) => return Ok(digest),
-                // Some registries say of what may not be seen that it is not there.
-                Err(error) if error.is_not_found() || error.is_unauthorized() => first = first.or(Some(error)),
-                Err(error) => return Err(error),
-            }
-        }
-        Err(first
-            .unwrap_or_else(|| Arc::new(RegistryError::Setup { what: "a way to ask".into(), source: "none".into() })))
+        ways.first(reference, |way| self.resolve_by(reference, way)).await.map(|(digest, _)| digest)
     }
 
     async fn resolve_by(&self, reference: &Reference, way: &Way) -> Result<Digest, Arc<RegistryError>> {
@@ -102,42 +157,30 @@ impl Gate {
         self.work.resolving.run((reference.clone(), way.name), work).await
     }
 
-    /// What is attached to an image, and the way that found it.
-    pub(crate) async fn discover<'a>(
-        &self,
-        image: &Reference,
-        digest: Digest,
-        ways: &'a [Way],
-    ) -> (Arc<Discovery>, Option<&'a Way>) {
-        let mut first: Option<(Arc<Discovery>, &Way)> = None;
-        for way in ways {
-            let found = self.discover_by(image, digest, way).await;
-            if !found.candidates.is_empty() || is_outage(&found) {
-                return (found, Some(way));
-            }
-            // Nothing, seen with certainty, counts more than what could not be seen.
-            let is_better = first.as_ref().is_none_or(|(before, _)| !before.is_complete() && found.is_complete());
-            if is_better {
-                first = Some((found, way));
-            }
-        }
-        first.map_or_else(|| (Arc::default(), None), |(found, way)| (found, Some(way)))
+    /// What is attached to an image, by all ways together.
+    pub(crate) async fn discover(&self, image: &Reference, digest: Digest, ways: &Ways) -> Found {
+        let named = join_all(ways.named.iter().map(|way| self.discover_by(image, digest, way, ways)));
+        let (named, own) = tokio::join!(named, self.discover_by(image, digest, &ways.own, ways));
+        Found::of(&named, &own)
     }
 
-    async fn discover_by(&self, image: &Reference, digest: Digest, way: &Way) -> Arc<Discovery> {
+    async fn discover_by(&self, image: &Reference, digest: Digest, way: &Way, ways: &Ways) -> Answer {
         let (client, at) = (way.client.clone(), image.clone());
         let work = || async move { Arc::new(discover(&client, &at, &digest, &[]).await) }.boxed();
-        self.work.discovering.run(((image.name(), digest), way.name), work).await
+        let limit = ways.limit(way);
+        let discovering = self.work.discovering.run(((image.name(), digest), way.name), work);
+        let found = tokio::time::timeout(limit, discovering).await.unwrap_or_else(|_elapsed| {
+            let error = ProblemError::Registry(Box::new(timed_out(image, limit)));
+            let problem = Problem { what: format!("evidence of {digest}"), error };
+            Arc::new(Discovery { candidates: Vec::new(), problems: vec![problem] })
+        });
+        Answer { name: way.name, found }
     }
 }
 
-/// Whether the registry could not be asked, for reasons that pass: what it gave before may still count then.
-pub(crate) fn is_outage(discovery: &Discovery) -> bool {
-    !discovery.problems.is_empty()
-        && discovery.problems.iter().all(|problem| match &problem.error {
-            ProblemError::Registry(error) => error.is_temporary(),
-            _ => false,
-        })
+fn timed_out(image: &Reference, limit: Duration) -> RegistryError {
+    let subject = Hosted { host: image.registry().to_owned(), what: image.repository().to_owned() };
+    RegistryError::TimedOut { subject, limit }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! findings of the attested scan are judged again, as of now.
 
 use portcullis_attest::{
-    Discovery, SummaryResult as Attested, VerificationSummary, Verified, Verifier, VerifyError, predicate_type,
+    Candidate, Problem, SummaryResult as Attested, VerificationSummary, Verified, Verifier, VerifyError, predicate_type,
 };
 use portcullis_errors::{Hint as _, chain, printable};
 use portcullis_model::{CLOCK_SKEW_SECONDS, Digest, Outcome, Reason, Report, Timestamp};
@@ -26,14 +26,20 @@ pub(crate) struct Evidence {
     problem_hint: Option<String>,
 }
 
-/// Verifies all that was found. `now` is the moment of the decision.
-pub(crate) fn verified(discovery: &Discovery, verifier: &Verifier, image: &Digest, now: Timestamp) -> Evidence {
+/// Verifies all that was found. `problems` say what could not be read; `now` is the moment of the decision.
+pub(crate) fn verified(
+    candidates: &[Candidate],
+    problems: &[Problem],
+    verifier: &Verifier,
+    image: &Digest,
+    now: Timestamp,
+) -> Evidence {
     let mut evidence = Evidence::default();
-    for problem in &discovery.problems {
+    for problem in problems {
         evidence.problems.push(format!("{}: {}", problem.what, chain(&problem.error)));
         evidence.problem_hint = evidence.problem_hint.or_else(|| problem.hint());
     }
-    for candidate in &discovery.candidates {
+    for candidate in candidates {
         match verifier.verify(candidate, image, now) {
             Ok(statement) => {
                 evidence.predicate_types.push(statement.predicate_type().to_owned());

@@ -9,11 +9,13 @@ use portcullis_registry::{Reference, ReferenceError};
 
 use crate::{
     Gate, ImageDecision, PolicyAnswer, Unmatched,
-    access::{Way, is_outage},
+    access::Ways,
     authorities::ReadyPolicy,
     decision::Granted,
     evidence::{alone, judged, verified},
+    found::WayName,
     gate::{AnswerKey, KEEP, Stage},
+    memory::weight,
     set::{Asked, Place, uncertain},
 };
 
@@ -54,7 +56,7 @@ impl Gate {
         let answering = self.answers(&reference, &asked, place, &ways);
         let (digest, judged) = match tokio::time::timeout(self.options.time_limit, answering).await {
             Ok(answered) => answered,
-            Err(_elapsed) => (reference.digest(), self.without_answer(&reference, &asked, &ways)),
+            Err(_elapsed) => (reference.digest(), self.without_answer(&asked)),
         };
         answers.extend(judged);
         decision(Some(reference), digest, answers)
@@ -66,20 +68,14 @@ impl Gate {
         allowed.is_empty() || allowed.iter().any(|pattern| pattern.matches(reference.registry()))
     }
 
-    /// What is answered where the registry gave no complete answer in time.
-    fn without_answer(&self, reference: &Reference, asked: &[Asked<'_>], ways: &[Way]) -> Vec<PolicyAnswer> {
+    /// What is answered where there was no time for a complete answer. Each way to ask has a limit of its own, so that a
+    /// registry which is away is told as that: nothing is known of it here, and what it gave before does not count.
+    fn without_answer(&self, asked: &[Asked<'_>]) -> Vec<PolicyAnswer> {
         let limit = self.options.time_limit.as_secs_f32();
         let message = format!("the registry gave no complete answer within {limit} s");
         let fix = "try again; if it lasts, look at the registry".to_owned();
         let unknown = alone(Outcome::Unknown, "registry", message);
-        let answers = asked.iter().map(|asked| {
-            let digest = reference.digest().filter(|_| asked.is_certain);
-            match digest.and_then(|digest| self.by_memory(asked.ready, reference, digest, ways)) {
-                Some(judgement) => asked.answer(judgement, None),
-                None => asked.answer(unknown.clone(), Some(fix.clone())),
-            }
-        });
-        answers.collect()
+        asked.iter().map(|asked| asked.answer(unknown.clone(), Some(fix.clone()))).collect()
     }
 
     /// The digest, and the answers of `asked` about it.
@@ -88,7 +84,7 @@ impl Gate {
         reference: &Reference,
         asked: &[Asked<'_>],
         place: &Place,
-        ways: &[Way],
+        ways: &Ways,
     ) -> (Option<Digest>, Vec<PolicyAnswer>) {
         let digest = match self.resolve(reference, ways).await {
             Ok(digest) => digest,
@@ -111,7 +107,7 @@ impl Gate {
         image: &Reference,
         digest: Digest,
         place: &Place,
-        ways: &[Way],
+        ways: &Ways,
     ) -> PolicyAnswer {
         if !asked.is_certain {
             let fix = "start the webhook with `--policies-from-cluster`, or try again in a moment".to_owned();
@@ -127,7 +123,7 @@ impl Gate {
         ready: &ReadyPolicy,
         image: &Reference,
         digest: Digest,
-        ways: &[Way],
+        ways: &Ways,
     ) -> (Judgement, Option<String>) {
         let (judgement, fix, is_silent) = self.judgement_of(ready, digest, image, ways).await;
         if is_silent && let Some(answer) = self.by_platforms(ready, image, digest, ways).await {
@@ -143,7 +139,7 @@ impl Gate {
         ready: &ReadyPolicy,
         digest: Digest,
         image: &Reference,
-        ways: &[Way],
+        ways: &Ways,
     ) -> (Judgement, Option<String>, bool) {
         let image = &image.with_digest(digest);
         let Some(verifier) = &ready.verifier else {
@@ -152,30 +148,27 @@ impl Gate {
             return (alone(Outcome::Unknown, "evidence.authorities", message.to_owned()), Some(fix), false);
         };
         let now = self.now();
-        let key = |way: &Way| -> AnswerKey {
-            (((image.name(), digest), way.name), ready.reference.digest, ready.authorities)
-        };
-        for evidence in ways.iter().filter_map(|way| self.work.passed.get(&key(way))) {
+        let key =
+            |way: WayName| -> AnswerKey { (((image.name(), digest), way), ready.reference.digest, ready.authorities) };
+        for evidence in ways.iter().filter_map(|way| self.work.passed.get(&key(way.name))) {
             let (judgement, fix) = judged(ready, image, &evidence, now);
             if judgement.result == Outcome::Pass {
                 return (judgement, fix, false);
             }
             // There may be newer evidence.
         }
-        let (discovery, way) = self.discover(image, digest, ways).await;
-        let evidence = verified(&discovery, verifier, &digest, now);
+        let found = self.discover(image, digest, ways).await;
+        let evidence = verified(&found.candidates, found.problems(), verifier, &digest, now);
         let is_silent = evidence.is_silent();
         let (judgement, fix) = judged(ready, image, &evidence, now);
-        if let Some(way) = way.filter(|_| judgement.result == Outcome::Pass) {
-            let bytes = discovery.candidates.iter().map(|candidate| candidate.bytes.len()).sum::<usize>() + 512;
-            self.work.passed.keep(key(way), Arc::new(evidence), KEEP, bytes);
-            self.remember(image, digest, way, &discovery);
-        }
         if judgement.result == Outcome::Unknown
-            && is_outage(&discovery)
-            && let Some(judgement) = self.by_memory(ready, image, digest, ways)
+            && let Some(judgement) = self.by_memory(ready, image, digest, &found.away)
         {
             return (judgement, None, false);
+        }
+        if let Some(way) = found.kept_for.filter(|_| judgement.result == Outcome::Pass) {
+            self.work.passed.keep(key(way), Arc::new(evidence), KEEP, weight(&found.candidates));
+            self.remember(image, digest, way, found.candidates);
         }
         (judgement, fix, is_silent)
     }

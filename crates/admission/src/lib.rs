@@ -14,6 +14,7 @@ mod review;
 mod access;
 mod authorities;
 mod evidence;
+mod found;
 mod memory;
 mod platforms;
 mod set;

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use portcullis_attest::{Candidate, Discovery, Format};
+use portcullis_attest::{Candidate, Format};
 use portcullis_errors::Hint;
 use portcullis_model::{Digest, Outcome, Reason, Timestamp};
 use portcullis_policy::Judgement;
@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Gate,
-    access::Way,
     authorities::ReadyPolicy,
     evidence::{judged, verified},
+    found::WayName,
 };
 
 /// The largest memory that is read.
@@ -30,7 +30,7 @@ const VERSION: u32 = 1;
 /// What a registry gave of an image, and when.
 #[derive(Debug, Clone)]
 pub(crate) struct Remembered {
-    pub(crate) found: Arc<Discovery>,
+    pub(crate) found: Arc<[Candidate]>,
     pub(crate) at: Timestamp,
 }
 
@@ -76,27 +76,27 @@ struct Stored {
 }
 
 impl Gate {
-    /// Keeps what a registry gave, where it was enough for a policy.
-    pub(crate) fn remember(&self, image: &Reference, digest: Digest, way: &Way, found: &Arc<Discovery>) {
-        let remembered = Remembered { found: Arc::clone(found), at: self.now() };
-        let weight = weight(found);
-        let key = ((image.name(), digest), way.name);
-        self.work.remembered.keep(key, remembered, self.options.evidence_lifetime, weight);
+    /// Keeps what a registry gave one way, where it was enough for a policy.
+    pub(crate) fn remember(&self, image: &Reference, digest: Digest, way: WayName, candidates: Vec<Candidate>) {
+        let found: Arc<[Candidate]> = candidates.into();
+        let weight = weight(&found);
+        let remembered = Remembered { found, at: self.now() };
+        self.work.remembered.keep(((image.name(), digest), way), remembered, self.options.evidence_lifetime, weight);
     }
 
-    /// A pass by what was found before, where the registry cannot be asked now.
+    /// A pass by what was found before, on ways where the registry is away now.
     pub(crate) fn by_memory(
         &self,
         ready: &ReadyPolicy,
         image: &Reference,
         digest: Digest,
-        ways: &[Way],
+        away: &[WayName],
     ) -> Option<Judgement> {
         let verifier = ready.verifier.as_ref()?;
         let now = self.now();
-        let mut known = ways.iter().filter_map(|way| self.work.remembered.get(&((image.name(), digest), way.name)));
+        let mut known = away.iter().filter_map(|way| self.work.remembered.get(&((image.name(), digest), *way)));
         known.find_map(|Remembered { found, at }| {
-            let evidence = verified(&found, verifier, &digest, now);
+            let evidence = verified(&found, &[], verifier, &digest, now);
             let (judgement, _) = judged(ready, image, &evidence, now);
             (judgement.result == Outcome::Pass).then(|| {
                 let message = format!("the registry is out of reach; what it gave at {at} still counts");
@@ -117,7 +117,7 @@ impl Gate {
             .into_iter()
             .filter(|((_, way), _)| way.is_none())
             .map(|(((repository, digest), _), Remembered { found, at })| {
-                let candidates = found.candidates.iter().map(|candidate| Stored {
+                let candidates = found.iter().map(|candidate| Stored {
                     manifest: candidate.manifest,
                     is_bundle: candidate.format == Format::Bundle,
                     content: STANDARD.encode(&candidate.bytes),
@@ -155,8 +155,7 @@ impl Gate {
                 let format = if is_bundle { Format::Bundle } else { Format::Envelope };
                 Ok(Candidate { bytes, format, manifest, claimed_type: None })
             });
-            let candidates = candidates.collect::<Result<_, MemoryError>>()?;
-            let found = Arc::new(Discovery { candidates, problems: Vec::new() });
+            let found: Arc<[Candidate]> = candidates.collect::<Result<_, MemoryError>>()?;
             let weight = weight(&found);
             self.work.remembered.keep(((repository, digest), None), Remembered { found, at }, left, weight);
             taken += 1;
@@ -165,6 +164,6 @@ impl Gate {
     }
 }
 
-fn weight(found: &Discovery) -> usize {
-    found.candidates.iter().map(|candidate| candidate.bytes.len()).sum::<usize>() + 512
+pub(crate) fn weight(found: &[Candidate]) -> usize {
+    found.iter().map(|candidate| candidate.bytes.len()).sum::<usize>() + 512
 }

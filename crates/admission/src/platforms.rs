@@ -13,7 +13,12 @@ use portcullis_policy::Judgement;
 use portcullis_registry::{Descriptor, Manifest, Reference, RegistryError, media_type};
 use serde::Deserialize;
 
-use crate::{Gate, access::Way, authorities::ReadyPolicy, evidence::alone};
+use crate::{
+    Gate,
+    access::{Way, Ways},
+    authorities::ReadyPolicy,
+    evidence::alone,
+};
 
 /// The most images of an index that are looked at; real ones have a dozen.
 const MAX_PLATFORMS: usize = 64;
@@ -35,7 +40,7 @@ impl Gate {
         ready: &ReadyPolicy,
         image: &Reference,
         digest: Digest,
-        ways: &[Way],
+        ways: &Ways,
     ) -> Option<(Judgement, Option<String>)> {
         let all = match self.platforms(image, digest, ways).await {
             Ok(found) => found?,
@@ -75,25 +80,18 @@ impl Gate {
         &self,
         image: &Reference,
         digest: Digest,
-        ways: &[Way],
+        ways: &Ways,
     ) -> Result<Option<Arc<Vec<OfPlatform>>>, Arc<RegistryError>> {
         let key = |way: &Way| ((image.name(), digest), way.name);
         if let Some(known) = ways.iter().find_map(|way| self.work.platforms.get(&key(way))) {
             return Ok(known);
         }
-        let mut first = None;
-        for way in ways {
-            match way.client.manifest(&image.with_digest(digest)).await {
-                Ok(manifest) => {
-                    let found = runnable(&manifest).map(Arc::new);
-                    self.work.platforms.keep(key(way), found.clone(), KEEP, manifest.bytes.len());
-                    return Ok(found);
-                }
-                Err(error) => first = first.or(Some(Arc::new(error))),
-            }
-        }
-        Err(first
-            .unwrap_or_else(|| Arc::new(RegistryError::Setup { what: "a way to ask".into(), source: "none".into() })))
+        let at = image.with_digest(digest);
+        let ask = async |way: &Way| way.client.manifest(&at).await.map_err(Arc::new);
+        let (manifest, way) = ways.first(image, ask).await?;
+        let found = runnable(&manifest).map(Arc::new);
+        self.work.platforms.keep(key(way), found.clone(), KEEP, manifest.bytes.len());
+        Ok(found)
     }
 }
 

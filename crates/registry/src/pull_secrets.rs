@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The most credentials that are tried for an image.
-const MAX_TRIED: usize = 8;
+const MAX_TRIED: usize = 4;
 
 /// The form of a pull secret, as its `type` and its one key say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,215 @@
+//! Several ways to ask a registry: what becomes of a tenant's own credentials hides nothing that the gate can see.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use portcullis_admission::{Decision, FoundSecrets, Gate, Options, PullIdentity, Surroundings};
+use portcullis_attest::{Bundle, SigningKey, VerificationSummary, store};
+use portcullis_embedded_registry::EmbeddedRegistry;
+use portcullis_model::{Digest, Inputs, Outcome, PolicyRef, Reason, Timestamp, Verdict};
+use portcullis_policy::Policy;
+use portcullis_registry::{
+    Client, Credentials, Descriptor, PlainHttp, PullSecretForm, PullSecrets, Reference, media_type,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
+
+/// The moment of all decisions.
+const NOW: i64 = 1_800_000_000;
+
+/// A registry that tells its users apart: `gate` gets what is there, those called `away` too many requests, those called
+/// `slow` no answer; all others are refused.
+async fn front(registry: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(stream, registry));
+        }
+    });
+    at
+}
+
+/// One request of a connection.
+async fn answer(mut stream: TcpStream, registry: SocketAddr) -> Option<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).ok()?;
+    let shown = head.lines().find_map(|line| line.split_once("Basic ").filter(|(name, _)| name.len() < 20));
+    let user = shown.and_then(|(_, text)| String::from_utf8(STANDARD.decode(text).ok()?).ok()).unwrap_or_default();
+    let refusal = |status: &str| format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    match user.split_once(':').map_or("", |(user, _)| user) {
+        "gate" => {
+            let mut upstream = TcpStream::connect(registry).await.ok()?;
+            let lines = head.trim_end().lines().filter(|line| !line.to_lowercase().starts_with("authorization"));
+            let lines: Vec<&str> = lines.chain(["Connection: close", "", ""]).collect();
+            upstream.write_all(lines.join("\r\n").as_bytes()).await.ok()?;
+            copy_bidirectional(&mut stream, &mut upstream).await.ok()?;
+        }
+        user if user.starts_with("slow") => std::future::pending().await,
+        user if user.starts_with("away") => {
+            stream.write_all(refusal("429 Too Many Requests\r\nRetry-After: 3600").as_bytes()).await.ok()?;
+        }
+        _ => {
+            stream
+                .write_all(refusal("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"r\"").as_bytes())
+                .await
+                .ok()?;
+        }
+    }
+    Some(())
+}
+
+/// A cluster whose Pods show the credentials of these users, if they name a secret.
+#[derive(Debug)]
+struct Tenant(SocketAddr, Vec<String>);
+
+impl Surroundings for Tenant {
+    fn namespace<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Option<Arc<Value>>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn pull_secrets<'a>(&'a self, identity: PullIdentity<'a>) -> BoxFuture<'a, FoundSecrets> {
+        let mut secrets = PullSecrets::default();
+        for user in self.1.iter().filter(|_| !identity.secrets.is_empty()) {
+            secrets.add(PullSecretForm::DockerConfigJson, &docker_config(self.0, user)).unwrap();
+        }
+        Box::pin(std::future::ready(FoundSecrets { secrets, problems: Vec::new() }))
+    }
+}
+
+fn docker_config(at: SocketAddr, user: &str) -> String {
+    json!({"auths": {at.to_string(): {"auth": STANDARD.encode(format!("{user}:password"))}}}).to_string()
+}
+
+/// An image behind a front, and who vouches for it.
+struct Setting {
+    _registry: portcullis_embedded_registry::Handle,
+    inside: SocketAddr,
+    front: SocketAddr,
+    key: SigningKey,
+    subject: Descriptor,
+}
+
+impl Setting {
+    async fn new() -> Self {
+        let registry = EmbeddedRegistry::start(portcullis_embedded_registry::Options::default()).unwrap();
+        let inside = registry.address();
+        let client = client(Credentials::anonymous());
+        let at: Reference = format!("{inside}/app:v1").parse().unwrap();
+        client.push_blob(&at, Bytes::from_static(b"{}")).await.unwrap();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "layers": [],
+            "config": Descriptor::of("application/vnd.oci.image.config.v1+json", b"{}"),
+        });
+        let bytes = Bytes::from(manifest.to_string());
+        let subject = Descriptor::of(media_type::OCI_MANIFEST, &bytes);
+        client.push_manifest(&at, bytes, media_type::OCI_MANIFEST).await.unwrap();
+        let front = front(inside).await;
+        Self { _registry: registry, inside, front, key: SigningKey::generate().unwrap(), subject }
+    }
+
+    /// Attests a verdict of so many seconds ago.
+    async fn attest(&self, result: Outcome, seconds_ago: i64) {
+        let time = Timestamp::from_unix(NOW - seconds_ago);
+        let digest = |text: &str| Digest::of(text.as_bytes());
+        let verdict = Verdict {
+            result,
+            policy: PolicyRef { name: "pipeline".into(), digest: digest("policy"), audit: false },
+            reasons: vec![Reason { result, rule: "vulnerabilities".into(), message: "as the test says".into() }],
+            inputs: Inputs {
+                image: Some(self.subject.digest),
+                inventory: digest("inventory"),
+                database: digest("database"),
+                policy: digest("policy"),
+                vex: Vec::new(),
+                engine: "0.1.0".into(),
+            },
+            time,
+        };
+        let resource: Reference = format!("{}/app:v1", self.front).parse().unwrap();
+        let summary = VerificationSummary::of(&verdict, &resource, &self.subject.digest, Vec::new());
+        let statement = summary.statement(&resource, &self.subject.digest).unwrap();
+        let bundle = Bundle::sign(&statement, &self.key, time).unwrap();
+        let at: Reference = format!("{}/app:v1", self.inside).parse().unwrap();
+        store(&client(Credentials::anonymous()), &at, &self.subject, &[bundle]).await.unwrap();
+    }
+
+    /// A gate with credentials of its own, in a cluster where Pods show those of `users`.
+    fn gate(&self, users: &[&str], time_limit: Duration) -> Gate {
+        let users = users.iter().map(|user| (*user).to_owned()).collect();
+        let options = Options {
+            time_limit,
+            now: Some(Timestamp::from_unix(NOW)),
+            surroundings: Some(Arc::new(Tenant(self.front, users))),
+            ..Options::default()
+        };
+        let own = Credentials::from_docker_config(&docker_config(self.front, "gate")).unwrap();
+        Gate::new(self.policy("24h"), client(own), options).unwrap()
+    }
+
+    fn policy(&self, max_age: &str) -> Vec<Policy> {
+        let key = serde_json::to_string(&self.key.verifying_key().to_pem()).unwrap();
+        let text = format!(
+            "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: p}}\nspec:\n  \
+             evidence: {{authorities: [{{key: {key}}}], maxAge: {max_age}}}\n"
+        );
+        Policy::parse(&text, "policy.yaml", Timestamp::from_unix(NOW)).unwrap()
+    }
+
+    async fn decide(&self, gate: &Gate, secrets: &[&str]) -> Decision {
+        let image = format!("{}/app@{}", self.front, self.subject.digest);
+        let secrets: Vec<Value> = secrets.iter().map(|name| json!({"name": name})).collect();
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "team"},
+            "spec": {"containers": [{"name": "c", "image": image}], "imagePullSecrets": secrets}});
+        gate.look_again(&pod).await.unwrap()
+    }
+}
+
+fn client(credentials: Credentials) -> Client {
+    let options = portcullis_registry::Options {
+        plain_http: PlainHttp::Always,
+        timeout: Duration::from_secs(20),
+        retries: 1,
+        max_wait: Duration::from_millis(10),
+        ..Default::default()
+    };
+    Client::new(options, credentials).unwrap()
+}
+
+#[tokio::test]
+async fn an_outage_of_a_tenants_own_credential_hides_no_newer_failure() {
+    let setting = Setting::new().await;
+    setting.attest(Outcome::Pass, 3600).await;
+    let gate = setting.gate(&["away"], Duration::from_secs(10));
+    assert!(setting.decide(&gate, &[]).await.allowed);
+    setting.attest(Outcome::Fail, 60).await;
+    // Another policy: so nothing that was judged is kept, but what the registry gave is.
+    let gate = gate.with_policies(setting.policy("23h")).unwrap();
+    let decision = setting.decide(&gate, &["secret"]).await;
+    assert!(!decision.allowed, "{decision:?}");
+    let message = decision.message.unwrap();
+    assert!(!message.contains("too many requests"), "{message}");
+}
+
+#[tokio::test]
+async fn credentials_that_get_no_answer_use_up_nobody_elses_time() {
+    let setting = Setting::new().await;
+    setting.attest(Outcome::Pass, 3600).await;
+    let gate = setting.gate(&["slow1", "slow2", "slow3", "slow4", "slow5", "slow6"], Duration::from_secs(4));
+    let decision = setting.decide(&gate, &["secret"]).await;
+    assert!(decision.allowed, "what the gate's own credentials open is enough: {decision:?}");
+    setting.attest(Outcome::Fail, 60).await;
+    let gate = gate.with_policies(setting.policy("23h")).unwrap();
+    let decision = setting.decide(&gate, &["secret"]).await;
+    assert!(!decision.allowed, "{decision:?}");
+}
