@@ -92,4 +92,32 @@ mod tests {
             named.filter(|word| !known.contains(word) && !["--help", "--version"].contains(word)).collect();
         assert!(unknown.is_empty(), "docs/cli.md speaks of {unknown:?}");
     }
+
+    /// What a table of `docs/ci.md` tells of a command must be what `--help` tells, in its order.
+    #[test]
+    fn tables_of_pipelines_list_every_flag_in_the_order_of_help() {
+        let whole = command();
+        let sections = [
+            ("## `portcullis github REPORT`", &["github"] as &[&str], &[] as &[&str]),
+            ("## `portcullis gitlab REPORT`", &["gitlab"], &[]),
+            ("`ci watch`, beside the judgement and cache flags of `scan`:", &["ci", "watch"], &["Judgement", "Cache"]),
+            ("`ci wait IMAGE` (", &["ci", "wait"], &["Output"]),
+        ];
+        for (heading, path, told_elsewhere) in sections {
+            let found = path.iter().try_fold(&whole, |command, name| command.find_subcommand(name)).unwrap();
+            let is_told = |argument: &&clap::Arg| {
+                argument.get_help_heading().is_none_or(|heading| !told_elsewhere.contains(&heading))
+            };
+            let flags = found.get_arguments().filter(is_told).filter_map(clap::Arg::get_long);
+            let flags: Vec<_> = flags.map(|flag| format!("--{flag}")).collect();
+            let (_, section) = CI_PAGE.split_once(&format!("\n{heading}")).unwrap();
+            let rows =
+                section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+            let cells = rows.filter_map(|row| row.split('|').nth(1));
+            let words = cells.flat_map(|cell| cell.split([' ', '`', ',']));
+            let told: Vec<_> = words.filter(|word| word.starts_with("--") && word.len() > 3).collect();
+            let told: Vec<_> = told.into_iter().filter(|word| !word.ends_with("---")).collect();
+            assert_eq!(told, flags, "{heading}");
+        }
+    }
 }

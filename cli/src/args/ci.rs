@@ -12,14 +12,14 @@ use super::{BaselineArgs, CachePlaceArgs, JudgeArgs, OutputArgs, parse_duration}
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Forge")]
 pub(crate) struct ForgeArgs {
-    /// The Dockerfile of the image: findings then point to its lines.
-    #[arg(long, env = "PORTCULLIS_DOCKERFILE", value_name = "FILE")]
-    pub(crate) dockerfile: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) baseline: BaselineArgs,
     /// The name of the check or status, and which comment is edited.
     #[arg(long, value_name = "TEXT", default_value = "portcullis")]
     pub(crate) name: String,
+    /// Further certificate authorities, in PEM.
+    #[arg(long, env = "PORTCULLIS_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// How long the whole command may take, such as 90s or 10m.
     #[arg(long, env = "PORTCULLIS_TIMEOUT", value_name = "TIME", default_value = "15m", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
@@ -68,9 +68,9 @@ pub(crate) struct GithubArgs {
     /// The category of the SARIF upload; by default the one that the file names.
     #[arg(long, value_name = "TEXT")]
     pub(crate) category: Option<String>,
-    /// Further certificate authorities, in PEM.
-    #[arg(long, env = "PORTCULLIS_CA_FILE", value_name = "FILE")]
-    pub(crate) ca_file: Option<PathBuf>,
+    /// The Dockerfile of the image: annotations then point to its lines.
+    #[arg(long, env = "PORTCULLIS_DOCKERFILE", value_name = "FILE")]
+    pub(crate) dockerfile: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) forge: ForgeArgs,
 }
@@ -88,7 +88,8 @@ pub(crate) enum GitlabPart {
 
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "The token is read from PORTCULLIS_GITLAB_TOKEN, else CI_JOB_TOKEN, which may upload packages and nothing more."
+    after_help = "The token is read from PORTCULLIS_GITLAB_TOKEN, else CI_JOB_TOKEN, which may upload packages and nothing more.\n\
+                  Without --ca-file, the authorities are those of CI_SERVER_TLS_CA_FILE."
 )]
 pub(crate) struct GitlabArgs {
     /// A report that `scan -o json` wrote.
@@ -109,9 +110,6 @@ pub(crate) struct GitlabArgs {
     /// A further file for the package. May be given several times.
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     pub(crate) package_file: Vec<PathBuf>,
-    /// Further certificate authorities, in PEM; CI_SERVER_TLS_CA_FILE by default.
-    #[arg(long, env = "PORTCULLIS_CA_FILE", value_name = "FILE")]
-    pub(crate) ca_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) forge: ForgeArgs,
 }

@@ -24,8 +24,8 @@ use crate::{
 const MAX_COMMENT: usize = 60_000;
 
 pub(crate) fn run(args: &GithubArgs, global: &Global) -> Outcome {
-    let GithubArgs { report: path, publish, sarif, category, ca_file, forge } = args;
-    let ForgeArgs { dockerfile, baseline, name, timeout, gate } = forge;
+    let GithubArgs { report: path, publish, sarif, category, dockerfile, forge } = args;
+    let ForgeArgs { baseline, name, ca_file, timeout, gate } = forge;
     let options = RenderOptions {
         dockerfile: settings::dockerfile(dockerfile.as_ref())?,
         baseline: settings::baseline(baseline)?,

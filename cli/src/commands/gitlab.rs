@@ -22,10 +22,9 @@ use crate::{
 const MAX_NOTE: usize = 120_000;
 
 pub(crate) fn run(args: &GitlabArgs, global: &Global) -> Outcome {
-    let GitlabArgs { report: path, publish, package, package_file, ca_file, forge } = args;
-    let ForgeArgs { dockerfile, baseline, name, timeout, gate } = forge;
+    let GitlabArgs { report: path, publish, package, package_file, forge } = args;
+    let ForgeArgs { baseline, name, ca_file, timeout, gate } = forge;
     let options = RenderOptions {
-        dockerfile: settings::dockerfile(dockerfile.as_ref())?,
         baseline: settings::baseline(baseline)?,
         run: portcullis_forge::pipelines::detect(&settings::variable),
         max_bytes: Some(MAX_NOTE),
