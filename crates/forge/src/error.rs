@@ -108,7 +108,10 @@ impl ForgeError {
         matches!(
             self,
             Self::Refused { status: 500 | 502 | 503 | 504, .. }
-                | Self::Transport { source: TransportError::Unreachable(_) | TransportError::Interrupted(_), .. }
+                | Self::Transport {
+                    source: TransportError::Unreachable(_) | TransportError::Interrupted(_) | TransportError::Silent(_),
+                    ..
+                }
         )
     }
 }
@@ -122,7 +125,9 @@ impl Hint for ForgeError {
             Self::Transport { source: TransportError::Limited { .. }, .. } => {
                 Some("run fewer jobs at a time, or publish less with --publish".to_owned())
             }
-            Self::StillPending { .. } => Some("give it more time with --timeout".to_owned()),
+            Self::StillPending { .. } | Self::Transport { source: TransportError::OutOfTime, .. } => {
+                Some("give it more time with --timeout".to_owned())
+            }
             Self::TooLarge { .. } => Some("scan with a policy that leaves out what nobody will mend".to_owned()),
             _ => None,
         }
@@ -138,6 +143,12 @@ pub enum TransportError {
     /// The connection broke, or the answer did not come in time.
     #[error("the answer did not come")]
     Interrupted(#[source] reqwest::Error),
+    /// Neither a piece of the answer nor its beginning came.
+    #[error("it has said nothing for {} s", .0.as_secs())]
+    Silent(Duration),
+    /// The time for everything together is over.
+    #[error("no time is left for it")]
+    OutOfTime,
     /// More than is read.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),

@@ -19,8 +19,10 @@ use crate::{
 
 /// Largest answer read, in bytes: a page of a hundred comments at their largest.
 const MAX_ANSWER: usize = 16 << 20;
-/// How long one request may take.
-const ONE_REQUEST: Duration = Duration::from_secs(60);
+/// How long a forge may say nothing.
+const SILENCE: Duration = Duration::from_secs(60);
+/// The slowest line that a body is sent over, in bytes a second: so much longer may it be until the answer begins.
+const SLOWEST: u64 = 64 << 10;
 /// How often a connection is tried.
 const MAX_CONNECTIONS: u32 = 3;
 
@@ -42,19 +44,28 @@ struct Inner {
     base: Url,
     authorization: (HeaderName, HeaderValue),
     until: Instant,
+    silence: Duration,
 }
 
 impl Transport {
     /// For the forge whose API lies at `base`, with a token in a header, `prefix` before it.
     pub(crate) fn new(
         access: &Access,
+        base: (&'static str, &str),
+        token: (&'static str, &str, &Secret),
+    ) -> Result<Self, ForgeError> {
+        Self::with(access, base, token, SILENCE)
+    }
+
+    fn with(
+        access: &Access,
         (variable, base): (&'static str, &str),
         (header, prefix, token): (&'static str, &str, &Secret),
+        silence: Duration,
     ) -> Result<Self, ForgeError> {
         let mut builder = Client::builder()
             .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(20))
-            .timeout(ONE_REQUEST)
             // A forge's API does not redirect what is asked of it here, and a token stays where it belongs.
             .redirect(reqwest::redirect::Policy::none());
         for certificate in authorities(access)? {
@@ -69,6 +80,7 @@ impl Transport {
             base: address(variable, base)?,
             authorization: (HeaderName::from_static(header), value),
             until: Instant::now().checked_add(access.timeout).unwrap_or_else(Instant::now),
+            silence,
         })))
     }
 
@@ -92,13 +104,20 @@ impl Transport {
         };
         let mut repetitions = 0;
         loop {
-            let mut request = self.0.http.request(parts.method.clone(), url.clone()).body(body.clone());
+            let left = self.left();
+            if left.is_zero() {
+                return Err(TransportError::OutOfTime);
+            }
+            let mut request = self.0.http.request(parts.method.clone(), url.clone()).body(body.clone()).timeout(left);
             for (name, value) in &parts.headers {
                 request = request.header(name, value);
             }
             let (name, value) = &self.0.authorization;
-            let response = match request.header(name, value).send().await {
-                Ok(response) => read(response).await?,
+            // What reqwest calls the time of reading begins with the request: a large body would use it up.
+            let patience = self.0.silence + Duration::from_secs(body.len() as u64 / SLOWEST);
+            let sent = heard(patience, request.header(name, value).send()).await?;
+            let response = match sent {
+                Ok(response) => read(response, self.0.silence).await?,
                 // Nothing was sent where there was no connection.
                 Err(error) if error.is_connect() && repetitions + 1 < MAX_CONNECTIONS && !self.left().is_zero() => {
                     repetitions += 1;
@@ -130,9 +149,15 @@ impl Transport {
     }
 }
 
-async fn read(mut response: reqwest::Response) -> Result<Response<Bytes>, TransportError> {
+/// What comes within `patience`.
+async fn heard<T>(patience: Duration, coming: impl Future<Output = T>) -> Result<T, TransportError> {
+    tokio::time::timeout(patience, coming).await.map_err(|_elapsed| TransportError::Silent(patience))
+}
+
+async fn read(mut response: reqwest::Response, silence: Duration) -> Result<Response<Bytes>, TransportError> {
+    let interrupted = |error: reqwest::Error| TransportError::Interrupted(error.without_url());
     let mut body = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| TransportError::Interrupted(error.without_url()))? {
+    while let Some(piece) = heard(silence, response.chunk()).await?.map_err(interrupted)? {
         if body.len() + piece.len() > MAX_ANSWER {
             return Err(TransportError::TooLarge(MAX_ANSWER));
         }
@@ -186,7 +211,81 @@ fn unix_time() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{SocketAddr, TcpListener, TcpStream},
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
     use super::*;
+
+    /// A forge on loopback that does one thing with each connection.
+    fn forge(act: impl Fn(TcpStream) + Send + 'static) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || listener.incoming().flatten().for_each(act));
+        address
+    }
+
+    /// Sends a body of so many bytes to a forge that may say nothing for a second; all together may take `timeout`.
+    fn sent(address: SocketAddr, body: usize, timeout: Duration) -> Result<Response<Bytes>, TransportError> {
+        let access = Access { ca_file: None, timeout };
+        let base = format!("http://{address}");
+        let token = Secret::new("t0ken".into());
+        let transport =
+            Transport::with(&access, ("X", &base), ("authorization", "Bearer ", &token), Duration::from_secs(1));
+        let transport = transport.unwrap();
+        let request = Request::put("/x").body(Bytes::from(vec![b'x'; body])).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(transport.send(request))
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_large_body_takes_the_time_that_it_needs() {
+        let body = 1 << 20;
+        let address = forge(move |mut stream| {
+            let (mut taken, mut piece) = (0, vec![0; 32 << 10]);
+            while taken < body {
+                taken += stream.read(&mut piece).unwrap();
+                std::thread::sleep(Duration::from_millis(40));
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").unwrap();
+        });
+        assert_eq!(sent(address, body, MINUTE).unwrap().body().as_ref(), b"{}");
+    }
+
+    #[test]
+    fn an_answer_that_comes_bit_by_bit_is_waited_for_and_silence_is_not() {
+        let bit_by_bit = forge(|mut stream| {
+            _ = stream.read(&mut [0; 4096]).unwrap();
+            for bit in ["HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n"].into_iter().chain(["xxxx"; 4]) {
+                stream.write_all(bit.as_bytes()).unwrap();
+                std::thread::sleep(Duration::from_millis(300));
+            }
+        });
+        assert_eq!(sent(bit_by_bit, 0, MINUTE).unwrap().body().len(), 16);
+        for head in ["", "HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n"] {
+            let silent = forge(move |mut stream| {
+                _ = stream.read(&mut [0; 4096]).unwrap();
+                stream.write_all(head.as_bytes()).unwrap();
+                std::thread::sleep(MINUTE);
+            });
+            let error = sent(silent, 0, MINUTE).unwrap_err();
+            assert!(matches!(error, TransportError::Silent(_)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_when_no_time_is_left() {
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
+        let address = forge(move |_| _ = counted.fetch_add(1, Ordering::Relaxed));
+        let error = sent(address, 0, Duration::ZERO).unwrap_err();
+        assert!(matches!(error, TransportError::OutOfTime), "{error:?}");
+        assert_eq!(connections.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn tokens_go_over_tls_or_stay_here() {
