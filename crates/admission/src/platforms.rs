@@ -29,7 +29,7 @@ const KEEP: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OfPlatform {
     digest: Digest,
-    /// `linux/amd64`; none where the index does not say.
+    /// `linux/amd64`, as nodes read it; none where the index does not say, so that any node may run it.
     platform: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Gate {
             }
         };
         let wanted = ready.policy.spec.evidence.as_ref().map(|rules| rules.platforms.as_slice()).unwrap_or_default();
-        let asked: Vec<&OfPlatform> = all.iter().filter(|one| one.is_wanted(wanted)).collect();
+        let asked = asked(&all, wanted);
         if asked.is_empty() || all.len() > MAX_PLATFORMS {
             let message = if asked.is_empty() {
                 "the index holds no image of a platform that is asked for".to_owned()
@@ -95,15 +95,62 @@ impl Gate {
     }
 }
 
-impl OfPlatform {
-    /// Whether it counts. What does not say its platform may run anywhere.
-    fn is_wanted(&self, wanted: &[String]) -> bool {
-        let Some(platform) = &self.platform else { return true };
-        let is_of = |wanted: &String| {
-            platform == wanted || platform.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with('/'))
+/// The images that nodes of the platforms `wanted` may run; of all nodes, where none is named.
+fn asked<'a>(all: &'a [OfPlatform], wanted: &[String]) -> Vec<&'a OfPlatform> {
+    let wanted: Vec<String> = wanted.iter().map(|name| normal(name, false)).collect();
+    let is_asked = |one: &&OfPlatform| {
+        let Some(platform) = &one.platform else { return true };
+        let is_meant = |wanted: &String| {
+            let is_exact = all.iter().any(|other| other.platform.as_ref() == Some(wanted));
+            is_within(platform, wanted)
+                || (!is_exact && stand_ins(wanted).iter().any(|stand_in| is_within(platform, stand_in)))
         };
-        wanted.is_empty() || wanted.iter().any(is_of)
-    }
+        wanted.is_empty() || wanted.iter().any(is_meant)
+    };
+    all.iter().filter(is_asked).collect()
+}
+
+fn is_within(platform: &str, wanted: &str) -> bool {
+    platform == wanted || platform.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// What a node of a platform runs where nothing of just that platform is there:
+/// <https://github.com/containerd/platforms/blob/v1.0.0-rc.1/compare.go>.
+fn stand_ins(platform: &str) -> Vec<String> {
+    let mut parts = platform.split('/');
+    let (os, architecture) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let others: &[&str] = match architecture {
+        "amd64" => &["amd64", "386"],
+        "arm64" => &["arm64", "arm"],
+        "arm" => &["arm"],
+        _ => &[],
+    };
+    others.iter().map(|other| format!("{os}/{other}")).collect()
+}
+
+/// A platform by the names that nodes know it by, whatever the index calls it:
+/// <https://github.com/containerd/platforms/blob/v1.0.0-rc.1/database.go>. `is_image`: that of an image, where an Arm
+/// without variant is the seventh; in a policy it means them all.
+fn normal(platform: &str, is_image: bool) -> String {
+    let lower = platform.to_lowercase();
+    let mut parts = lower.splitn(3, '/');
+    let mut part = || parts.next().unwrap_or_default();
+    let (os, architecture, variant) = (part(), part(), part());
+    let os = if os == "macos" { "darwin" } else { os };
+    let (architecture, variant) = match (architecture, variant) {
+        ("i386", _) => ("386", ""),
+        ("x86_64" | "x86-64" | "amd64", "v1") => ("amd64", ""),
+        ("x86_64" | "x86-64", variant) => ("amd64", variant),
+        ("aarch64" | "arm64", "8" | "v8" | "v8.0") => ("arm64", ""),
+        ("aarch64", variant) => ("arm64", variant),
+        ("armhf", _) | ("arm", "7") => ("arm", "v7"),
+        ("arm", "") if is_image => ("arm", "v7"),
+        ("armel", _) | ("arm", "6") => ("arm", "v6"),
+        ("arm", "5") => ("arm", "v5"),
+        ("arm", "8") => ("arm", "v8"),
+        as_it_is => as_it_is,
+    };
+    [os, architecture, variant].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
 }
 
 /// The images of an index that a node may run. One within another stays: nothing is attested of it.
@@ -118,13 +165,15 @@ fn runnable(manifest: &Manifest) -> Option<Vec<OfPlatform>> {
     }
     // An index that cannot be read holds nothing that anybody vouches for.
     let Index { manifests } = serde_json::from_slice(&manifest.bytes).ok()?;
-    let of_platform = manifests.into_iter().map(|Descriptor { digest, platform, .. }| OfPlatform {
-        digest,
-        platform: platform.map(|platform| platform.to_string()),
-    });
-    let mut found: Vec<OfPlatform> = of_platform
+    let mut found: Vec<OfPlatform> = manifests
+        .into_iter()
         // No node is of this platform: so builders mark what is no image.
-        .filter(|one| one.platform.as_deref() != Some("unknown/unknown"))
+        .filter(|one| one.platform.as_ref().is_none_or(|platform| platform.to_string() != "unknown/unknown"))
+        .map(|Descriptor { digest, platform, .. }| {
+            // A node takes what is left open for its own.
+            let told = platform.filter(|platform| !platform.os.is_empty() && !platform.architecture.is_empty());
+            OfPlatform { digest, platform: told.map(|platform| normal(&platform.to_string(), true)) }
+        })
         .collect();
     found.sort_by(|one, other| (&one.platform, one.digest).cmp(&(&other.platform, other.digest)));
     found.dedup();
@@ -161,10 +210,79 @@ mod tests {
         let names: Vec<_> = found.iter().map(|one| one.platform.as_deref()).collect();
         assert_eq!(names, [None, Some("linux/amd64"), Some("linux/arm64")]);
         assert_eq!(runnable(&manifest(media_type::OCI_MANIFEST, &index)), None);
-        let wanted = |names: &[&str]| {
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            found.iter().filter(|one| one.is_wanted(&names)).count()
-        };
+        let wanted = |names: &[&str]| asked(&found, &owned(names)).len();
         assert_eq!([wanted(&[]), wanted(&["linux/amd64"]), wanted(&["linux"]), wanted(&["linux/amd"])], [3, 2, 3, 1]);
+    }
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// Whether an image of `platform` is asked for where a policy wants `wanted`.
+    fn is_asked(platform: &str, wanted: &str) -> bool {
+        let mut parts = platform.split('/');
+        let [os, architecture] = [(); 2].map(|()| parts.next().unwrap());
+        let mut entry = serde_json::to_value(Descriptor::of(media_type::OCI_MANIFEST, b"a")).unwrap();
+        entry["platform"] = json!({"os": os, "architecture": architecture, "variant": parts.next()});
+        let index = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [entry]});
+        let found = runnable(&manifest(media_type::OCI_INDEX, &index)).unwrap();
+        !asked(&found, &owned(&[wanted])).is_empty()
+    }
+
+    #[test]
+    fn platforms_are_read_as_nodes_read_them() {
+        for (platform, wanted) in [
+            ("linux/x86_64", "linux/amd64"),
+            ("linux/x86-64", "linux/amd64"),
+            ("Linux/AMD64", "linux/amd64"),
+            ("linux/amd64/v1", "linux/amd64"),
+            ("linux/amd64", "linux/amd64/v1"),
+            ("linux/amd64", "linux/x86_64"),
+            ("linux/amd64/v3", "linux/amd64"),
+            ("linux/aarch64", "linux/arm64"),
+            ("linux/arm64/v8", "linux/arm64"),
+            ("linux/arm64", "linux/arm64/v8"),
+            ("linux/i386", "linux/386"),
+            ("linux/armhf", "linux/arm/v7"),
+            ("linux/arm", "linux/arm/v7"),
+            ("linux/arm/7", "linux/arm/v7"),
+            ("linux/armel", "linux/arm/v6"),
+            ("linux/arm/v6", "linux/arm"),
+            ("/amd64", "windows/arm64"),
+            ("linux/", "windows/arm64"),
+            ("macos/arm64", "darwin"),
+            // What runs where there is nothing better.
+            ("linux/386", "linux/amd64"),
+            ("linux/amd64", "linux/amd64/v2"),
+            ("linux/arm/v5", "linux/arm64"),
+            ("linux/arm/v6", "linux/arm/v7"),
+        ] {
+            assert!(is_asked(platform, wanted), "{platform} for {wanted}");
+        }
+        for (platform, wanted) in [
+            ("linux/arm64", "linux/amd64"),
+            ("windows/amd64", "linux/amd64"),
+            ("linux/amd64", "linux/386"),
+            ("unknown/unknown", "linux/amd64"),
+            ("unknown/unknown", "unknown"),
+        ] {
+            assert!(!is_asked(platform, wanted), "{platform} for {wanted}");
+        }
+        assert!(is_asked("Unknown/unknown", "unknown"), "only the very word is what builders write");
+    }
+
+    #[test]
+    fn a_stand_in_is_not_asked_for_where_nobody_needs_it() {
+        let of =
+            |platform: &str| OfPlatform { digest: Digest::of(platform.as_bytes()), platform: Some(platform.into()) };
+        let all = ["linux/386", "linux/amd64", "linux/arm/v7", "linux/arm64"].map(of);
+        let names = |wanted: &[&str]| {
+            asked(&all, &owned(wanted)).iter().map(|one| one.platform.clone().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["linux/amd64"]), ["linux/amd64"]);
+        assert_eq!(names(&["linux/arm64"]), ["linux/arm64"]);
+        assert_eq!(names(&["linux/arm"]), ["linux/arm/v7"]);
+        let all = ["linux/386", "linux/amd64/v3"].map(of);
+        assert_eq!(asked(&all, &owned(&["linux/amd64"])).len(), 2, "older nodes run the other one");
     }
 }
