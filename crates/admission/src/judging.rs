@@ -21,45 +21,57 @@ use crate::{
 
 impl Gate {
     pub(crate) async fn decide_image(&self, image: &str, place: &Place, stage: Stage) -> ImageDecision {
-        let decision =
-            |reference, digest, answers| ImageDecision { image: image.to_owned(), reference, digest, answers };
         let now = self.now();
         let reference: Reference = match image.parse() {
             Ok(reference) => reference,
-            Err(error) => return decision(None, None, vec![self.nameless(image, &error, place, now)]),
+            Err(error) => {
+                let answers = vec![self.nameless(image, &error, place, now)];
+                return ImageDecision { image: image.to_owned(), reference: None, digest: None, answers };
+            }
         };
         let name = reference.name();
         let asked = self.set.asked(&name, place, now);
         let mut answers = self.set.of_broken(place, Some(&name), now);
-        if asked.is_empty() {
-            if answers.is_empty() && self.options.unmatched == Unmatched::Deny {
-                let exemption = self.set.exemption(place, Some(&name), None, now);
-                answers.push(PolicyAnswer { granted: exemption.map(Granted::of), ..unmatched(&name) });
-            }
-            let digest = reference.digest();
-            return decision(Some(reference), digest, answers);
+        let (digest, judged) = match asked.is_empty() {
+            true => (reference.digest(), Vec::new()),
+            false => self.asked_answers(&reference, &asked, place, stage).await,
+        };
+        answers.extend(judged);
+        // What cannot be read, or may not even speak here, has not spoken of it.
+        let is_spoken_of = asked.iter().any(|asked| asked.is_certain);
+        let is_denied = !is_spoken_of && self.options.unmatched == Unmatched::Deny;
+        if is_denied && answers.iter().all(PolicyAnswer::admits) {
+            let exemption = self.set.exemption(place, Some(&name), None, now);
+            answers.push(PolicyAnswer { granted: exemption.map(Granted::of), ..unmatched(&name) });
         }
+        ImageDecision { image: image.to_owned(), reference: Some(reference), digest, answers }
+    }
+
+    /// The digest where it is known, and what those who speak of an image, or may, say of it.
+    async fn asked_answers(
+        &self,
+        reference: &Reference,
+        asked: &[Asked<'_>],
+        place: &Place,
+        stage: Stage,
+    ) -> (Option<Digest>, Vec<PolicyAnswer>) {
         let is_enforced = asked.iter().any(|asked| !asked.ready.reference.audit && asked.exemption.is_none());
         if stage == Stage::Validate && is_enforced && reference.digest().is_none() {
-            answers.push(unpinned());
-            return decision(Some(reference), None, answers);
+            return (None, vec![unpinned()]);
         }
-        if !self.may_ask(&reference) {
+        if !self.may_ask(reference) {
             let message = format!("the registry {} is not one of those that may be asked", reference.registry());
             let judgement = alone(Outcome::Fail, "registry", message);
             let fix = Some("use an image of another registry, or name it with `--allow-registry`".to_owned());
-            answers.extend(asked.iter().map(|asked| asked.answer(judgement.clone(), fix.clone())));
-            let digest = reference.digest();
-            return decision(Some(reference), digest, answers);
+            let answers = asked.iter().map(|asked| asked.answer(judgement.clone(), fix.clone()));
+            return (reference.digest(), answers.collect());
         }
-        let ways = self.ways(&reference, &place.secrets);
-        let answering = self.answers(&reference, &asked, place, &ways);
-        let (digest, judged) = match tokio::time::timeout(self.options.time_limit, answering).await {
+        let ways = self.ways(reference, &place.secrets);
+        let answering = self.answers(reference, asked, place, &ways);
+        match tokio::time::timeout(self.options.time_limit, answering).await {
             Ok(answered) => answered,
-            Err(_elapsed) => (reference.digest(), self.without_answer(&asked)),
-        };
-        answers.extend(judged);
-        decision(Some(reference), digest, answers)
+            Err(_elapsed) => (reference.digest(), self.without_answer(asked)),
+        }
     }
 
     /// Whether the registry of an image may be asked.
