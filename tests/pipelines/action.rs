@@ -237,6 +237,7 @@ fn a_database_is_kept_for_its_source_alone() {
     run(portcullis().args(["db", "build", "-q", "-o"]).arg(&built).arg("--from").arg(&advisories), &[0]);
     let mut publish = portcullis();
     publish.args(["db", "publish", &database, "--plain-http", "--db"]).arg(&built).arg("--key").arg(&release.key);
+    publish.env("PORTCULLIS_CACHE_DIR", folder.path());
     run(publish.env("COSIGN_PASSWORD", PASSWORD), &[0]);
     let ends = |key: &str| {
         let run = Run::of(&server, release, ("input", "healthy.tar")).with("db", &database).with("db-key", key);

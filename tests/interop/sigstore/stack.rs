@@ -7,6 +7,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -23,6 +24,8 @@ pub const WORKFLOW: &str = "https://github.com/team/app/.github/workflows/build.
 
 /// The services; stopped on drop.
 pub struct Stack {
+    /// The timestamp authority has its metrics at one port, which no flag moves.
+    _one: MutexGuard<'static, ()>,
     children: Vec<Child>,
     pub issuer: String,
     pub signing_config: PathBuf,
@@ -38,11 +41,14 @@ impl Stack {
             skip(&format!("Sigstore's services: {missing} is missing"));
             return None;
         }
+        static ONE: Mutex<()> = Mutex::new(());
+        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let issuer = issuer();
         let [fulcio, ct, rekor, tsa] = [(); 4].map(|()| free_port());
         let url = |port: u16| format!("http://127.0.0.1:{port}");
         let mut stack = Self {
+            _one: one,
             children: Vec::new(),
             issuer,
             signing_config: folder.path().join("signing-config.json"),
