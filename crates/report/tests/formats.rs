@@ -4,8 +4,8 @@
 
 mod sample;
 
-use portcullis_model::{Outcome, Report};
-use portcullis_report::{FORMATS, RenderOptions, ReportFormat, format_named};
+use portcullis_model::{Outcome, Reason, Report, Suppression, Warning};
+use portcullis_report::{Baseline, FORMATS, RenderOptions, ReportFormat, format_named};
 
 fn written(format: &dyn ReportFormat, report: &Report) -> String {
     let mut out = Vec::new();
@@ -99,6 +99,72 @@ fn every_finding_is_in_every_format() {
 fn same_report_same_bytes() {
     for format in FORMATS {
         assert_eq!(written(*format, &sample::report()), written(*format, &sample::report()), "{}", format.name());
+    }
+}
+
+/// A report in which everything that comes from an image is as long as it can be, and takes most bytes when escaped.
+fn endless_report() -> Report {
+    let mut report = sample::report();
+    let long = "&@".repeat(2_000);
+    let finding = report.findings[0].clone();
+    report.findings = (0..200)
+        .map(|number| {
+            let mut finding = finding.clone();
+            finding.package.name = format!("{number}{long}");
+            finding.package.version = format!("1{long}");
+            finding.fixed_versions = vec![format!("2{long}")];
+            finding.title.clone_from(&long);
+            finding
+        })
+        .collect();
+    report.inventory.warnings = (0..200)
+        .flat_map(|number| {
+            let path = format!("{number}{long}");
+            [Warning::gap(path.clone(), long.as_str()), Warning::note(path, long.as_str())]
+        })
+        .collect();
+    let reason = report.verdict.reasons[0].clone();
+    report.verdict.reasons = vec![Reason { message: long.clone(), ..reason }; 200];
+    report.verdict.policy.name.clone_from(&long);
+    report.target.reference.clone_from(&long);
+    if let Some(base) = &mut report.target.base {
+        base.reference = Some(long.clone());
+    }
+    if let Some(distribution) = &mut report.distribution {
+        distribution.name = long;
+    }
+    report
+}
+
+#[test]
+fn no_image_is_so_hostile_that_its_comment_is_too_long() {
+    let report = endless_report();
+    let mut suppressed = endless_report();
+    for finding in &mut suppressed.findings {
+        finding.suppressed = Some(Suppression { by: "&".repeat(4_000), reason: "@".repeat(4_000), expires: None });
+    }
+    let (before, after) = (Baseline::of(&report), Baseline::of(&sample::clean_report()));
+    for (report, baseline) in [(&report, Some(after)), (&sample::clean_report(), Some(before)), (&suppressed, None)] {
+        for (name, most) in [("github-summary", 8 << 10), ("github-summary", 60_000), ("markdown", 120_000)] {
+            let options = RenderOptions {
+                max_bytes: Some(most),
+                show_suppressed: true,
+                baseline: baseline.clone(),
+                ..RenderOptions::default()
+            };
+            let mut page = Vec::new();
+            format_named(name).unwrap().write(report, &options, &mut page).unwrap();
+            assert!(page.len() <= most, "{name}: {} of {most} bytes", page.len());
+            let page = String::from_utf8(page).unwrap();
+            assert!(page.ends_with("</details>\n"), "{name} {most}");
+            // Every list says how much of it is not there.
+            for section in page.split("\n###").filter(|section| section.contains("&amp;") && most == 60_000) {
+                let is_told = section.lines().any(|line| line.contains("and ") && line.contains(" more"));
+                assert!(is_told, "{}", section.chars().take(200).collect::<String>());
+            }
+        }
+        let summary = written(format_named("github-summary").unwrap(), report);
+        assert!(summary.len() <= 900 << 10, "{}", summary.len());
     }
 }
 

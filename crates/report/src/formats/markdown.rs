@@ -56,36 +56,70 @@ const SHOWN_AT_ONCE: usize = 20;
 /// How many commands are shown.
 const MAX_COMMANDS: usize = 20;
 
-/// The page, in at most about `budget` bytes: what does not fit is counted.
+/// Room for the words that say how many entries were left out.
+const MORE: usize = 40;
+
+/// How much a page may hold.
+#[derive(Clone, Copy)]
+struct Room {
+    /// In bytes; `usize::MAX` is a page of its own, with room for all.
+    budget: usize,
+    /// The most entries of a list.
+    listed: usize,
+}
+
+impl Room {
+    fn of(budget: usize) -> Self {
+        // A comment has room for a few.
+        let listed = if budget == usize::MAX { usize::MAX } else { MAX_LISTED.min(budget / 4_000) };
+        Self { budget, listed }
+    }
+
+    /// Where a section ends that begins at the end of `text`, and takes at most one of so many parts of the page. The
+    /// parts before the findings leave them an eighth.
+    fn end(self, text: &str, parts: usize) -> usize {
+        if self.budget == usize::MAX { usize::MAX } else { text.len() + self.budget / parts }
+    }
+
+    /// The most characters of a text, each of which may take twelve bytes, within one of so many parts of the page.
+    fn characters(self, most: usize, parts: usize) -> usize {
+        most.min(self.budget / parts / 12)
+    }
+}
+
+/// The page, in at most `budget` bytes, of which it needs 8 KiB at least: what does not fit is counted. Every section has
+/// its share, so that nothing that an image can make long takes the place of the rest.
 pub(crate) fn render(report: &Report, options: &RenderOptions, budget: usize) -> String {
-    let budget = options.max_bytes.unwrap_or(budget).min(budget);
+    let room = Room::of(options.max_bytes.unwrap_or(budget).min(budget));
     let view = View::of(report);
     let changes = options.baseline.as_ref().map(|baseline| Changes::since(baseline, &view));
-    // A comment has room for a few; a page of its own for all.
-    let listed = if budget == usize::MAX { usize::MAX } else { MAX_LISTED.min(budget / 4_000) };
-    let mut text = format!("## {}: {}\n\n", verdict_word(report), shown(&target_words(report), 300));
+    let target = shown(&target_words(report), room.characters(300, 16));
+    let mut text = format!("## {}: {target}\n\n", verdict_word(report));
     text.push_str(&format!("**{}**", markdown(&view.summary())));
     if let Some(changes) = &changes {
         text.push_str(&format!("; **{}**", view.new_words(changes)));
     }
-    text.push_str(&format!(". By policy **{}**:\n\n", shown(&report.verdict.policy.name, 200)));
-    list(&mut text, listed, report.verdict.reasons.iter().map(|r| format!("{} {}: {}", r.result, r.rule, r.message)));
+    text.push_str(&format!(". By policy **{}**:\n\n", shown(&report.verdict.policy.name, room.characters(200, 16))));
+    let end = room.end(&text, 8);
+    let reasons = report.verdict.reasons.iter().map(|r| format!("{} {}: {}", r.result, r.rule, r.message));
+    list(&mut text, room.listed, end, reasons);
     text.push('\n');
     if let Some(changes) = &changes {
-        since_baseline(&mut text, report, &view, changes, listed);
+        since_baseline(&mut text, report, &view, changes, room);
     }
-    what_to_do(&mut text, &view, listed);
+    what_to_do(&mut text, &view, room);
     if !view.gaps.is_empty() {
+        let end = room.end(&text, 8);
         text.push_str("### Could not be read\n\n");
-        list(&mut text, listed, view.gaps.iter().map(|gap| gap_words(gap)));
+        list(&mut text, room.listed, end, view.gaps.iter().map(|gap| gap_words(gap)));
         text.push('\n');
     }
     // What comes after the findings needs its room.
-    findings(&mut text, report, &view, budget.saturating_sub(budget / 8));
-    if options.show_suppressed || budget == usize::MAX {
-        suppressed(&mut text, &view, listed);
+    findings(&mut text, report, &view, room.budget.saturating_sub(room.budget / 8));
+    if options.show_suppressed || room.budget == usize::MAX {
+        suppressed(&mut text, &view, room.listed, room.budget.saturating_sub(room.budget / 16));
     }
-    facts(&mut text, report, &view, options.run.as_ref(), listed.min(20));
+    facts(&mut text, report, &view, options.run.as_ref(), room);
     text
 }
 
@@ -93,10 +127,15 @@ fn shown(text: &str, max: usize) -> String {
     markdown(&limited(text, max))
 }
 
-fn list(text: &mut String, max: usize, items: impl ExactSizeIterator<Item = String>) {
-    let more = items.len().saturating_sub(max);
-    for item in items.take(max) {
-        text.push_str(&format!("- {}\n", shown(&item, 600)));
+/// At most `most` items, as far as they fit before `end`.
+fn list(text: &mut String, most: usize, end: usize, items: impl ExactSizeIterator<Item = String>) {
+    let mut more = items.len();
+    for item in items.take(most) {
+        let line = format!("- {}\n", shown(&item, 600));
+        if text.len() + line.len() <= end.saturating_sub(MORE) {
+            text.push_str(&line);
+            more -= 1;
+        }
     }
     if more > 0 {
         text.push_str(&format!("- and {more} more\n"));
@@ -104,31 +143,34 @@ fn list(text: &mut String, max: usize, items: impl ExactSizeIterator<Item = Stri
 }
 
 /// What came and went: the first thing that a reviewer asks.
-fn since_baseline(text: &mut String, report: &Report, view: &View<'_>, changes: &Changes<'_>, listed: usize) {
+fn since_baseline(text: &mut String, report: &Report, view: &View<'_>, changes: &Changes<'_>, room: Room) {
+    let most = room.listed.min(SHOWN_AT_ONCE);
     let new: Vec<_> = view.worst_first().into_iter().filter(|finding| changes.is_new(finding)).collect();
     if !new.is_empty() {
+        let end = room.end(text, 8).saturating_sub(MORE);
         text.push_str("### New since the baseline\n\n");
         text.push_str(TABLE_HEAD);
-        let most = listed.min(SHOWN_AT_ONCE);
-        new.iter().take(most).for_each(|finding| text.push_str(&row(report, finding)));
-        if let Some(more) = new.len().checked_sub(most).filter(|more| *more > 0) {
+        let told = rows(text, report, new.get(..most).unwrap_or(&new), end);
+        if let Some(more) = new.len().checked_sub(told).filter(|more| *more > 0) {
             text.push_str(&format!("\nand {more} more\n"));
         }
         text.push('\n');
     }
     let gone: Vec<_> = changes.gone().map(|known| format!("{} {} in {}", known.level, known.id, known.text)).collect();
     if !gone.is_empty() {
+        let end = room.end(text, 16);
         text.push_str("### Gone since the baseline\n\n");
-        list(text, listed.min(SHOWN_AT_ONCE), gone.into_iter());
+        list(text, most, end, gone.into_iter());
         text.push('\n');
     }
 }
 
 /// The upgrades that fix most, and the commands for them.
-fn what_to_do(text: &mut String, view: &View<'_>, listed: usize) {
+fn what_to_do(text: &mut String, view: &View<'_>, room: Room) {
     if view.advice.is_empty() {
         return;
     }
+    let end = room.end(text, 8);
     text.push_str("### What to do\n\n");
     let words = |advice: &Advice<'_>| {
         let package = advice.package;
@@ -137,16 +179,21 @@ fn what_to_do(text: &mut String, view: &View<'_>, listed: usize) {
             package.name, package.version, advice.version, advice.fixes, advice.worst
         )
     };
-    list(text, listed, view.advice.iter().map(words));
-    let commands = view.advice.iter().take(listed.min(MAX_COMMANDS));
+    list(text, room.listed, end, view.advice.iter().map(words));
+    let end = room.end(text, 16);
+    let commands = view.advice.iter().take(room.listed.min(MAX_COMMANDS));
     // No package's name has such signs. In a block they would be no markup, but not everybody renders blocks alike.
     let is_plain = |command: &String| !command.contains(['<', '`']);
     let commands = commands.filter_map(|advice| upgrade_command(advice.package, advice.version)).filter(is_plain);
-    let commands: Vec<_> = commands.collect();
-    if !commands.is_empty() {
-        text.push_str("\n```sh\n");
-        commands.iter().for_each(|command| text.push_str(&format!("{}\n", limited(command, 300))));
-        text.push_str("```\n");
+    let mut block = String::new();
+    for command in commands {
+        let line = format!("{}\n", limited(&command, 300));
+        if text.len() + block.len() + line.len() <= end.saturating_sub(MORE) {
+            block.push_str(&line);
+        }
+    }
+    if !block.is_empty() {
+        text.push_str(&format!("\n```sh\n{block}```\n"));
     }
     text.push('\n');
 }
@@ -203,7 +250,7 @@ fn row(report: &Report, finding: &Finding) -> String {
     )
 }
 
-fn suppressed(text: &mut String, view: &View<'_>, listed: usize) {
+fn suppressed(text: &mut String, view: &View<'_>, listed: usize, end: usize) {
     if view.suppressed.is_empty() {
         return;
     }
@@ -211,6 +258,7 @@ fn suppressed(text: &mut String, view: &View<'_>, listed: usize) {
     list(
         text,
         listed,
+        end,
         view.suppressed.iter().map(|finding| {
             let why = finding.suppressed.as_ref().map_or_else(
                 || "not affected".to_owned(),
@@ -222,7 +270,7 @@ fn suppressed(text: &mut String, view: &View<'_>, listed: usize) {
     text.push('\n');
 }
 
-fn facts(text: &mut String, report: &Report, view: &View<'_>, run: Option<&PipelineRun>, listed: usize) {
+fn facts(text: &mut String, report: &Report, view: &View<'_>, run: Option<&PipelineRun>, room: Room) {
     text.push_str("<details>\n<summary>Scanned</summary>\n\n");
     let mut facts = Vec::new();
     facts.extend(report.target.digest.map(|digest| format!("digest {digest}")));
@@ -233,7 +281,9 @@ fn facts(text: &mut String, report: &Report, view: &View<'_>, run: Option<&Pipel
     facts.push(format!("database {}", database_words(report)));
     facts.push(format!("at {} by {} {}", report.created, report.tool.name, report.tool.version));
     facts.extend(run.map(|run| format!("in {}", run.words())));
-    facts.extend(view.notes.iter().take(listed).map(|note| format!("note: {}: {}", note.path, note.message)));
-    list(text, usize::MAX, facts.into_iter());
+    facts.extend(
+        view.notes.iter().take(room.listed.min(20)).map(|note| format!("note: {}: {}", note.path, note.message)),
+    );
+    list(text, usize::MAX, room.budget.saturating_sub(MORE), facts.into_iter());
     text.push_str("\n</details>\n");
 }
