@@ -119,22 +119,3 @@ fn every_attempt_is_at_the_image_s_name_and_none_at_the_tag_that_asks() {
     let report = worker.result(&id, ".report.json").unwrap();
     assert_eq!(report["target"]["reference"], "docker.io/library/app:1");
 }
-
-#[test]
-fn a_forge_on_this_machine_is_asked_without_a_proxy() {
-    let folder = tempfile::tempdir().unwrap();
-    let image = ImageBuilder::debian(12).package("base-files", "12.4+deb12u5").build();
-    image.write_oci_dir(&folder.path().join("layout")).unwrap();
-    let (report, _) = outcome(portcullis().current_dir(folder.path()).args(["scan", "layout", "-o", "json"]), 0);
-    fs::write(folder.path().join("report.json"), report).unwrap();
-    let (forge, proxy) = (HttpServer::start(), HttpServer::start());
-    let commit = "0123456789012345678901234567890123456789";
-    forge.put(&format!("/api/v4/projects/5/statuses/{commit}?"), "{}");
-    let mut command = portcullis();
-    command.current_dir(folder.path()).args(["gitlab", "report.json", "--publish", "status"]);
-    command.env("CI_API_V4_URL", forge.url("api/v4")).env("CI_PROJECT_ID", "5").env("CI_COMMIT_SHA", commit);
-    command.env("PORTCULLIS_GITLAB_TOKEN", "t0ken").env("HTTP_PROXY", proxy.url("")).env("ALL_PROXY", proxy.url(""));
-    let (_, stderr) = outcome(&mut command, 0);
-    assert_eq!(stderr, "status: written\n");
-    assert_eq!(proxy.requests(), []);
-}

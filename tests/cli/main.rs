@@ -16,6 +16,7 @@ mod baseline;
 mod cache;
 mod ci;
 mod db;
+mod forge;
 mod matching;
 mod policy;
 mod rpm;

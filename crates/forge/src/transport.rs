@@ -17,8 +17,8 @@ use crate::{
     patience::{Answer, Next, next},
 };
 
-/// Largest answer read, in bytes: a page of a hundred comments at their largest.
-const MAX_ANSWER: usize = 16 << 20;
+/// Largest answer read, in bytes: a page of GitLab's notes of a million characters each, of which `<` takes six bytes.
+const MAX_ANSWER: usize = 64 << 20;
 /// How long a forge may say nothing.
 const SILENCE: Duration = Duration::from_secs(60);
 /// The slowest line that a body is sent over, in bytes a second: so much longer may it be until the answer begins.

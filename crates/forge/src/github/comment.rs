@@ -11,9 +11,9 @@ use crate::{ForgeError, marker};
 /// The longest comment that GitHub takes, in bytes: 65,536 characters.
 pub(super) const MAX_COMMENT: usize = 65_000;
 /// Comments asked for at a time.
-const PAGE: usize = 100;
+const PAGE: usize = 50;
 /// The most pages looked through: GitHub lets a pull request have 2,500 comments.
-const MAX_PAGES: usize = 30;
+const MAX_PAGES: usize = 50;
 const WHAT: &str = "the comment";
 
 #[derive(Deserialize)]

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use gitlab::api::{
-    ApiError, AsyncClient, AsyncQuery, Endpoint, Pagination, RestClient, ignore, paged,
+    ApiError, AsyncClient, AsyncQuery, Endpoint, Pagination, RestClient,
+    common::SortOrder,
+    ignore, paged,
     projects::{
         merge_requests::notes::{CreateMergeRequestNote, EditMergeRequestNote, MergeRequestNotes},
         packages::generic::UploadPackageFile,
@@ -25,10 +28,13 @@ use crate::{Access, ForgeError, TransportError, marker, short, transport::Transp
 const MAX_NOTE: usize = 900_000;
 /// The largest file of a package that is uploaded here, in bytes.
 const MAX_FILE: usize = 256 << 20;
+/// Notes asked for at a time: each may be a million characters.
+const PAGE: usize = 10;
 /// The most notes looked through.
 const MAX_NOTES: usize = 5_000;
 /// The longest description of a status, in characters.
 const MAX_DESCRIPTION: usize = 255;
+const NOTE: &str = "the note";
 /// How often something is done again that GitLab failed to do.
 const ATTEMPTS: u32 = 4;
 
@@ -111,7 +117,7 @@ impl GitLab {
     /// # Errors
     /// When GitLab does not take it.
     pub async fn note(&self, name: &str, text: &str) -> Result<bool, ForgeError> {
-        const WHAT: &str = "the note";
+        const WHAT: &str = NOTE;
         let Some((project, request)) = self.context.merge_request else { return Ok(false) };
         let marker = marker(name);
         let body = format!("{marker}\n{text}");
@@ -119,16 +125,10 @@ impl GitLab {
             return Err(ForgeError::TooLarge { forge: FORGE, what: WHAT.to_owned(), limit: MAX_NOTE });
         }
         self.again(|| async {
-            let me: User = self.ask(WHAT, &built(WHAT, CurrentUser::builder().build())?).await?;
-            let mut notes = MergeRequestNotes::builder();
-            let notes = built(WHAT, notes.project(project).merge_request(request).build())?;
-            let notes: Vec<Note> = self.ask(WHAT, &paged(notes, Pagination::Limit(MAX_NOTES))).await?;
-            // Anybody may write a note that begins like ours.
-            let own = notes.iter().find(|note| note.author.id == me.id && note.body.starts_with(&marker));
-            match own {
+            match self.own_note(project, request, &marker).await? {
                 Some(note) => {
                     let mut edit = EditMergeRequestNote::builder();
-                    let edit = edit.project(project).merge_request(request).note(note.id).body(body.as_str());
+                    let edit = edit.project(project).merge_request(request).note(note).body(body.as_str());
                     self.tell(WHAT, built(WHAT, edit.build())?).await
                 }
                 None => {
@@ -140,6 +140,23 @@ impl GitLab {
         })
         .await?;
         Ok(true)
+    }
+
+    /// The note that an earlier pipeline wrote; the oldest notes come first, as ours was written by the first pipeline.
+    async fn own_note(&self, project: u64, request: u64, marker: &str) -> Result<Option<u64>, ForgeError> {
+        let me: User = self.ask(NOTE, &built(NOTE, CurrentUser::builder().build())?).await?;
+        let mut notes = MergeRequestNotes::builder();
+        let notes = notes.project(project).merge_request(request).sort(SortOrder::Ascending);
+        let pages = paged(built(NOTE, notes.build())?, Pagination::AllPerPageLimit(PAGE));
+        let mut notes = std::pin::pin!(pages.iter_async::<_, Note>(&self.transport).take(MAX_NOTES));
+        while let Some(note) = notes.next().await {
+            let note = note.map_err(|error| told(NOTE, error))?;
+            // Anybody may write a note that begins like ours.
+            if note.author.id == me.id && note.body.starts_with(marker) {
+                return Ok(Some(note.id));
+            }
+        }
+        Ok(None)
     }
 
     /// Sets the status of the commit.
