@@ -78,7 +78,7 @@ pub fn match_all(
         }
         Ok(false)
     })?;
-    findings.sort_by(order);
+    let findings = sorted(findings);
     warnings.extend(plan.notes.iter().map(|note| Warning::note(ADVISORIES, note.clone())));
     warnings.sort();
     warnings.dedup();
@@ -92,6 +92,17 @@ pub fn match_all(
         uncovered: uncovered.into_iter().map(|(what, packages)| Uncovered { what, packages }).collect(),
     };
     Ok(Matches { findings, warnings, coverage })
+}
+
+/// The findings in the order of reports. Each is moved twice, and not once for every comparison: they are large.
+fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut places: Vec<usize> = (0..findings.len()).collect();
+    places.sort_by(|a, b| match (findings.get(*a), findings.get(*b)) {
+        (Some(a), Some(b)) => order(a, b),
+        _ => std::cmp::Ordering::Equal,
+    });
+    let mut findings: Vec<Option<Finding>> = findings.into_iter().map(Some).collect();
+    places.into_iter().filter_map(|place| findings.get_mut(place)?.take()).collect()
 }
 
 /// The order of findings in every report.

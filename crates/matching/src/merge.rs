@@ -91,7 +91,11 @@ fn finding(package: &Package, hits: &[&Hit<'_>], cve: Option<String>) -> Finding
             fixed_versions.extend(interval.fixed.clone());
         }
         unfixed = unfixed.or(entry.unfixed);
-        references.extend(advisory.references.iter().map(|reference| reference.url.clone()));
+        for reference in &advisory.references {
+            if references.len() < MAX_REFERENCES && !references.contains(&reference.url) {
+                references.push(reference.url.clone());
+            }
+        }
         cwes.extend(advisory.cwes.iter().cloned());
     }
     aliases.extend(cve.clone());
@@ -100,9 +104,6 @@ fn finding(package: &Package, hits: &[&Hit<'_>], cve: Option<String>) -> Finding
         list.dedup();
     }
     aliases.retain(|alias| *alias != id);
-    let mut seen = std::collections::BTreeSet::new();
-    references.retain(|url| seen.insert(url.clone()));
-    references.truncate(MAX_REFERENCES);
     if let Some(hit) = first {
         sort_versions(&mut fixed_versions, hit.scheme);
     }
