@@ -93,6 +93,43 @@ mod tests {
         assert!(unknown.is_empty(), "docs/cli.md speaks of {unknown:?}");
     }
 
+    /// The words of a command as a shell would see them, up to what is the shell's own.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), None);
+        for letter in line.chars() {
+            match (letter, quoted) {
+                ('\'' | '"', None) => quoted = Some(letter),
+                (quote, Some(open)) if quote == open => quoted = None,
+                ('|' | '>' | '<' | '&' | ';' | '#', None) if word.is_empty() => break,
+                (letter, None) if letter.is_whitespace() => words.extend(Some(std::mem::take(&mut word))),
+                (letter, _) => word.push(letter),
+            }
+        }
+        words.push(word);
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    /// Commands of this program in the blocks of every page, wherever it stands.
+    #[test]
+    fn commands_of_the_documentation_are_taken() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let folders = ["", "docs", "action", "gitlab-ci"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+        let files = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+        let mut seen = 0;
+        for path in files.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+            let page = std::fs::read_to_string(&path).unwrap().replace("\\\n", " ");
+            for line in page.lines().filter_map(|line| line.strip_prefix("$ portcullis ")) {
+                seen += 1;
+                let line = format!("portcullis {line}");
+                if let Err(error) = command().try_get_matches_from(words(&line)) {
+                    panic!("{}: {line}\n{error}", path.display());
+                }
+            }
+        }
+        assert!(seen > 40, "{seen} commands");
+    }
+
     /// What a table of `docs/ci.md` tells of a command must be what `--help` tells, in its order.
     #[test]
     fn tables_of_pipelines_list_every_flag_in_the_order_of_help() {
