@@ -62,7 +62,7 @@ pub(crate) async fn reload(server: Arc<Server>, mut files: Files, tls: RustlsCon
 /// Whether policies were replaced. On demand they always are: the key files that they name may have changed.
 fn reload_policies(server: &Server, files: &mut Files, is_asked: bool) -> Result<bool, SetupError> {
     let PolicyFiles { policies, exemptions, digest } = policies::read(&files.policy, &files.exemption)?;
-    if digest == files.digest && !is_asked && !server.is_behind() {
+    if digest == files.digest && !is_asked {
         return Ok(false);
     }
     let names: Vec<String> = policies.iter().map(|policy| policy.name.clone()).collect();

@@ -52,7 +52,7 @@ pub(crate) async fn serve(args: Args) -> Result<(), SetupError> {
         evidence_lifetime: Duration::from_secs(evidence_lifetime.seconds().unsigned_abs()),
     };
     let client = Client::new(args.registry.options(timeout), Credentials::from_environment()?)?;
-    let gate = Gate::new(files.clone(), client, options)?;
+    let gate = Gate::new(files, client, options)?;
     for policy in gate.policies() {
         tracing::info!(policy = policy.name, digest = %policy.digest, audit = policy.audit, "asks");
     }
@@ -65,8 +65,8 @@ pub(crate) async fn serve(args: Args) -> Result<(), SetupError> {
         _ => certs::config(server).await?,
     };
     let shared = Arc::new(Server {
+        sources: Mutex::new(Sources { files: gate.set().clone(), ..Sources::default() }),
         gate: RwLock::new(Arc::new(gate)),
-        sources: Mutex::new(Sources { files, ..Sources::default() }),
         waits_for_policies: AtomicBool::new(args.cluster.policies_from_cluster),
         namespaces: around.namespaces.clone(),
         events: around.client.clone().filter(|_| args.cluster.events).map(Events::start),

@@ -8,8 +8,7 @@ use std::{
     time::Duration,
 };
 
-use portcullis_admission::{Gate, GateError, PolicySet};
-use portcullis_errors::chain;
+use portcullis_admission::{Gate, GateError, PolicySet, ReadySet};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::{
@@ -37,24 +36,11 @@ pub(crate) struct Server {
     pub(crate) changed: Notify,
 }
 
-/// Where policies come from.
+/// Where policies come from, each made ready by itself: what cannot be used in one place changes nothing in the other.
 #[derive(Default)]
 pub(crate) struct Sources {
-    pub(crate) files: PolicySet,
-    pub(crate) cluster: PolicySet,
-    /// Whether the gate does not yet ask what is here.
-    pub(crate) is_behind: bool,
-}
-
-impl Sources {
-    fn together(&self) -> PolicySet {
-        let mut all = self.files.clone();
-        let PolicySet { policies, exemptions, broken } = self.cluster.clone();
-        all.policies.extend(policies);
-        all.exemptions.extend(exemptions);
-        all.broken.extend(broken);
-        all
-    }
+    pub(crate) files: ReadySet,
+    pub(crate) cluster: ReadySet,
 }
 
 impl Server {
@@ -63,40 +49,28 @@ impl Server {
     }
 
     /// Asks the policies of the cluster from here on, beside those of files.
-    pub(crate) fn use_cluster(&self, set: PolicySet) {
+    pub(crate) fn use_cluster(&self, set: ReadySet) {
         let (policies, broken) = (set.policies.len(), set.broken.len());
-        match self.replace(|sources| sources.cluster = set) {
-            Ok(()) => {
-                add(&self.metrics.reloads);
-                self.waits_for_policies.store(false, Ordering::Relaxed);
-                tracing::info!(policies, broken, "the cluster's policies are asked");
-            }
-            Err(error) => {
-                add(&self.metrics.failed_reloads);
-                tracing::error!(error = chain(&error), "cannot use the cluster's policies: what worked goes on");
-            }
-        }
+        self.replace(|sources| sources.cluster = set);
+        self.waits_for_policies.store(false, Ordering::Relaxed);
+        add(&self.metrics.reloads);
+        tracing::info!(policies, broken, "the cluster's policies are asked");
     }
 
-    /// Asks the policies of files from here on, beside those of the cluster.
+    /// Asks the policies of files from here on, beside those of the cluster. Those that were asked go on where one of
+    /// these cannot be used.
     pub(crate) fn use_files(&self, set: PolicySet) -> Result<(), GateError> {
-        self.replace(|sources| sources.files = set)
-    }
-
-    /// Changes where policies come from. The gate goes on as it was where it cannot be made anew.
-    fn replace(&self, change: impl FnOnce(&mut Sources)) -> Result<(), GateError> {
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut sources);
-        sources.is_behind = true;
-        let gate = self.gate().with_policies(sources.together())?;
-        *self.gate.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(gate);
-        sources.is_behind = false;
-        self.changed.notify_one();
+        let set = self.gate().ready(set)?;
+        self.replace(|sources| sources.files = set);
         Ok(())
     }
 
-    pub(crate) fn is_behind(&self) -> bool {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner).is_behind
+    fn replace(&self, change: impl FnOnce(&mut Sources)) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut sources);
+        let gate = self.gate().with_ready(sources.files.clone().and(sources.cluster.clone()));
+        *self.gate.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(gate);
+        self.changed.notify_one();
     }
 
     /// Where Events are sent, if they are asked for.
@@ -111,5 +85,60 @@ impl Server {
         }
         let namespaces = self.namespaces.as_ref().filter(|namespaces| !namespaces.is_complete());
         namespaces.map(|_| "the cluster's namespaces")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_admission::Options;
+    use portcullis_attest::SigningKey;
+    use portcullis_model::Timestamp;
+    use portcullis_policy::{Exemption, Policy};
+    use portcullis_registry::{Client, Credentials};
+
+    use super::*;
+
+    fn server(files: PolicySet) -> Server {
+        let client = Client::new(portcullis_registry::Options::default(), Credentials::anonymous()).unwrap();
+        let gate = Gate::new(files, client, Options::default()).unwrap();
+        Server {
+            sources: Mutex::new(Sources { files: gate.set().clone(), ..Sources::default() }),
+            gate: RwLock::new(Arc::new(gate)),
+            waits_for_policies: AtomicBool::new(true),
+            namespaces: None,
+            events: None,
+            permits: Semaphore::new(1),
+            max_reviews: 1,
+            limit: Duration::from_secs(1),
+            metrics: Metrics::default(),
+            is_ending: AtomicBool::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    #[test]
+    fn a_key_file_that_is_gone_keeps_no_exemption_of_the_cluster_alive() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key.pub");
+        std::fs::write(&key, SigningKey::generate().unwrap().verifying_key().to_pem()).unwrap();
+        let text = format!(
+            "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: p}}\nspec:\n  \
+             evidence: {{authorities: [{{key: {}}}]}}\n",
+            key.display()
+        );
+        let now = Timestamp::from_unix(1_800_000_000);
+        let policies = Policy::parse(&text, "policy.yaml", now).unwrap();
+        let server = server(PolicySet::from(policies.clone()));
+        let text = "apiVersion: portcullis.dev/v1alpha1\nkind: PolicyExemption\nmetadata: {name: e}\nspec: {reason: \
+                    a test, owner: ops, expires: 2027-01-16, namespaces: [team]}\n";
+        let exemptions = Exemption::parse(text, "exemption.yaml", now).unwrap();
+        server.use_cluster(ReadySet { exemptions, ..ReadySet::default() });
+        assert_eq!((server.gate().set().exemptions.len(), server.waits_for()), (1, None));
+
+        std::fs::remove_file(&key).unwrap();
+        assert!(server.use_files(PolicySet::from(policies)).is_err());
+        server.use_cluster(ReadySet::default());
+        let gate = server.gate();
+        assert_eq!((gate.set().exemptions.len(), gate.policies().count()), (0, 1));
     }
 }

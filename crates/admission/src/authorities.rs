@@ -80,9 +80,9 @@ pub fn verifier_of(policy: &Policy, trust_root: Option<&TrustRoot>) -> Result<Op
     Ok(ReadyPolicy::new(policy.clone(), trust_root)?.verifier)
 }
 
-/// A policy with the verifier of its authorities.
+/// A policy with the verifier of its authorities: its keys were read, its identities can be matched.
 #[derive(Debug)]
-pub(crate) struct ReadyPolicy {
+pub struct ReadyPolicy {
     pub(crate) policy: Policy,
     pub(crate) reference: PolicyRef,
     /// None where the policy trusts nobody.
@@ -92,7 +92,11 @@ pub(crate) struct ReadyPolicy {
 }
 
 impl ReadyPolicy {
-    pub(crate) fn new(policy: Policy, trust_root: Option<&TrustRoot>) -> Result<Self, GateError> {
+    /// Reads what a policy names. `trust_root` stands in for the public Sigstore instance.
+    ///
+    /// # Errors
+    /// When a key or identity of the policy cannot be used.
+    pub fn new(policy: Policy, trust_root: Option<&TrustRoot>) -> Result<Self, GateError> {
         let mut hasher = Hasher::new();
         let mut trusted = Vec::new();
         let evidence = policy.spec.evidence.as_ref();
@@ -104,6 +108,12 @@ impl ReadyPolicy {
         }
         let verifier = (!trusted.is_empty()).then(|| Verifier::new(trusted));
         Ok(Self { reference: policy.reference(), policy, verifier, authorities: hasher.finish() })
+    }
+
+    /// The policy.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
     }
 }
 

@@ -143,9 +143,28 @@ impl Gate {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_policies(&self, set: impl Into<PolicySet>) -> Result<Self, GateError> {
-        let set = ReadySet::new(set.into(), self.options.trust_root.as_ref())?;
+        Ok(self.with_ready(self.ready(set.into())?))
+    }
+
+    /// Policies made ready for [`Self::with_ready`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn ready(&self, set: PolicySet) -> Result<ReadySet, GateError> {
+        ReadySet::new(set, self.options.trust_root.as_ref())
+    }
+
+    /// The same gate with other policies, which are ready.
+    #[must_use]
+    pub fn with_ready(&self, set: ReadySet) -> Self {
         let (client, options, work) = (self.client.clone(), self.options.clone(), Arc::clone(&self.work));
-        Ok(Self { set, client, options, work })
+        Self { set, client, options, work }
+    }
+
+    /// What it asks.
+    #[must_use]
+    pub const fn set(&self) -> &ReadySet {
+        &self.set
     }
 
     /// The names and digests of its policies.
@@ -153,7 +172,7 @@ impl Gate {
         self.set.policies.iter().map(|ready| &ready.reference)
     }
 
-    pub(crate) fn policies_with_rules(&self) -> impl Iterator<Item = &ReadyPolicy> {
+    pub(crate) fn policies_with_rules(&self) -> impl Iterator<Item = &Arc<ReadyPolicy>> {
         self.set.policies.iter().filter(|ready| ready.policy.spec.workloads.is_some())
     }
 

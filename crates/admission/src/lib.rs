@@ -30,13 +30,13 @@ mod decision;
 mod workloads;
 
 pub use access::{FoundSecrets, PullIdentity};
-pub use authorities::{GateError, verifier_of};
+pub use authorities::{GateError, ReadyPolicy, verifier_of};
 pub use decision::{Annotations, Decision, Granted, ImageDecision, ObjectDecision, Pin, PolicyAnswer};
 pub use gate::{Gate, Options, Unmatched};
 pub use images::{ImageUse, MAX_IMAGES, ObjectError, Workload, images_of};
 pub use manifests::{MAX_MANIFEST_FILE_BYTES, ManifestDecision, ManifestError};
 pub use memory::{MAX_MEMORY_BYTES, MemoryError};
 pub use review::{Path, ReviewError};
-pub use set::{BrokenPolicy, PolicySet, check_authorities};
+pub use set::{BrokenPolicy, PolicySet, ReadySet};
 pub use surroundings::Surroundings;
 pub use told::Told;

@@ -7,7 +7,7 @@ use portcullis_policy::{Exemption, GROUP_VERSION, Policy, Problem};
 use serde_json::{Value, json};
 
 use crate::{
-    Gate, ReviewError, check_authorities,
+    Gate, ReadyPolicy, ReviewError,
     review::{Request, request, reviewed},
 };
 
@@ -60,12 +60,12 @@ impl Gate {
             Err(problems) => return problems.iter().map(shown).collect(),
         };
         let expired: Vec<String> = policy.check(now).iter().map(shown).collect();
-        match check_authorities(&policy, self.trust_root()) {
+        match ReadyPolicy::new(policy, self.trust_root()) {
             Err(error) => {
                 let hint = error.hint().map_or_else(String::new, |hint| format!(" (hint: {hint})"));
                 vec![format!("{}{hint}", chain(&error))]
             }
-            Ok(()) => expired,
+            Ok(_ready) => expired,
         }
     }
 }

@@ -43,20 +43,16 @@ pub struct BrokenPolicy {
     pub problem: String,
 }
 
-/// Whether a policy can be used: its keys can be read, its identities can be matched.
-///
-/// # Errors
-/// When it cannot.
-pub fn check_authorities(policy: &Policy, trust_root: Option<&TrustRoot>) -> Result<(), GateError> {
-    ReadyPolicy::new(policy.clone(), trust_root).map(|_ready| ())
-}
-
-/// A [`PolicySet`] that can be asked.
-#[derive(Debug, Default)]
-pub(crate) struct ReadySet {
-    pub(crate) policies: Vec<ReadyPolicy>,
-    pub(crate) exemptions: Vec<Exemption>,
-    broken: Vec<BrokenPolicy>,
+/// A [`PolicySet`] that can be asked. Sets of several sources are made one by one, and then are joined: so what cannot
+/// be used in one source changes nothing about the others.
+#[derive(Debug, Clone, Default)]
+pub struct ReadySet {
+    /// Policies with whom they trust.
+    pub policies: Vec<Arc<ReadyPolicy>>,
+    /// As in a [`PolicySet`].
+    pub exemptions: Vec<Exemption>,
+    /// As in a [`PolicySet`].
+    pub broken: Vec<BrokenPolicy>,
 }
 
 /// The namespace that an object is in, and what is known of it.
@@ -84,8 +80,18 @@ pub(crate) struct Asked<'a> {
 impl ReadySet {
     pub(crate) fn new(set: PolicySet, trust_root: Option<&TrustRoot>) -> Result<Self, GateError> {
         let PolicySet { policies, exemptions, broken } = set;
-        let policies = policies.into_iter().map(|policy| ReadyPolicy::new(policy, trust_root));
+        let policies = policies.into_iter().map(|policy| ReadyPolicy::new(policy, trust_root).map(Arc::new));
         Ok(Self { policies: policies.collect::<Result<_, _>>()?, exemptions, broken })
+    }
+
+    /// All of this and of another set.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        let Self { policies, exemptions, broken } = other;
+        self.policies.extend(policies);
+        self.exemptions.extend(exemptions);
+        self.broken.extend(broken);
+        self
     }
 
     /// Whether any policy asks for the labels of namespaces, or for the Namespace itself.

@@ -9,7 +9,7 @@ use kube::{
     api::{ApiResource, DynamicObject},
     runtime::{WatchStreamExt as _, watcher, watcher::Event},
 };
-use portcullis_admission::{BrokenPolicy, PolicySet, check_authorities};
+use portcullis_admission::{BrokenPolicy, ReadyPolicy, ReadySet};
 use portcullis_attest::TrustRoot;
 use portcullis_errors::{Hint as _, chain, printable};
 use portcullis_model::Digest;
@@ -61,10 +61,20 @@ impl Kind {
 /// A kind, a namespace and a name.
 type Key = (Kind, Option<String>, String);
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 enum Rules {
-    Policy(Box<Policy>),
+    Policy(Arc<ReadyPolicy>),
     Exemption(Exemption),
+}
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Policy(one), Self::Policy(other)) => one.policy() == other.policy(),
+            (Self::Exemption(one), Self::Exemption(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 /// One object of the cluster.
@@ -85,6 +95,8 @@ struct Watched {
     /// What a list that is under way has given so far.
     listing: BTreeMap<Kind, BTreeMap<Key, Known>>,
     complete: Vec<Kind>,
+    /// What is to be told of objects, once they are asked.
+    statuses: BTreeMap<Key, (DynamicObject, Status)>,
 }
 
 /// Watches until the process ends, and gives the server every change.
@@ -100,7 +112,7 @@ pub(crate) async fn watch(server: Arc<Server>, client: Client, trust_root: Optio
         let mut is_changed = false;
         for (kind, event) in events {
             match event {
-                Ok(event) => is_changed |= watched.take(kind, event, trust_root.as_ref(), &writer),
+                Ok(event) => is_changed |= watched.take(kind, event, trust_root.as_ref()),
                 Err(error) => tracing::warn!(
                     kind = kind.name(),
                     error = chain(&error),
@@ -109,28 +121,28 @@ pub(crate) async fn watch(server: Arc<Server>, client: Client, trust_root: Optio
                 ),
             }
         }
-        if is_changed && watched.complete.len() == Kind::ALL.len() {
+        if watched.complete.len() < Kind::ALL.len() {
+            continue;
+        }
+        if is_changed {
             server.use_cluster(watched.set());
+        }
+        for ((kind, ..), (object, status)) in std::mem::take(&mut watched.statuses) {
+            writer.write(kind, &object, status);
         }
     }
 }
 
 impl Watched {
     /// Whether anything changed.
-    fn take(
-        &mut self,
-        kind: Kind,
-        event: Event<DynamicObject>,
-        trust_root: Option<&TrustRoot>,
-        writer: &StatusWriter,
-    ) -> bool {
+    fn take(&mut self, kind: Kind, event: Event<DynamicObject>, trust_root: Option<&TrustRoot>) -> bool {
         match event {
             Event::Init => {
                 self.listing.insert(kind, BTreeMap::new());
                 false
             }
             Event::InitApply(object) => {
-                let (key, known) = self.read(kind, &object, trust_root, writer);
+                let (key, known) = self.read(kind, object, trust_root);
                 self.listing.entry(kind).or_default().insert(key, known);
                 false
             }
@@ -144,7 +156,7 @@ impl Watched {
                 true
             }
             Event::Apply(object) => {
-                let (key, known) = self.read(kind, &object, trust_root, writer);
+                let (key, known) = self.read(kind, object, trust_root);
                 // What is written into the status comes by here, too.
                 let is_changed = self.known.get(&key) != Some(&known);
                 self.known.insert(key, known);
@@ -154,18 +166,12 @@ impl Watched {
         }
     }
 
-    fn read(
-        &self,
-        kind: Kind,
-        object: &DynamicObject,
-        trust_root: Option<&TrustRoot>,
-        writer: &StatusWriter,
-    ) -> (Key, Known) {
-        let key = key(kind, object);
+    fn read(&mut self, kind: Kind, object: DynamicObject, trust_root: Option<&TrustRoot>) -> (Key, Known) {
+        let key = key(kind, &object);
         let uid = object.metadata.uid.clone().unwrap_or_default();
         let before = self.known.get(&key).filter(|known| known.uid == uid);
         let is_audit = object.data.pointer("/spec/mode").and_then(Value::as_str) == Some("audit");
-        let (works, problem) = match rules(kind, object, trust_root) {
+        let (works, problem) = match rules(kind, &object, trust_root) {
             Ok(rules) => (Some(rules), None),
             Err(problem) => (before.and_then(|known| known.works.clone()), Some(problem)),
         };
@@ -173,12 +179,12 @@ impl Watched {
         if let Some(problem) = problem.as_ref().filter(|_| is_new) {
             tracing::error!(kind = kind.name(), namespace = key.1, name = key.2, problem, "cannot use a policy");
         }
-        writer.write(kind, object, status(works.as_ref(), problem.as_deref()));
+        self.statuses.insert(key.clone(), (object, status(works.as_ref(), problem.as_deref())));
         (key, Known { uid, works, problem, is_audit })
     }
 
-    fn set(&self) -> PolicySet {
-        let mut set = PolicySet::default();
+    fn set(&self) -> ReadySet {
+        let mut set = ReadySet::default();
         for ((kind, namespace, name), known) in &self.known {
             let policy_kind = match kind {
                 Kind::ImagePolicy => PolicyKind::ImagePolicy,
@@ -193,7 +199,7 @@ impl Watched {
                 }
             };
             match (&known.works, &known.problem) {
-                (Some(Rules::Policy(policy)), _) => set.policies.push(Policy::clone(policy)),
+                (Some(Rules::Policy(policy)), _) => set.policies.push(Arc::clone(policy)),
                 (_, problem) => set.broken.push(BrokenPolicy {
                     kind: policy_kind,
                     name: name.clone(),
@@ -224,11 +230,11 @@ fn rules(kind: Kind, object: &DynamicObject, trust_root: Option<&TrustRoot>) -> 
         return Ok(Rules::Exemption(exemption));
     }
     let policy = Policy::from_resource(&object, now()).map_err(|problems| shown(&problems))?;
-    check_authorities(&policy, trust_root).map_err(|error| {
+    let ready = ReadyPolicy::new(policy, trust_root).map_err(|error| {
         let hint = error.hint().map_or_else(String::new, |hint| format!(" (hint: {hint})"));
         format!("{}{hint}", chain(&error))
     })?;
-    Ok(Rules::Policy(Box::new(policy)))
+    Ok(Rules::Policy(Arc::new(ready)))
 }
 
 fn shown(problems: &[Problem]) -> String {
@@ -242,7 +248,7 @@ fn shown(problems: &[Problem]) -> String {
 
 fn status(works: Option<&Rules>, problem: Option<&str>) -> Status {
     let digest: Option<Digest> = match works {
-        Some(Rules::Policy(policy)) => Some(policy.digest()),
+        Some(Rules::Policy(policy)) => Some(policy.policy().digest()),
         _ => None,
     };
     let (is_ready, reason, message) = match (works, problem) {
