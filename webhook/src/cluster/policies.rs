@@ -1,5 +1,5 @@
-//! Policies and exemptions, watched. One that cannot be read never replaces one that works, and where nothing worked
-//! before, nothing passes where it may speak.
+//! Policies and exemptions, watched. A policy that cannot be read never replaces one that works, and where nothing worked
+//! before, nothing passes where it may speak. An exemption that cannot be read grants nothing, whatever it granted before.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -173,13 +173,15 @@ impl Watched {
         let is_audit = object.data.pointer("/spec/mode").and_then(Value::as_str) == Some("audit");
         let (works, problem) = match rules(kind, &object, trust_root) {
             Ok(rules) => (Some(rules), None),
+            // What somebody meant to narrow must not stay as wide as it was.
+            Err(problem) if kind == Kind::PolicyExemption => (None, Some(problem)),
             Err(problem) => (before.and_then(|known| known.works.clone()), Some(problem)),
         };
         let is_new = before.is_none_or(|known| known.problem != problem);
         if let Some(problem) = problem.as_ref().filter(|_| is_new) {
             tracing::error!(kind = kind.name(), namespace = key.1, name = key.2, problem, "cannot use a policy");
         }
-        self.statuses.insert(key.clone(), (object, status(works.as_ref(), problem.as_deref())));
+        self.statuses.insert(key.clone(), (object, status(kind, works.as_ref(), problem.as_deref())));
         (key, Known { uid, works, problem, is_audit })
     }
 
@@ -246,15 +248,62 @@ fn shown(problems: &[Problem]) -> String {
     lines.collect::<Vec<_>>().join("; ")
 }
 
-fn status(works: Option<&Rules>, problem: Option<&str>) -> Status {
+fn status(kind: Kind, works: Option<&Rules>, problem: Option<&str>) -> Status {
     let digest: Option<Digest> = match works {
         Some(Rules::Policy(policy)) => Some(policy.policy().digest()),
         _ => None,
     };
     let (is_ready, reason, message) = match (works, problem) {
         (_, None) => (true, "Valid", "it is asked".to_owned()),
+        (_, Some(problem)) if kind == Kind::PolicyExemption => {
+            (false, "Invalid", format!("{problem}; nothing is granted"))
+        }
         (Some(_), Some(problem)) => (false, "Invalid", format!("{problem}; what it said before goes on")),
         (None, Some(problem)) => (false, "Invalid", format!("{problem}; nothing passes where it may speak")),
     };
     Status { is_ready, reason, message, digest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last status of the one object after these versions of its `spec`, and what is asked then.
+    fn after(kind: Kind, specs: &[Value]) -> (Status, ReadySet) {
+        let mut watched = Watched::default();
+        for spec in specs {
+            let resource = kind.resource();
+            let object = json!({"apiVersion": resource.api_version, "kind": resource.kind, "spec": spec,
+                "metadata": {"name": "one", "uid": "b5e1"}});
+            watched.take(kind, Event::Apply(serde_json::from_value(object).unwrap()), None);
+        }
+        let set = watched.set();
+        let (_, (_, status)) = watched.statuses.pop_first().unwrap();
+        (status, set)
+    }
+
+    #[test]
+    fn an_exemption_that_becomes_unusable_grants_nothing() {
+        let expires = portcullis_model::Timestamp::from_unix(now().unix() + 86_400).to_string();
+        let good = json!({"namespaces": ["a", "b"], "reason": "a test", "owner": "ops", "expires": expires});
+        let mut bad = good.clone();
+        bad["namespaces"] = json!({"only": "a"});
+        let (status, set) = after(Kind::PolicyExemption, std::slice::from_ref(&good));
+        assert_eq!((status.is_ready, set.exemptions.len()), (true, 1), "{status:?}");
+        let (status, set) = after(Kind::PolicyExemption, &[good.clone(), bad.clone()]);
+        assert_eq!((status.is_ready, set.exemptions.len()), (false, 0), "{status:?}");
+        assert!(status.message.ends_with("; nothing is granted"), "{status:?}");
+        assert_eq!(after(Kind::PolicyExemption, &[good.clone(), bad, good]).1.exemptions.len(), 1);
+    }
+
+    #[test]
+    fn a_policy_that_becomes_unusable_goes_on_as_it_was() {
+        let (good, bad) =
+            (json!({"vulnerabilities": {"failOn": "high"}}), json!({"vulnerabilities": {"failon": "high"}}));
+        let (status, set) = after(Kind::ClusterImagePolicy, &[good, bad.clone()]);
+        assert_eq!((status.is_ready, set.policies.len(), set.broken.len()), (false, 1, 0), "{status:?}");
+        assert!(status.message.ends_with("; what it said before goes on"), "{status:?}");
+        let (status, set) = after(Kind::ClusterImagePolicy, &[bad]);
+        assert_eq!((status.is_ready, set.policies.len(), set.broken.len()), (false, 0, 1), "{status:?}");
+    }
 }
