@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{Request, State as Shared},
     http::{HeaderValue, StatusCode, Version, header},
     middleware::{Next, from_fn_with_state},
@@ -19,7 +19,10 @@ use futures_util::StreamExt as _;
 use portcullis_admission::Path;
 use portcullis_errors::Hint as _;
 use serde_json::Value;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::SemaphorePermit,
+};
 
 use crate::{
     metrics::{Result as Counted, add},
@@ -28,6 +31,13 @@ use crate::{
 
 /// An UPDATE carries two objects of at most 3 MiB (the API server's limit for a request) and what is around them.
 const MAX_BODY_BYTES: usize = 8 << 20;
+
+/// What the bodies of all requests under way may hold together; others wait for their turn.
+pub(crate) const BODIES_BYTES: usize = 24 << 20;
+/// The budget is counted in units of so many bytes.
+const UNIT_BYTES: usize = 1 << 10;
+/// All units of the budget.
+pub(crate) const BODY_UNITS: usize = BODIES_BYTES / UNIT_BYTES;
 
 /// How long clients are told to leave before connections are closed. A connection that is closed while it idles takes
 /// with it a review that was sent at that moment, and the API server sends none twice.
@@ -95,14 +105,14 @@ async fn review(server: Arc<Server>, request: Request, path: Path) -> Response {
     response
 }
 
-/// Answers a review of a policy. It needs no registry, and so it waits for nothing.
+/// Answers a review of a policy. It needs no registry, and no policy of the cluster.
 async fn review_policy(Shared(server): Shared<Arc<Server>>, request: Request) -> Response {
-    let body = match tokio::time::timeout(server.limit, read(request.into_body())).await {
-        Ok(Ok(body)) => body,
+    let body = match tokio::time::timeout(server.limit, Turn::of(&server, request.into_body())).await {
+        Ok(Ok(turn)) => turn,
         Ok(Err((status, message))) => return (status, message + "\n").into_response(),
         Err(_elapsed) => return (StatusCode::REQUEST_TIMEOUT, "the body does not come\n").into_response(),
     };
-    match server.gate().review_policy(&body) {
+    match server.gate().review_policy(&body.bytes) {
         Ok(review) => axum::Json(review).into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     }
@@ -112,11 +122,8 @@ async fn answer(server: &Server, body: Body, path: Path) -> Result<Value, (Statu
     if let Some(missing) = server.waits_for() {
         return Err((StatusCode::SERVICE_UNAVAILABLE, format!("not ready: waiting for {missing}")));
     }
-    // Before the body is read: so no more than so many bodies are held.
-    let permit = server.permits.acquire().await;
-    let _permit = permit.map_err(|_closed| (StatusCode::SERVICE_UNAVAILABLE, "the server is ending".to_owned()))?;
-    let body = read(body).await?;
-    let (answer, told) = server.gate().review_and_tell(&body, path).await.map_err(|error| {
+    let turn = Turn::of(server, body).await?;
+    let (answer, told) = server.gate().review_and_tell(&turn.bytes, path).await.map_err(|error| {
         let hint = error.hint().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
         (StatusCode::BAD_REQUEST, format!("{error}{hint}"))
     })?;
@@ -131,11 +138,32 @@ async fn answer(server: &Server, body: Body, path: Path) -> Result<Value, (Statu
     Ok(answer)
 }
 
+/// A body, with the right to hold it until it is answered.
+struct Turn<'a> {
+    bytes: Vec<u8>,
+    _review: SemaphorePermit<'a>,
+    _units: SemaphorePermit<'a>,
+}
+
+impl<'a> Turn<'a> {
+    /// Waits before anything is read: so no more bodies, and no more bytes, are held than may be.
+    async fn of(server: &'a Server, body: Body) -> Result<Self, (StatusCode, String)> {
+        let ending = |_closed| (StatusCode::SERVICE_UNAVAILABLE, "the server is ending".to_owned());
+        let review = server.permits.acquire().await.map_err(ending)?;
+        // A length that is not told may be any.
+        let told = body.size_hint().upper().and_then(|length| usize::try_from(length).ok());
+        let bytes = told.map_or(MAX_BODY_BYTES, |length| length.min(MAX_BODY_BYTES));
+        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
+        let units = server.bodies.acquire_many(units).await.map_err(ending)?;
+        Ok(Self { bytes: read(body, bytes).await?, _review: review, _units: units })
+    }
+}
+
 /// The body, within the limit. What is a little larger is read to its end and forgotten: a sender that is cut off would
 /// not hear why.
-async fn read(body: Body) -> Result<Vec<u8>, (StatusCode, String)> {
+async fn read(body: Body, expected: usize) -> Result<Vec<u8>, (StatusCode, String)> {
     let mut chunks = body.into_data_stream();
-    let (mut bytes, mut length) = (Vec::new(), 0);
+    let (mut bytes, mut length) = (Vec::with_capacity(expected), 0);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| (StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")))?;
         length += chunk.len();

@@ -23,12 +23,17 @@ use crate::{
     metrics::Metrics,
     policies::{self, PolicyFiles, read_bounded},
     reload::{Files, reload},
-    server::{end, router},
+    server::{BODY_UNITS, end, router},
     state::{Server, Sources},
 };
 
 /// A connection that asks nothing is closed.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
+/// Requests of one connection at the same time.
+const STREAMS: u32 = 128;
+/// What may come of a body before it is read. A connection takes as much of all its requests together: so those that
+/// wait for their turn leave room for those whose turn it is.
+const STREAM_WINDOW: u32 = 64 << 10;
 const MAX_TRUSTED_ROOT_BYTES: u64 = 4 << 20;
 
 /// Runs until SIGTERM or SIGINT.
@@ -71,6 +76,7 @@ pub(crate) async fn serve(args: Args) -> Result<(), SetupError> {
         namespaces: around.namespaces.clone(),
         events: around.client.clone().filter(|_| args.cluster.events).map(Events::start),
         permits: Semaphore::new(usize::from(server.max_reviews)),
+        bodies: Semaphore::new(BODY_UNITS),
         max_reviews: usize::from(server.max_reviews),
         limit: timeout + Duration::from_secs(1),
         metrics: Metrics::default(),
@@ -97,10 +103,13 @@ async fn listen(
     let handle = Handle::new();
     tokio::spawn(end(Arc::clone(&shared), handle.clone(), args.timeout()));
     tracing::info!(%address, "listening");
-    let serving = axum_server::from_tcp_rustls(listener, tls)
+    let mut serving = axum_server::from_tcp_rustls(listener, tls)
         .map_err(failed)?
         .handle(handle)
         .first_request_timeout(FIRST_REQUEST);
+    let mut http2 = serving.http_builder().http2();
+    http2.max_concurrent_streams(STREAMS).initial_stream_window_size(STREAM_WINDOW);
+    http2.initial_connection_window_size(STREAMS * STREAM_WINDOW);
     let mut serving = std::pin::pin!(serving.serve(router(Arc::clone(&shared)).into_make_service()));
     let mut ticks = tokio::time::interval(memory::WRITE);
     let served = loop {

@@ -26,7 +26,10 @@ pub(crate) struct Server {
     pub(crate) namespaces: Option<Arc<Namespaces>>,
     /// Where Events are asked for.
     pub(crate) events: Option<Events>,
+    /// Reviews that may be under way.
     pub(crate) permits: Semaphore,
+    /// What their bodies may hold together, in units.
+    pub(crate) bodies: Semaphore,
     pub(crate) max_reviews: usize,
     /// For a whole request: waiting, reading and answering.
     pub(crate) limit: Duration,
@@ -108,6 +111,7 @@ mod tests {
             namespaces: None,
             events: None,
             permits: Semaphore::new(1),
+            bodies: Semaphore::new(1),
             max_reviews: 1,
             limit: Duration::from_secs(1),
             metrics: Metrics::default(),
