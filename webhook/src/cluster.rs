@@ -28,12 +28,14 @@ pub(crate) use surroundings::Around;
 use crate::error::SetupError;
 
 /// No request to the API server that is not a watch takes longer.
-pub(crate) const REQUEST: Duration = Duration::from_secs(5);
+const REQUEST: Duration = Duration::from_secs(5);
+/// The API server ends a watch after five minutes at most, as it is asked to; one that says nothing for longer is lost.
+const SILENCE: Duration = Duration::from_secs(330);
 
 /// A client of the API server: of the file, of `KUBECONFIG`, or of the Pod's own service account.
 pub(crate) async fn connect(kubeconfig: Option<&PathBuf>) -> Result<Client, SetupError> {
     let refused = |reason: String| SetupError::Cluster { reason };
-    let config = match kubeconfig {
+    let mut config = match kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(path).map_err(|error| refused(error.to_string()))?;
             let options = KubeConfigOptions::default();
@@ -41,11 +43,44 @@ pub(crate) async fn connect(kubeconfig: Option<&PathBuf>) -> Result<Client, Setu
         }
         None => Config::infer().await.map_err(|error| refused(error.to_string()))?,
     };
+    config.connect_timeout = Some(REQUEST);
+    config.read_timeout = Some(SILENCE);
     Client::try_from(config).map_err(|error| refused(error.to_string()))
 }
 
+/// Why the API server gave no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unanswered {
+    /// It refuses, or cannot be reached.
+    #[error("{}", told(.0))]
+    Error(kube::Error),
+    /// It says nothing.
+    #[error("the API server does not answer")]
+    Silent,
+}
+
+impl Unanswered {
+    /// Whether somebody else was faster.
+    pub(crate) fn is_outrun(&self) -> bool {
+        matches!(self, Self::Error(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists())
+    }
+
+    /// Whether what it is about is not there any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Error(kube::Error::Api(status)) if status.is_not_found())
+    }
+}
+
+/// Waits for a single request, for a while.
+pub(crate) async fn asked<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Unanswered> {
+    match tokio::time::timeout(REQUEST, request).await {
+        Ok(answered) => answered.map_err(Unanswered::Error),
+        Err(_elapsed) => Err(Unanswered::Silent),
+    }
+}
+
 /// What went wrong with a request, in one line.
-pub(crate) fn told(error: &kube::Error) -> String {
+fn told(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
         other => portcullis_errors::chain(other),

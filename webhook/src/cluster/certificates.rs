@@ -21,7 +21,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{REQUEST, told};
+use super::{Unanswered, asked};
 use crate::{
     authority::{Held, Wanted, renewed},
     certs::Pair,
@@ -50,14 +50,15 @@ impl Certificates {
         let (namespace, name) = &self.secret;
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         for attempt in 0..ATTEMPTS {
-            let secret = asked(api.get_opt(name)).await?;
+            let secret = asked(api.get_opt(name)).await.map_err(unreachable)?;
             let held = secret.as_ref().and_then(held_in);
             let Some(new) = renewed(held.as_ref(), &self.wanted, now())? else {
                 // There is one, or there would be a new one.
                 return held.ok_or_else(|| SetupError::Cluster { reason: "the certificate is lost".to_owned() });
             };
+            let parameters = PostParams::default();
             let stored = match secret {
-                Some(secret) => api.replace(name, &PostParams::default(), &stored_in(secret, &new)).await,
+                Some(secret) => asked(api.replace(name, &parameters, &stored_in(secret, &new))).await,
                 None => {
                     let metadata = ObjectMeta {
                         name: Some(name.clone()),
@@ -65,7 +66,7 @@ impl Certificates {
                         ..ObjectMeta::default()
                     };
                     let secret = Secret { metadata, ..Secret::default() };
-                    api.create(&PostParams::default(), &stored_in(secret, &new)).await
+                    asked(api.create(&parameters, &stored_in(secret, &new))).await
                 }
             };
             match stored {
@@ -73,10 +74,8 @@ impl Certificates {
                     tracing::info!(namespace, name, "the certificate was renewed");
                     return Ok(new);
                 }
-                Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
-                    tracing::debug!(attempt, "another replica was faster");
-                }
-                Err(error) => return Err(SetupError::Cluster { reason: told(&error) }),
+                Err(error) if error.is_outrun() => tracing::debug!(attempt, "another replica was faster"),
+                Err(error) => return Err(unreachable(error)),
             }
         }
         Err(SetupError::Cluster { reason: format!("the Secret {namespace}/{name} is written all the time") })
@@ -121,7 +120,7 @@ impl Certificates {
                 Ok(Some(mut found)) => {
                     let clients = found.webhooks.iter_mut().flatten().map(|webhook| &mut webhook.client_config);
                     if set_bundle(clients, &bundle) {
-                        report(name, api.replace(name, &PostParams::default(), &found).await.map(|_| ()));
+                        report(name, asked(api.replace(name, &PostParams::default(), &found)).await.map(|_| ()));
                     }
                 }
                 Ok(None) => {}
@@ -132,7 +131,7 @@ impl Certificates {
                 Ok(Some(mut found)) => {
                     let clients = found.webhooks.iter_mut().flatten().map(|webhook| &mut webhook.client_config);
                     if set_bundle(clients, &bundle) {
-                        report(name, api.replace(name, &PostParams::default(), &found).await.map(|_| ()));
+                        report(name, asked(api.replace(name, &PostParams::default(), &found)).await.map(|_| ()));
                     }
                 }
                 Ok(None) => {}
@@ -152,12 +151,12 @@ fn set_bundle<'a>(clients: impl Iterator<Item = &'a mut WebhookClientConfig>, bu
     is_changed
 }
 
-fn report(name: &str, stored: Result<(), kube::Error>) {
+fn report(name: &str, stored: Result<(), Unanswered>) {
     match stored {
         Ok(()) => tracing::info!(name, "the authority was written into a webhook configuration"),
         // Another replica was faster, with the same.
-        Err(kube::Error::Api(status)) if status.is_conflict() => {}
-        Err(error) => tracing::warn!(name, error = told(&error), "cannot write a webhook configuration"),
+        Err(error) if error.is_outrun() => {}
+        Err(error) => tracing::warn!(name, %error, "cannot write a webhook configuration"),
     }
 }
 
@@ -187,9 +186,54 @@ fn stored_in(secret: Secret, held: &Held) -> Secret {
     Secret { data: Some(data.into()), type_, ..secret }
 }
 
-async fn asked<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, SetupError> {
-    match tokio::time::timeout(REQUEST, request).await {
-        Ok(answered) => answered.map_err(|error| SetupError::Cluster { reason: told(&error) }),
-        Err(_elapsed) => Err(SetupError::Cluster { reason: "the API server does not answer".to_owned() }),
+fn unreachable(error: Unanswered) -> SetupError {
+    SetupError::Cluster { reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// An API server that knows no object, and says nothing to who would make one.
+    async fn silent_at_writing() -> Client {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        head.push(stream.read_u8().await.ok()?);
+                    }
+                    if !head.starts_with(b"GET ") {
+                        std::future::pending::<()>().await;
+                    }
+                    let body =
+                        r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}"#;
+                    let length = body.len();
+                    let head =
+                        format!("HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nConnection: close\r\n");
+                    stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()).await.ok()
+                });
+            }
+        });
+        Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_api_server_that_says_nothing_to_a_write_is_not_waited_for_for_ever() {
+        let certificates = Certificates {
+            client: silent_at_writing().await,
+            secret: ("portcullis".to_owned(), "certificate".to_owned()),
+            configurations: Vec::new(),
+            wanted: Wanted { names: vec!["localhost".to_owned()], lifetime: Duration::from_secs(86_400) },
+        };
+        let error = certificates.current().await.err().unwrap();
+        assert_eq!(error.to_string(), "cannot reach the cluster: the API server does not answer");
     }
 }

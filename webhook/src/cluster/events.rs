@@ -11,7 +11,7 @@ use portcullis_admission::Told;
 use portcullis_errors::printable;
 use tokio::sync::mpsc;
 
-use super::{REQUEST, told};
+use super::asked;
 
 /// Events that wait; more are dropped.
 const MAX_WAITING: usize = 256;
@@ -46,10 +46,8 @@ async fn send_all(client: Client, mut waiting: mpsc::Receiver<Told>) {
     let recorder = Recorder::new(client, reporter);
     while let Some(message) = waiting.recv().await {
         let (event, regarding) = event(message);
-        match tokio::time::timeout(REQUEST, recorder.publish(&event, &regarding)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = told(&error), "cannot send an event"),
-            Err(_elapsed) => tracing::warn!("the API server does not answer: an event is not sent"),
+        if let Err(error) = asked(recorder.publish(&event, &regarding)).await {
+            tracing::warn!(%error, "an event is not sent");
         }
     }
 }

@@ -16,7 +16,7 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::{REQUEST, told};
+use super::asked;
 
 /// All namespaces, as last seen.
 pub(crate) struct Namespaces {
@@ -75,13 +75,12 @@ impl Namespaces {
     /// One that was made a moment ago is not watched yet: it is asked for.
     async fn ask(&self, name: &str) -> Option<Arc<Value>> {
         let api: Api<Namespace> = Api::all(self.client.clone());
-        match tokio::time::timeout(REQUEST, api.get_opt(name)).await {
-            Ok(Ok(namespace)) => kept(namespace?).map(|(_, value)| value),
-            Ok(Err(error)) => {
-                tracing::warn!(namespace = name, error = told(&error), "cannot read a namespace");
+        match asked(api.get_opt(name)).await {
+            Ok(namespace) => kept(namespace?).map(|(_, value)| value),
+            Err(error) => {
+                tracing::warn!(namespace = name, %error, "cannot read a namespace");
                 None
             }
-            Err(_elapsed) => None,
         }
     }
 }

@@ -20,7 +20,7 @@ use kube::{
 use portcullis_admission::Told;
 use portcullis_model::Outcome;
 
-use super::{REQUEST, told};
+use super::asked;
 use crate::state::Server;
 
 const LEASE: &str = "portcullis-recheck";
@@ -71,9 +71,7 @@ async fn round(server: &Server, client: &Client) -> Result<Counts, String> {
     loop {
         let mut page = ListParams::default().limit(PAGE);
         page.continue_token = next.take();
-        let listed = tokio::time::timeout(REQUEST, api.list(&page)).await;
-        let listed = listed.map_err(|_elapsed| "the API server does not answer".to_owned())?;
-        let listed = listed.map_err(|error| told(&error))?;
+        let listed = asked(api.list(&page)).await.map_err(|error| error.to_string())?;
         for pod in listed.items {
             let namespace = pod.metadata.namespace.clone().unwrap_or_default();
             let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
@@ -114,13 +112,12 @@ async fn look(server: &Server, pod: Pod, counts: &mut Counts) {
 /// Whether the Lease is ours: taken where nobody holds it, or where its holder is gone.
 async fn holds(client: &Client, me: &str, every: Duration) -> bool {
     let api: Api<Lease> = Api::default_namespaced(client.clone());
-    let lease = match tokio::time::timeout(REQUEST, api.get_opt(LEASE)).await {
-        Ok(Ok(lease)) => lease,
-        Ok(Err(error)) => {
-            tracing::warn!(error = told(&error), "cannot read the Lease of the look at running Pods");
+    let lease = match asked(api.get_opt(LEASE)).await {
+        Ok(lease) => lease,
+        Err(error) => {
+            tracing::warn!(%error, "cannot read the Lease of the look at running Pods");
             return false;
         }
-        Err(_elapsed) => return false,
     };
     let now = Timestamp::now();
     let seconds = i32::try_from(every.as_secs().saturating_mul(2).max(30)).unwrap_or(i32::MAX);
@@ -133,19 +130,19 @@ async fn holds(client: &Client, me: &str, every: Duration) -> bool {
     let stored = match lease {
         None => {
             let metadata = ObjectMeta { name: Some(LEASE.to_owned()), ..ObjectMeta::default() };
-            api.create(&PostParams::default(), &Lease { metadata, spec: Some(spec) }).await
+            asked(api.create(&PostParams::default(), &Lease { metadata, spec: Some(spec) })).await
         }
         Some(held) if is_free(&held, me, now) => {
             let lease = Lease { spec: Some(spec), ..held };
-            api.replace(LEASE, &PostParams::default(), &lease).await
+            asked(api.replace(LEASE, &PostParams::default(), &lease)).await
         }
         Some(_) => return false,
     };
     match stored {
         Ok(_) => true,
-        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => false,
+        Err(error) if error.is_outrun() => false,
         Err(error) => {
-            tracing::warn!(error = told(&error), "cannot take the Lease of the look at running Pods");
+            tracing::warn!(%error, "cannot take the Lease of the look at running Pods");
             false
         }
     }

@@ -13,7 +13,7 @@ use portcullis_admission::{FoundSecrets, PullIdentity};
 use portcullis_errors::{Secret as Hidden, chain, printable};
 use portcullis_registry::PullSecretForm;
 
-use super::{REQUEST, told};
+use super::asked;
 
 const KEEP: Duration = Duration::from_secs(30);
 /// The most secrets and accounts that are kept.
@@ -67,7 +67,7 @@ impl Secrets {
             return Ok(known);
         }
         let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        let account = asked(api.get_opt(name)).await?;
+        let account = asked(api.get_opt(name)).await.map_err(|error| error.to_string())?;
         let secrets = account.and_then(|account| account.image_pull_secrets).unwrap_or_default();
         let names: Vec<String> = secrets.into_iter().map(|secret| secret.name).take(MAX_NAMES).collect();
         keep(&self.accounts, key, names.clone());
@@ -80,7 +80,7 @@ impl Secrets {
             return Ok(known);
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let text = match asked(api.get_opt(name)).await? {
+        let text = match asked(api.get_opt(name)).await.map_err(|error| error.to_string())? {
             Some(secret) => Some(Arc::new(text_of(secret)?)),
             None => None,
         };
@@ -100,13 +100,6 @@ fn text_of(secret: Secret) -> Result<(PullSecretForm, Hidden), String> {
     let bytes = data.remove(key).ok_or_else(|| format!("it has no {key}"))?;
     let text = String::from_utf8(bytes.0).map_err(|_error| format!("its {key} is not a text"))?;
     Ok((form, Hidden::new(text)))
-}
-
-async fn asked<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
-    match tokio::time::timeout(REQUEST, request).await {
-        Ok(answered) => answered.map_err(|error| told(&error)),
-        Err(_elapsed) => Err("the API server does not answer".to_owned()),
-    }
 }
 
 /// By namespace and name.

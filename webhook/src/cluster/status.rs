@@ -17,7 +17,7 @@ use portcullis_model::Digest;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{REQUEST, policies::Kind, told};
+use super::{asked, policies::Kind};
 use crate::policies::now;
 
 /// Statuses that wait to be written; more are dropped, and written when their object changes again.
@@ -114,13 +114,11 @@ async fn write_all(client: Client, mut waiting: mpsc::Receiver<(Kind, DynamicObj
         let patch = json!({"metadata": {"resourceVersion": object.metadata.resource_version}, "status": status});
         let parameters = PatchParams::default();
         let patch = Patch::Merge(&patch);
-        let patched = api.patch_status(&name, &parameters, &patch);
-        match tokio::time::timeout(REQUEST, patched).await {
-            Ok(Ok(_)) => continue,
+        match asked(api.patch_status(&name, &parameters, &patch)).await {
+            Ok(_) => continue,
             // It has changed meanwhile, so it comes by again.
-            Ok(Err(kube::Error::Api(status))) if status.is_conflict() || status.is_not_found() => {}
-            Ok(Err(error)) => tracing::warn!(name, error = told(&error), "cannot write the status of a policy"),
-            Err(_elapsed) => tracing::warn!(name, "the API server does not answer: a status is not written"),
+            Err(error) if error.is_outrun() || error.is_gone() => {}
+            Err(error) => tracing::warn!(name, %error, "the status of a policy is not written"),
         }
         let uid = object.metadata.uid.unwrap_or_default();
         written.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid);
