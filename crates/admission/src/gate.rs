@@ -110,14 +110,46 @@ type FoundKey = (ImageKey, Option<Digest>);
 /// With the policy and the keys, identities and roots that it trusts.
 pub(crate) type AnswerKey = (FoundKey, Digest, Digest);
 
+/// The room of what policies of namespaces found enough: so that no tenant's policy drives out what others' need.
+const NAMESPACES_ROOM: usize = 4 << 20;
+
+/// Where evidence is kept that was enough for a policy.
 #[derive(Default)]
+pub(crate) struct Rooms {
+    pub(crate) passed: Kept<AnswerKey, Arc<Evidence>>,
+    pub(crate) remembered: Kept<FoundKey, Remembered>,
+}
+
 pub(crate) struct Work {
     pub(crate) resolving: InFlight<(Reference, Option<Digest>), Result<Digest, Arc<RegistryError>>>,
     pub(crate) discovering: InFlight<FoundKey, Arc<Discovery>>,
-    pub(crate) passed: Kept<AnswerKey, Arc<Evidence>>,
-    pub(crate) remembered: Kept<FoundKey, Remembered>,
+    /// For policies that anybody's images may need.
+    pub(crate) shared: Rooms,
+    /// For policies of namespaces.
+    pub(crate) of_namespaces: Rooms,
     pub(crate) clients: Kept<(String, Digest), Client>,
     pub(crate) platforms: Kept<FoundKey, Option<Arc<Vec<OfPlatform>>>>,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        let room = NAMESPACES_ROOM;
+        let of_namespaces = Rooms { passed: Kept::with_room(room), remembered: Kept::with_room(room) };
+        Self {
+            resolving: InFlight::default(),
+            discovering: InFlight::default(),
+            shared: Rooms::default(),
+            of_namespaces,
+            clients: Kept::default(),
+            platforms: Kept::default(),
+        }
+    }
+}
+
+impl Work {
+    pub(crate) const fn rooms(&self, ready: &ReadyPolicy) -> &Rooms {
+        if ready.policy.namespace.is_some() { &self.of_namespaces } else { &self.shared }
+    }
 }
 
 /// Decides. Share one: reviews of the same image at the same time then share the work.

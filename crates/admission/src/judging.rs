@@ -162,7 +162,8 @@ impl Gate {
         let now = self.now();
         let key =
             |way: WayName| -> AnswerKey { (((image.name(), digest), way), ready.reference.digest, ready.authorities) };
-        for evidence in ways.iter().filter_map(|way| self.work.passed.get(&key(way.name))) {
+        let rooms = self.work.rooms(ready);
+        for evidence in ways.iter().filter_map(|way| rooms.passed.get(&key(way.name))) {
             let (judgement, fix) = judged(ready, image, &evidence, now);
             if judgement.result == Outcome::Pass {
                 return (judgement, fix, false);
@@ -179,8 +180,8 @@ impl Gate {
             return (judgement, None, false);
         }
         if let Some(way) = found.kept_for.filter(|_| judgement.result == Outcome::Pass) {
-            self.work.passed.keep(key(way), Arc::new(evidence), KEEP, weight(&found.candidates));
-            self.remember(image, digest, way, found.candidates);
+            rooms.passed.keep(key(way), Arc::new(evidence), KEEP, weight(&found.candidates));
+            self.remember(ready, image, digest, way, found.candidates);
         }
         (judgement, fix, is_silent)
     }

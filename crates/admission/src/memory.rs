@@ -77,11 +77,19 @@ struct Stored {
 
 impl Gate {
     /// Keeps what a registry gave one way, where it was enough for a policy.
-    pub(crate) fn remember(&self, image: &Reference, digest: Digest, way: WayName, candidates: Vec<Candidate>) {
+    pub(crate) fn remember(
+        &self,
+        ready: &ReadyPolicy,
+        image: &Reference,
+        digest: Digest,
+        way: WayName,
+        candidates: Vec<Candidate>,
+    ) {
         let found: Arc<[Candidate]> = candidates.into();
         let weight = weight(&found);
         let remembered = Remembered { found, at: self.now() };
-        self.work.remembered.keep(((image.name(), digest), way), remembered, self.options.evidence_lifetime, weight);
+        let (key, lifetime) = (((image.name(), digest), way), self.options.evidence_lifetime);
+        self.work.rooms(ready).remembered.keep(key, remembered, lifetime, weight);
     }
 
     /// A pass by what was found before, on ways where the registry is away now.
@@ -94,7 +102,9 @@ impl Gate {
     ) -> Option<Judgement> {
         let verifier = ready.verifier.as_ref()?;
         let now = self.now();
-        let mut known = away.iter().filter_map(|way| self.work.remembered.get(&((image.name(), digest), *way)));
+        let rooms = [self.work.rooms(ready), &self.work.shared];
+        let keys: Vec<_> = away.iter().map(|way| ((image.name(), digest), *way)).collect();
+        let mut known = rooms.iter().flat_map(|room| keys.iter().filter_map(|key| room.remembered.get(key)));
         known.find_map(|Remembered { found, at }| {
             let evidence = verified(&found, &[], verifier, &digest, now);
             let (judgement, _) = judged(ready, image, &evidence, now);
@@ -112,6 +122,7 @@ impl Gate {
     pub fn memory(&self) -> Vec<u8> {
         let mut images: Vec<Image> = self
             .work
+            .shared
             .remembered
             .all()
             .into_iter()
@@ -157,7 +168,7 @@ impl Gate {
             });
             let found: Arc<[Candidate]> = candidates.collect::<Result<_, MemoryError>>()?;
             let weight = weight(&found);
-            self.work.remembered.keep(((repository, digest), None), Remembered { found, at }, left, weight);
+            self.work.shared.remembered.keep(((repository, digest), None), Remembered { found, at }, left, weight);
             taken += 1;
         }
         Ok(taken)
@@ -166,4 +177,43 @@ impl Gate {
 
 pub(crate) fn weight(found: &[Candidate]) -> usize {
     found.iter().map(|candidate| candidate.bytes.len()).sum::<usize>() + 512
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_policy::Policy;
+    use portcullis_registry::{Client, Credentials};
+
+    use super::*;
+    use crate::{Options, PolicySet};
+
+    #[test]
+    fn a_policy_of_a_namespace_drives_out_nothing_that_others_need() {
+        let client = Client::new(portcullis_registry::Options::default(), Credentials::anonymous()).unwrap();
+        let gate = Gate::new(PolicySet::default(), client, Options::default()).unwrap();
+        let ready = |metadata: &str| {
+            let text = format!(
+                "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: p{metadata}}}\nspec:\n  \
+                 vulnerabilities: {{failOn: high}}\n"
+            );
+            let policy = Policy::parse(&text, "policy.yaml", gate.now()).unwrap().remove(0);
+            ReadyPolicy::new(policy, None).unwrap()
+        };
+        let (everywhere, of_team) = (ready(""), ready(", namespace: team"));
+        let image: Reference = "registry.example/app".parse().unwrap();
+        let candidates = |bytes: usize| {
+            let digest = Digest::of(b"m");
+            let bytes = Bytes::from(vec![0; bytes]);
+            vec![Candidate { bytes, format: Format::Bundle, manifest: digest, claimed_type: None }]
+        };
+        gate.remember(&everywhere, &image, Digest::of(b"first"), None, candidates(10));
+        for number in 0..40_u8 {
+            gate.remember(&of_team, &image, Digest::of(&[number]), None, candidates(1 << 20));
+        }
+        let key = |digest: Digest| ((image.name(), digest), None);
+        assert!(gate.work.shared.remembered.get(&key(Digest::of(b"first"))).is_some());
+        assert_eq!(gate.work.shared.remembered.all().len(), 1);
+        let of_namespaces = gate.work.of_namespaces.remembered.all().len();
+        assert!((1..=4).contains(&of_namespaces), "{of_namespaces}");
+    }
 }

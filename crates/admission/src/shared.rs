@@ -15,7 +15,7 @@ use futures_util::{
 
 /// The most answers that are kept.
 const MAX_KEPT: usize = 4096;
-/// The most bytes that are kept, as far as their keepers know them.
+/// The most bytes that are kept in one room, as far as their keepers know them.
 const MAX_KEPT_BYTES: usize = 24 << 20;
 
 /// Runs the same work once for all that ask while it runs. Nothing outlives those who wait: when the last one gives
@@ -50,7 +50,11 @@ impl<K: Eq + Hash, V: Clone> InFlight<K, V> {
 }
 
 /// Keeps answers for a while.
-pub(crate) struct Kept<K, V>(Mutex<Keeping<K, V>>);
+pub(crate) struct Kept<K, V> {
+    keeping: Mutex<Keeping<K, V>>,
+    /// For so many bytes.
+    room: usize,
+}
 
 struct Keeping<K, V> {
     all: HashMap<K, Entry<V>>,
@@ -65,35 +69,40 @@ struct Entry<V> {
 
 impl<K, V> Default for Kept<K, V> {
     fn default() -> Self {
-        Self(Mutex::new(Keeping { all: HashMap::new(), bytes: 0 }))
+        Self::with_room(MAX_KEPT_BYTES)
+    }
+}
+
+impl<K, V> Kept<K, V> {
+    pub(crate) fn with_room(room: usize) -> Self {
+        Self { keeping: Mutex::new(Keeping { all: HashMap::new(), bytes: 0 }), room }
     }
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Kept<K, V> {
     pub(crate) fn get(&self, key: &K) -> Option<V> {
-        let keeping = locked(&self.0);
+        let keeping = locked(&self.keeping);
         keeping.all.get(key).filter(|entry| entry.end > Instant::now()).map(|entry| entry.value.clone())
     }
 
     /// All that has not ended.
     pub(crate) fn all(&self) -> Vec<(K, V)> {
         let now = Instant::now();
-        let keeping = locked(&self.0);
+        let keeping = locked(&self.keeping);
         let living = keeping.all.iter().filter(|(_, entry)| entry.end > now);
         living.map(|(key, entry)| (key.clone(), entry.value.clone())).collect()
     }
 
     /// Keeps an answer of so many bytes. What ends first makes room.
     pub(crate) fn keep(&self, key: K, value: V, lifetime: Duration, bytes: usize) {
-        if lifetime.is_zero() || bytes > MAX_KEPT_BYTES {
+        if lifetime.is_zero() || bytes > self.room {
             return;
         }
         let now = Instant::now();
-        let mut keeping = locked(&self.0);
+        let mut keeping = locked(&self.keeping);
         keeping.remove(&key);
-        let is_full = |keeping: &Keeping<K, V>| {
-            keeping.all.len() >= MAX_KEPT || keeping.bytes.saturating_add(bytes) > MAX_KEPT_BYTES
-        };
+        let is_full =
+            |keeping: &Keeping<K, V>| keeping.all.len() >= MAX_KEPT || keeping.bytes.saturating_add(bytes) > self.room;
         if is_full(&keeping) {
             let ended: Vec<K> =
                 keeping.all.iter().filter(|(_, entry)| entry.end <= now).map(|(key, _)| key.clone()).collect();
@@ -158,12 +167,12 @@ mod tests {
             kept.keep(number, number, Duration::from_secs(60), 1);
         }
         assert_eq!((kept.get(&0), kept.get(&MAX_KEPT)), (None, Some(MAX_KEPT)));
-        assert!(locked(&kept.0).all.len() <= MAX_KEPT);
+        assert!(locked(&kept.keeping).all.len() <= MAX_KEPT);
         let large = MAX_KEPT_BYTES / 2;
         for number in 0..3 {
             kept.keep(number, number, Duration::from_secs(120), large);
         }
         assert_eq!((kept.get(&0), kept.get(&1), kept.get(&2)), (None, Some(1), Some(2)));
-        assert_eq!((kept.all().len(), locked(&kept.0).bytes), (2, 2 * large));
+        assert_eq!((kept.all().len(), locked(&kept.keeping).bytes), (2, 2 * large));
     }
 }
