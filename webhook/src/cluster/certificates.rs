@@ -216,8 +216,7 @@ mod tests {
                     let body =
                         r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}"#;
                     let length = body.len();
-                    let head =
-                        format!("HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nConnection: close\r\n");
+                    let head = "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nConnection: close\r\n";
                     stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()).await.ok()
                 });
             }
