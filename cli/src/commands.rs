@@ -19,6 +19,7 @@ mod replay;
 mod sbom;
 mod scan;
 mod sign_blob;
+mod telling;
 mod verify;
 mod verify_bundle;
 mod vex;

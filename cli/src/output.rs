@@ -7,7 +7,7 @@ use std::{
 };
 
 use portcullis_model::Report;
-use portcullis_report::{FORMATS, RenderOptions, ReportError, ReportFormat, format_named};
+use portcullis_report::{Baseline, Dockerfile, FORMATS, RenderOptions, ReportError, ReportFormat, format_named};
 
 use crate::{
     args::{Global, OutputArgs, When},
@@ -18,17 +18,81 @@ use crate::{
 /// Widest table, in columns, where the terminal does not say.
 const WIDTH: usize = 100;
 
+/// What is written of a report: known before a scan begins, so that nothing that is wrong with it costs a scan.
+pub(crate) struct Outputs {
+    outputs: Vec<Output>,
+    dockerfile: Option<Dockerfile>,
+    show_suppressed: bool,
+    baseline: Option<Baseline>,
+}
+
 /// One report to write.
-pub(crate) struct Output {
+struct Output {
     format: &'static dyn ReportFormat,
     file: Option<PathBuf>,
 }
 
-/// Reads the `-o` flags; `default` is the format without any. Known before a scan begins, so that a wrong name costs
-/// no time.
-pub(crate) fn outputs(args: &OutputArgs, default: &str) -> Result<Vec<Output>, Failure> {
-    let texts: Vec<&str> =
-        if args.output.is_empty() { vec![default] } else { args.output.iter().map(String::as_str).collect() };
+impl Outputs {
+    /// Reads the flags, and the files that they name; `default` is the format without any.
+    pub(crate) fn read(args: &OutputArgs, default: &str) -> Result<Self, Failure> {
+        let OutputArgs { output, dockerfile, show_suppressed, baseline } = args;
+        Ok(Self {
+            outputs: outputs(output, default)?,
+            dockerfile: settings::dockerfile(dockerfile.as_ref())?,
+            show_suppressed: *show_suppressed,
+            baseline: settings::baseline(baseline)?,
+        })
+    }
+
+    /// Whether one of them lists everything executable: then every such file is hashed.
+    pub(crate) fn need_executables(&self) -> bool {
+        self.outputs.iter().any(|output| output.format.needs_executables())
+    }
+
+    /// Writes every report.
+    pub(crate) fn write(&self, report: &Report, global: &Global) -> Result<(), Failure> {
+        let Self { outputs, dockerfile, show_suppressed, baseline } = self;
+        for Output { format, file } in outputs {
+            let options = RenderOptions {
+                width: if file.is_none() { width() } else { WIDTH },
+                color: file.is_none() && use_color(global.color),
+                show_suppressed: *show_suppressed,
+                dockerfile: dockerfile.clone(),
+                max_findings: None,
+                max_bytes: None,
+                baseline: baseline.clone(),
+                run: portcullis_forge::pipelines::detect(&settings::variable),
+            };
+            match file {
+                Some(path) => {
+                    let what = || format!("cannot write {}", path.display());
+                    let mut writer = BufWriter::new(File::create(path).context(what)?);
+                    format.write(report, &options, &mut writer).context(what)?;
+                    writer.flush().context(what)?;
+                }
+                None => {
+                    let mut writer = BufWriter::new(io::stdout().lock());
+                    let written = format.write(report, &options, &mut writer);
+                    let flushed = writer.flush();
+                    // Whoever read our output has seen enough.
+                    let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+                    if matches!(&written, Err(ReportError::Write(error)) if is_closed(error))
+                        || flushed.as_ref().is_err_and(is_closed)
+                    {
+                        continue;
+                    }
+                    written.context(|| "stdout".to_owned())?;
+                    flushed.context(|| "cannot write to stdout".to_owned())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the `-o` flags.
+fn outputs(flags: &[String], default: &str) -> Result<Vec<Output>, Failure> {
+    let texts: Vec<&str> = if flags.is_empty() { vec![default] } else { flags.iter().map(String::as_str).collect() };
     let mut outputs: Vec<Output> = Vec::new();
     for text in texts {
         let (name, file) = text.split_once('=').map_or((text, None), |(name, file)| (name, Some(PathBuf::from(file))));
@@ -44,52 +108,6 @@ pub(crate) fn outputs(args: &OutputArgs, default: &str) -> Result<Vec<Output>, F
         outputs.push(Output { format, file });
     }
     Ok(outputs)
-}
-
-/// Whether one of them lists everything executable: then every such file is hashed.
-pub(crate) fn need_executables(outputs: &[Output]) -> bool {
-    outputs.iter().any(|output| output.format.needs_executables())
-}
-
-/// Writes every report.
-pub(crate) fn write(report: &Report, outputs: &[Output], args: &OutputArgs, global: &Global) -> Result<(), Failure> {
-    let OutputArgs { output: _, dockerfile, show_suppressed, baseline } = args;
-    let (dockerfile, baseline) = (settings::dockerfile(dockerfile.as_ref())?, settings::baseline(baseline)?);
-    for Output { format, file } in outputs {
-        let options = RenderOptions {
-            width: if file.is_none() { width() } else { WIDTH },
-            color: file.is_none() && use_color(global.color),
-            show_suppressed: *show_suppressed,
-            dockerfile: dockerfile.clone(),
-            max_findings: None,
-            max_bytes: None,
-            baseline: baseline.clone(),
-            run: portcullis_forge::pipelines::detect(&settings::variable),
-        };
-        match file {
-            Some(path) => {
-                let what = || format!("cannot write {}", path.display());
-                let mut writer = BufWriter::new(File::create(path).context(what)?);
-                format.write(report, &options, &mut writer).context(what)?;
-                writer.flush().context(what)?;
-            }
-            None => {
-                let mut writer = BufWriter::new(io::stdout().lock());
-                let written = format.write(report, &options, &mut writer);
-                let flushed = writer.flush();
-                // Whoever read our output has seen enough.
-                let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-                if matches!(&written, Err(ReportError::Write(error)) if is_closed(error))
-                    || flushed.as_ref().is_err_and(is_closed)
-                {
-                    continue;
-                }
-                written.context(|| "stdout".to_owned())?;
-                flushed.context(|| "cannot write to stdout".to_owned())?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The columns of the terminal, or what `COLUMNS` says.

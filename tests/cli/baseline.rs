@@ -1,6 +1,6 @@
 //! What is new since an earlier report; and that nothing is, over a series of builds of the same thing.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, io::Write as _, path::Path, process::Stdio};
 
 use portcullis_model::Digest;
 use portcullis_testkit::{AdvisoryRecord, ImageBuilder, Layer};
@@ -163,4 +163,20 @@ fn every_report_says_what_is_new_and_what_is_gone() {
         let (_, stderr) = outcome(scan.current_dir(folder).args(["scan", "no-such-image", "--baseline", file]), 1);
         assert!(stderr.contains(file), "{stderr}");
     }
+}
+
+#[test]
+fn a_baseline_is_read_once_and_may_come_from_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, _) = build(folder.path(), 0, "4.17.21");
+    let earlier = outcome(portcullis().current_dir(folder.path()).args(["scan", &image, "-q", "-o", "json"]), 42).0;
+    let mut scan = portcullis();
+    scan.current_dir(folder.path()).args(["scan", &image, "-q", "-o", "sarif", "--baseline", "/dev/stdin"]);
+    let mut child = scan.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(earlier.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(42), "{}", String::from_utf8_lossy(&output.stderr));
+    let log: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    assert!(!results.is_empty() && results.iter().all(|result| result["baselineState"] == "unchanged"));
 }

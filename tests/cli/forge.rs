@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use portcullis_model::Digest;
-use portcullis_testkit::{HttpServer, ImageBuilder};
+use portcullis_testkit::{Fault, HttpServer, ImageBuilder};
 use serde_json::{Value, json};
 
 use crate::{outcome, portcullis};
@@ -105,4 +105,24 @@ fn ours_is_the_last_note_that_is_asked_for() {
     let (_, stderr) = outcome(&mut gitlab(folder.path(), &forge, "note"), 0);
     assert_eq!(stderr, "merge request: note written\n");
     assert_eq!(asked(&forge)[1..], [format!("GET {notes}"), format!("PUT {notes}/0")]);
+}
+
+#[test]
+fn a_failing_forge_is_asked_by_one_layer_and_no_sarif_is_read_for_a_comment() {
+    let folder = job();
+    let forge = HttpServer::start();
+    let comments = "/repos/team/app/issues/7/comments";
+    forge.put(&format!("{comments}?per_page=50&page=1"), json!([]).to_string());
+    forge.put(comments, "{}");
+    forge.fail(comments, [Fault::Status(502, vec!["retry-after: 0".into()])]);
+    let mut command = github(folder.path(), &forge, "comment");
+    let (_, stderr) = outcome(command.args(["--sarif", "missing.sarif"]), 0);
+    assert_eq!(stderr, "comment: written\n");
+    let get = format!("GET {comments}");
+    assert_eq!(asked(&forge), [get.clone(), get.clone(), format!("POST {comments}")]);
+    // What can be repeated is, so often and no oftener.
+    forge.fail(comments, vec![Fault::Status(502, vec!["retry-after: 0".into()]); 100]);
+    let (_, stderr) = outcome(&mut github(folder.path(), &forge, "comment"), 1);
+    assert!(stderr.contains("it answers 502 Bad Gateway, however often it is asked"), "{stderr}");
+    assert_eq!(asked(&forge), vec![get; 6]);
 }

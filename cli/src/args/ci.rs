@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum, builder::BoolishValueParser};
 
 use portcullis_image::EngineKind;
 
-use super::{BaselineArgs, CachePlaceArgs, JudgeArgs, OutputArgs, parse_duration};
+use super::{BaselineArgs, CacheArgs, JudgeArgs, OutputArgs, parse_duration};
 
 /// How a report is told to a forge.
 #[derive(Debug, Clone, Args)]
@@ -197,10 +197,7 @@ pub(crate) struct CiScanArgs {
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,
     #[command(flatten)]
-    pub(crate) cache: CachePlaceArgs,
-    /// Read every layer anew, and keep nothing.
-    #[arg(long, env = "PORTCULLIS_NO_CACHE", help_heading = "Cache", value_parser = BoolishValueParser::new())]
-    pub(crate) no_cache: bool,
+    pub(crate) cache: CacheArgs,
 }
 
 #[derive(Debug, Clone, Args)]

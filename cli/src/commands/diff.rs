@@ -10,7 +10,7 @@ use super::attest::read_report;
 use crate::{
     args::{BaselineArgs, DiffArgs, Global, OutputArgs},
     diagnostics::Outcome,
-    output,
+    output::{Outputs, print},
 };
 
 pub(crate) fn run(args: &DiffArgs, global: &Global) -> Outcome {
@@ -22,8 +22,7 @@ pub(crate) fn run(args: &DiffArgs, global: &Global) -> Outcome {
             show_suppressed: false,
             baseline: BaselineArgs { baseline: Some(old.clone()) },
         };
-        let outputs = output::outputs(&args, "table")?;
-        output::write(&read_report(new)?, &outputs, &args, global)?;
+        Outputs::read(&args, "table")?.write(&read_report(new)?, global)?;
         return Ok(ExitStatus::Pass);
     }
     let (old, new) = (read_report(old)?, read_report(new)?);
@@ -32,7 +31,7 @@ pub(crate) fn run(args: &DiffArgs, global: &Global) -> Outcome {
     _ = writeln!(text, "verdict: {} → {}", old.verdict.result, new.verdict.result);
     section(&mut text, "packages", &packages(&old), &packages(&new));
     section(&mut text, "findings", &findings(&old), &findings(&new));
-    output::print(&text)?;
+    print(&text)?;
     Ok(ExitStatus::Pass)
 }
 

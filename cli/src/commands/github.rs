@@ -13,7 +13,10 @@ use portcullis_model::{Outcome as VerdictOutcome, Report, SeverityLevel};
 use portcullis_policy::ExitStatus;
 use portcullis_report::{RenderOptions, annotations, count_new, format_named, headline, totals};
 
-use super::attest::read_report;
+use super::{
+    attest::read_report,
+    telling::{Refusal, Told as Said, tell},
+};
 use crate::{
     args::{ForgeArgs, GithubArgs, GithubPart, Global},
     diagnostics::{Context as _, Failure, Outcome, say},
@@ -32,16 +35,13 @@ pub(crate) fn run(args: &GithubArgs, global: &Global) -> Outcome {
         run: portcullis_forge::pipelines::detect(&settings::variable),
         ..RenderOptions::default()
     };
-    let told = Told { report: read_report(path)?, options, name };
+    let sarif = Sarif { path: sarif.as_deref(), category: category.as_deref() };
+    let told = Told { report: read_report(path)?, options, name, sarif };
     told.locally(publish)?;
     let remote: Vec<GithubPart> = publish.iter().copied().filter(|part| is_remote(*part)).collect();
     if !remote.is_empty() {
-        let sarif = match sarif {
-            Some(path) => settings::read_file(path)?,
-            None => told.rendered("sarif", None)?.into_bytes(),
-        };
         let access = Access { ca_file: ca_file.clone(), timeout: *timeout };
-        told.remotely(&remote, &sarif, category.as_deref(), &access, global)?;
+        told.remotely(&remote, &access, global)?;
     }
     Ok(if *gate { ExitStatus::from(&told.report.verdict) } else { ExitStatus::Pass })
 }
@@ -56,6 +56,14 @@ struct Told<'a> {
     report: Report,
     options: RenderOptions,
     name: &'a str,
+    sarif: Sarif<'a>,
+}
+
+/// What is uploaded to code scanning.
+struct Sarif<'a> {
+    /// A file; none where it is made of the report.
+    path: Option<&'a Path>,
+    category: Option<&'a str>,
 }
 
 impl Told<'_> {
@@ -106,61 +114,37 @@ impl Told<'_> {
         text
     }
 
-    /// Code scanning, the comment, the check, the status. One that fails does not keep the others from being told.
-    fn remotely(
-        &self,
-        publish: &[GithubPart],
-        sarif: &[u8],
-        category: Option<&str>,
-        access: &Access,
-        global: &Global,
-    ) -> Result<(), Failure> {
+    /// Code scanning, the comment, the check, the status.
+    fn remotely(&self, publish: &[GithubPart], access: &Access, global: &Global) -> Result<(), Failure> {
         let Some(token) = settings::variable("GITHUB_TOKEN") else {
             say("note: GITHUB_TOKEN is not set; GitHub is told nothing beyond the job");
             return Ok(());
         };
         let context = Context::from_environment(&settings::variable)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context(|| "cannot start".to_owned())?;
-        runtime.block_on(async {
-            let github = GitHub::new(context, &Secret::new(token), access)?;
-            let mut failed = None;
-            for part in publish {
-                match self.publish(&github, *part, sarif, category).await {
-                    Ok(done) if global.quiet && !done.starts_with("note") => {}
-                    Ok(done) => say(&done),
-                    Err(error) if error.is_permission() => say(&without_permission(&github, *part, &error)),
-                    Err(error) => {
-                        if let Some(earlier) = failed.replace(Failure::from(error)) {
-                            earlier.tell();
-                        }
+        let forge = || GitHub::new(context, &Secret::new(token), access);
+        tell(publish, global, forge, async |github, part| self.publish(github, part).await, without_permission)
+    }
+
+    async fn publish(&self, github: &GitHub, part: GithubPart) -> Result<Said, Refusal> {
+        let title = headline(&self.report, self.options.baseline.as_ref());
+        let text = || self.rendered("github-summary", Some(MAX_COMMENT));
+        let verdict = &self.report.verdict;
+        Ok(match part {
+            GithubPart::Sarif => {
+                let sarif = match self.sarif.path {
+                    Some(path) => settings::read_file(path)?,
+                    None => self.rendered("sarif", None)?.into_bytes(),
+                };
+                match github.upload_sarif(&sarif, self.sarif.category).await? {
+                    Processed::Complete => Said::Done("code scanning: uploaded and processed".to_owned()),
+                    Processed::Unseen => {
+                        Said::Note("code scanning: uploaded; the token may not ask what became of it".to_owned())
                     }
                 }
             }
-            failed.map_or(Ok(()), Err)
-        })
-    }
-
-    async fn publish(
-        &self,
-        github: &GitHub,
-        part: GithubPart,
-        sarif: &[u8],
-        category: Option<&str>,
-    ) -> Result<String, ForgeError> {
-        let title = headline(&self.report, self.options.baseline.as_ref());
-        let text = || self.rendered("github-summary", Some(MAX_COMMENT)).unwrap_or_else(|_| title.clone());
-        let verdict = &self.report.verdict;
-        Ok(match part {
-            GithubPart::Sarif => match github.upload_sarif(sarif, category).await? {
-                Processed::Complete => "code scanning: uploaded and processed".to_owned(),
-                Processed::Unseen => {
-                    "note: code scanning: uploaded; the token may not ask what became of it".to_owned()
-                }
-            },
-            GithubPart::Comment => match github.comment(self.name, &text()).await? {
-                true => "comment: written".to_owned(),
-                false => "note: comment: this run is for no pull request".to_owned(),
+            GithubPart::Comment => match github.comment(self.name, &text()?).await? {
+                true => Said::Done("comment: written".to_owned()),
+                false => Said::Note("comment: this run is for no pull request".to_owned()),
             },
             GithubPart::Check => {
                 let conclusion = match (verdict.result, verdict.policy.audit) {
@@ -170,10 +154,10 @@ impl Told<'_> {
                     (VerdictOutcome::Unknown, _) => Conclusion::ActionRequired,
                 };
                 let completed_at = self.report.created;
-                let summary = text();
+                let summary = text()?;
                 let check = CheckRun { name: self.name, conclusion, title: &title, summary: &summary, completed_at };
                 github.check_run(&check).await?;
-                "check: written".to_owned()
+                Said::Done("check: written".to_owned())
             }
             GithubPart::Status => {
                 let state = match (verdict.result, verdict.policy.audit) {
@@ -182,14 +166,15 @@ impl Told<'_> {
                     (VerdictOutcome::Unknown, _) => State::Error,
                 };
                 github.status(&Status { state, context: self.name, description: &title }).await?;
-                "status: written".to_owned()
+                Said::Done("status: written".to_owned())
             }
-            GithubPart::Summary | GithubPart::Annotations | GithubPart::Outputs => String::new(),
+            // They are told without a token, and before.
+            GithubPart::Summary | GithubPart::Annotations | GithubPart::Outputs => Said::Done(String::new()),
         })
     }
 }
 
-/// What is said where the token may not do something; it is no failure, but nobody must have to guess.
+/// What is said where the token may not do something.
 fn without_permission(github: &GitHub, part: GithubPart, error: &ForgeError) -> String {
     let (name, permission) = match part {
         GithubPart::Sarif => ("code scanning", "security-events: write"),
@@ -202,5 +187,5 @@ fn without_permission(github: &GitHub, part: GithubPart, error: &ForgeError) -> 
     } else {
         format!("it needs `permissions: {{{permission}}}`")
     };
-    format!("note: {name}: left out: {error}; {why}")
+    format!("{name}: left out: {error}; {why}")
 }

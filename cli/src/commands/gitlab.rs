@@ -11,7 +11,10 @@ use portcullis_model::{Outcome as VerdictOutcome, Report};
 use portcullis_policy::ExitStatus;
 use portcullis_report::{RenderOptions, format_named, headline};
 
-use super::attest::read_report;
+use super::{
+    attest::read_report,
+    telling::{Refusal, Told as Said, tell},
+};
 use crate::{
     args::{ForgeArgs, GitlabArgs, GitlabPart, Global},
     diagnostics::{Context as _, Failure, Outcome, say},
@@ -40,6 +43,15 @@ pub(crate) fn run(args: &GitlabArgs, global: &Global) -> Outcome {
     Ok(if *gate { status } else { ExitStatus::Pass })
 }
 
+/// What a part is called in what is said.
+const fn name_of(part: GitlabPart) -> &'static str {
+    match part {
+        GitlabPart::Note => "note",
+        GitlabPart::Status => "status",
+        GitlabPart::Package => "package",
+    }
+}
+
 /// A report, and how it is told.
 struct Told<'a> {
     name: &'a str,
@@ -57,46 +69,30 @@ impl Told<'_> {
             say("note: neither PORTCULLIS_GITLAB_TOKEN nor CI_JOB_TOKEN is set; GitLab is told nothing");
             return Ok(());
         };
-        let gitlab = GitLab::new(Context::from_environment(&settings::variable)?, &token, access)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.context(|| "cannot start".to_owned())?;
-        let mut failed: Option<Failure> = None;
-        for part in publish {
-            let name = match part {
-                GitlabPart::Note => "note",
-                GitlabPart::Status => "status",
-                GitlabPart::Package => "package",
-            };
-            if matches!(token, Token::Job(_)) && *part != GitlabPart::Package {
-                say(&format!(
-                    "note: {name}: left out: the token of a job may not write it; set PORTCULLIS_GITLAB_TOKEN to a project access token with the scope `api`"
-                ));
-                continue;
+        let context = Context::from_environment(&settings::variable)?;
+        let is_job = matches!(token, Token::Job(_));
+        let unpermitted = |_: &GitLab, part, error: &ForgeError| {
+            format!("{}: left out: {error}; the token needs the scope `api` and the role Developer", name_of(part))
+        };
+        let forge = || GitLab::new(context, &token, access);
+        let part_told = async |gitlab: &GitLab, part| {
+            if is_job && part != GitlabPart::Package {
+                return Ok(Said::Note(format!(
+                    "{}: left out: the token of a job may not write it; set PORTCULLIS_GITLAB_TOKEN to a project access token with the scope `api`",
+                    name_of(part)
+                )));
             }
-            match runtime.block_on(self.publish(&gitlab, *part)) {
-                Ok(done) if global.quiet && !done.starts_with("note:") => {}
-                Ok(done) => say(&done),
-                Err(Refusal::Forge(error)) if error.is_permission() => {
-                    say(&format!(
-                        "note: {name}: left out: {error}; the token needs the scope `api` and the role Developer"
-                    ));
-                }
-                Err(error) => {
-                    if let Some(earlier) = failed.replace(error.into()) {
-                        earlier.tell();
-                    }
-                }
-            }
-        }
-        failed.map_or(Ok(()), Err)
+            self.publish(gitlab, part).await
+        };
+        tell(publish, global, forge, part_told, unpermitted)
     }
 
-    async fn publish(&self, gitlab: &GitLab, part: GitlabPart) -> Result<String, Refusal> {
+    async fn publish(&self, gitlab: &GitLab, part: GitlabPart) -> Result<Said, Refusal> {
         let title = headline(&self.report, self.options.baseline.as_ref());
         Ok(match part {
             GitlabPart::Note => match gitlab.note(self.name, &self.text()?).await? {
-                true => "merge request: note written".to_owned(),
-                false => "note: merge request: this pipeline is for none".to_owned(),
+                true => Said::Done("merge request: note written".to_owned()),
+                false => Said::Note("merge request: this pipeline is for none".to_owned()),
             },
             GitlabPart::Status => {
                 let verdict = &self.report.verdict;
@@ -105,7 +101,7 @@ impl Told<'_> {
                     (VerdictOutcome::Fail, false) | (VerdictOutcome::Unknown, _) => State::Failed,
                 };
                 gitlab.status(self.name, state, &title).await?;
-                "status: written".to_owned()
+                Said::Done("status: written".to_owned())
             }
             GitlabPart::Package => {
                 let (name, version) = match self.package.map(|text| text.split_once('/').unwrap_or((text, ""))) {
@@ -118,7 +114,7 @@ impl Told<'_> {
                     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                     gitlab.package_file(name, version, &file, &contents).await?;
                 }
-                format!("package: {name} {version}: {} uploaded", self.files.len())
+                Said::Done(format!("package: {name} {version}: {} uploaded", self.files.len()))
             }
         })
     }
@@ -129,32 +125,5 @@ impl Told<'_> {
             format.write(&self.report, &self.options, &mut bytes).context(|| "the markdown report".to_owned())?;
         }
         String::from_utf8(bytes).context(|| "the markdown report".to_owned())
-    }
-}
-
-/// What the forge refuses, or what fails here.
-enum Refusal {
-    Forge(ForgeError),
-    Here(Failure),
-}
-
-impl From<ForgeError> for Refusal {
-    fn from(error: ForgeError) -> Self {
-        Self::Forge(error)
-    }
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Self::Here(failure)
-    }
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Forge(error) => error.into(),
-            Refusal::Here(failure) => failure,
-        }
     }
 }

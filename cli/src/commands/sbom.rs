@@ -8,19 +8,20 @@ use super::scan::take;
 use crate::{
     args::{Global, SbomArgs},
     diagnostics::{Context as _, Outcome, say},
-    output, settings,
+    output::Outputs,
+    settings,
     settings::Access,
 };
 
 pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
     let SbomArgs { target, source, output } = args;
-    let outputs = output::outputs(output, "cyclonedx-json")?;
+    let outputs = Outputs::read(output, "cyclonedx-json")?;
     let now = settings::now()?;
     let (access, _, image) = Access::open(target, source)?;
     let database = build_starter().context(|| "the starter database cannot be built".to_owned())?;
     // An inventory is not judged: nothing is denied, and what could not be read is still said.
     let policy = Policy::default_with(SeverityLevel::None, false);
-    let taken = take(&image, &access, output::need_executables(&outputs))?;
+    let taken = take(&image, &access, outputs.need_executables())?;
     access.tell_notes(global);
     let mut report = portcullis_scan::judge(taken, &database, database.info(), &policy, now)?;
     report.findings.clear();
@@ -28,7 +29,7 @@ pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
     report.inventory.warnings.retain(|warning| warning.path != portcullis_scan::ADVISORIES);
     let gaps = report.inventory.warnings.iter().filter(|warning| warning.kind == portcullis_model::WarningKind::Gap);
     let gaps = gaps.count();
-    output::write(&report, &outputs, output, global)?;
+    outputs.write(&report, global)?;
     if gaps > 0 {
         say(&format!("warning: {gaps} places could not be read; the inventory lists them"));
         return Ok(ExitStatus::Incomplete);

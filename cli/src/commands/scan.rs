@@ -9,7 +9,7 @@ use super::{attest, vex};
 use crate::{
     args::{AttestedVexArgs, Global, JudgeArgs, ScanArgs, SourceArgs},
     diagnostics::{Failure, Outcome, say},
-    output,
+    output::Outputs,
     progress::Progress,
     settings,
     settings::Access,
@@ -17,15 +17,13 @@ use crate::{
 
 pub(crate) fn run(args: &ScanArgs, global: &Global) -> Outcome {
     let ScanArgs { target, source, judge, vex, output, attest, sign } = args;
-    let outputs = output::outputs(output, "table")?;
+    let outputs = Outputs::read(output, "table")?;
     let plan = if *attest { Some(attest::Plan::new(sign, source)?) } else { None };
-    // What cannot be read must not cost a scan.
-    settings::baseline(&output.baseline)?;
     let now = settings::now()?;
-    let executables = output::need_executables(&outputs) || plan.as_ref().is_some_and(attest::Plan::needs_executables);
+    let executables = outputs.need_executables() || plan.as_ref().is_some_and(attest::Plan::needs_executables);
     let Scanned { access, source, report } = scan(target, source, judge, vex, executables, now)?;
     access.tell_notes(global);
-    output::write(&report, &outputs, output, global)?;
+    outputs.write(&report, global)?;
     if let Some(plan) = plan {
         let stored = attest::attest(&access, &source, &report, &plan)?;
         if !global.quiet {

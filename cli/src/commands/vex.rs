@@ -1,4 +1,5 @@
-//! What is attested beside an image of which vulnerabilities affect it: documents of those who are trusted for that.
+//! Shared by the commands that scan: what is attested beside an image of which vulnerabilities affect it, in documents
+//! of those who are trusted for that.
 
 use portcullis_admission::verifier_of;
 use portcullis_attest::{Candidate, Discovery, TrustRoot, discover, discover_in_layout, predicate_type};

@@ -102,16 +102,13 @@ impl ForgeError {
         matches!(self, Self::Refused { status: 403 | 404, .. })
     }
 
-    /// Whether the forge failed, so that the same request may yet succeed. Of a request that lost its answer nobody
-    /// knows whether it was carried out.
+    /// Whether the same may yet succeed that nobody knows to have been carried out: a POST at which the forge failed, a
+    /// request that lost its answer. Whatever else can be repeated has been.
     pub(crate) const fn is_passing(&self) -> bool {
         matches!(
             self,
             Self::Refused { status: 500 | 502 | 503 | 504, .. }
-                | Self::Transport {
-                    source: TransportError::Unreachable(_) | TransportError::Interrupted(_) | TransportError::Silent(_),
-                    ..
-                }
+                | Self::Transport { source: TransportError::Interrupted(_) | TransportError::Silent(_), .. }
         )
     }
 }
@@ -146,6 +143,9 @@ pub enum TransportError {
     /// Neither a piece of the answer nor its beginning came.
     #[error("it has said nothing for {} s", .0.as_secs())]
     Silent(Duration),
+    /// It fails at what was asked, however often it is asked.
+    #[error("it answers {0}, however often it is asked")]
+    Failing(http::StatusCode),
     /// The time for everything together is over.
     #[error("no time is left for it")]
     OutOfTime,

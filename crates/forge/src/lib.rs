@@ -4,6 +4,7 @@
 //! GitHub is asked by `octocrab`, GitLab by the `gitlab` crate; both send through one transport, which is bounded in
 //! bytes and time, honours rate limits, and gives the token to no address but the forge's.
 
+mod environment;
 mod error;
 mod patience;
 mod transport;

@@ -25,6 +25,8 @@ pub(crate) enum Next {
     Wait(Duration),
     /// The limit lasts longer than is waited.
     TooLong(Duration),
+    /// The forge fails at it, however often it is asked.
+    Failing,
 }
 
 /// What is known of an answer.
@@ -48,7 +50,7 @@ pub(crate) fn next(answer: &Answer<'_>, repetitions: u32, now: i64, left: Durati
     match (too_long, limit(answer, repetitions, now)) {
         (false, _) => Next::Wait(wait),
         (true, Some(_)) => Next::TooLong(wait),
-        (true, None) => Next::Take,
+        (true, None) => Next::Failing,
     }
 }
 
@@ -130,7 +132,7 @@ mod tests {
         assert_eq!(check(post, 502, &[], "", 0), Next::Take);
         assert_eq!(check(get.clone(), 502, &[], "", 0), wait(1));
         assert_eq!(check(get.clone(), 502, &[], "", 2), wait(4));
-        assert_eq!(check(get.clone(), 502, &[], "", 5), Next::Take);
+        assert_eq!(check(get.clone(), 502, &[], "", 5), Next::Failing);
         assert_eq!(check(get, 503, &[("retry-after", "3")], "", 0), wait(3));
     }
 

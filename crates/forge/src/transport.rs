@@ -24,7 +24,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// The slowest line that a body is sent over, in bytes a second: so much longer may it be until the answer begins.
 const SLOWEST: u64 = 64 << 10;
 /// How often a connection is tried.
-const MAX_CONNECTIONS: u32 = 3;
+const MAX_CONNECTIONS: u32 = 5;
+/// How often something is done that the forge failed to do.
+const ATTEMPTS: u32 = 4;
 
 /// How a forge is reached.
 #[derive(Debug, Clone)]
@@ -100,6 +102,23 @@ impl Transport {
         Url::parse(&text).map_err(|_error| TransportError::Elsewhere(path.to_owned()))
     }
 
+    /// Does something again of which nobody knows whether the forge has done it, where doing it twice does no harm: a POST
+    /// that it failed at, a request whose answer was lost. All else is repeated by `send`.
+    pub(crate) async fn again<Answer, Doing>(&self, act: impl Fn() -> Doing) -> Result<Answer, ForgeError>
+    where
+        Doing: Future<Output = Result<Answer, ForgeError>>,
+    {
+        let mut wait = Duration::from_secs(1);
+        for _ in 1..ATTEMPTS {
+            match act().await {
+                Err(error) if error.is_passing() && wait < self.left() => tokio::time::sleep(wait).await,
+                outcome => return outcome,
+            }
+            wait *= 2;
+        }
+        act().await
+    }
+
     /// Sends a request; its address is a path below the API's, or the whole address.
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let (parts, body) = request.into_parts();
@@ -120,13 +139,14 @@ impl Transport {
             let (name, value) = &self.0.authorization;
             // What reqwest calls the time of reading begins with the request: a large body would use it up.
             let patience = self.0.silence + Duration::from_secs(body.len() as u64 / SLOWEST);
+            let pause = Duration::from_millis(500) * (repetitions + 1);
             let sent = heard(patience, request.header(name, value).send()).await?;
             let response = match sent {
                 Ok(response) => read(response, self.0.silence).await?,
                 // Nothing was sent where there was no connection.
-                Err(error) if error.is_connect() && repetitions + 1 < MAX_CONNECTIONS && !self.left().is_zero() => {
+                Err(error) if error.is_connect() && repetitions + 1 < MAX_CONNECTIONS && pause < self.left() => {
                     repetitions += 1;
-                    tokio::time::sleep(Duration::from_millis(500) * repetitions).await;
+                    tokio::time::sleep(pause).await;
                     continue;
                 }
                 Err(error) if error.is_connect() => return Err(TransportError::Unreachable(error.without_url())),
@@ -142,6 +162,7 @@ impl Transport {
                 Next::Take => return Ok(response),
                 Next::Wait(wait) => tokio::time::sleep(wait).await,
                 Next::TooLong(wait) => return Err(TransportError::Limited { wait }),
+                Next::Failing => return Err(TransportError::Failing(response.status())),
             }
             repetitions += 1;
         }
@@ -280,6 +301,14 @@ mod tests {
             let error = sent(silent, 0, MINUTE).unwrap_err();
             assert!(matches!(error, TransportError::Silent(_)), "{error:?}");
         }
+    }
+
+    #[test]
+    fn who_cannot_be_reached_is_said_when_the_time_is_over() {
+        // A port that was free a moment ago.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = sent(address, 0, Duration::from_secs(1)).unwrap_err();
+        assert!(matches!(error, TransportError::Unreachable(_)), "{error:?}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 use portcullis_errors::printable;
 use portcullis_model::Report;
 
-use crate::args::{CachePlaceArgs, CiScanArgs, JudgeArgs};
+use crate::args::{CacheArgs, CachePlaceArgs, CiScanArgs, JudgeArgs};
 
 /// Largest report taken, in bytes.
 const MAX_REPORT: u64 = 256 << 20;
@@ -33,9 +33,10 @@ pub(super) enum Scanned {
 
 /// The flags of `scan` that a sensor passes on.
 pub(super) fn flags(args: &CiScanArgs, jobs: usize) -> Vec<OsString> {
-    let CiScanArgs { judge, cache, no_cache } = args;
+    let CiScanArgs { judge, cache } = args;
     let JudgeArgs { db, policy, fail_on, ignore_unfixed, vex } = judge;
-    let CachePlaceArgs { cache_dir, cache_size } = cache;
+    let CacheArgs { no_cache, place } = cache;
+    let CachePlaceArgs { cache_dir, cache_size } = place;
     let mut flags: Vec<OsString> = vec!["--jobs".into(), jobs.to_string().into()];
     let mut flag = |name: &str, value: OsString| flags.extend([name.into(), value]);
     flag("--cache-size", cache_size.to_string().into());

@@ -16,7 +16,8 @@ use super::{
 use crate::{
     args::{Global, WaitArgs},
     diagnostics::{Failure, Outcome, say},
-    output, settings,
+    output::Outputs,
+    settings,
 };
 
 /// Between two looks.
@@ -24,8 +25,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) fn run(args: &WaitArgs, global: &Global) -> Outcome {
     let WaitArgs { image, place, timeout, max_age, output } = args;
-    let outputs = output::outputs(output, "table")?;
-    settings::baseline(&output.baseline)?;
+    let outputs = Outputs::read(output, "table")?;
     let job = Waiting {
         patterns: super::patterns(place)?,
         results: Results::at(place.results.clone()),
@@ -56,7 +56,7 @@ pub(super) fn run(args: &WaitArgs, global: &Global) -> Outcome {
     };
     tell(&record, global);
     match job.results.report(&record) {
-        Some(report) => output::write(&report, &outputs, output, global)?,
+        Some(report) => outputs.write(&report, global)?,
         None if record.report.is_some() => {
             say("incomplete: the report of this result is not there");
             return Ok(ExitStatus::Incomplete);

@@ -100,7 +100,7 @@ impl GitHub {
             },
         };
         let external_id = marker(name);
-        self.again(|| self.write_check_run(&external_id, Body { external_id: &external_id, ..body() })).await
+        self.transport.again(|| self.write_check_run(&external_id, Body { external_id: &external_id, ..body() })).await
     }
 
     async fn write_check_run(&self, external_id: &str, body: Body<'_>) -> Result<(), ForgeError> {

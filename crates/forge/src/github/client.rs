@@ -1,7 +1,5 @@
 //! `octocrab` on our transport: it builds requests and reads refusals; connections, limits and the token are ours.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderValue, Request, header::ACCEPT};
 use http_body_util::{BodyExt as _, Full};
@@ -14,8 +12,6 @@ use crate::{Access, ForgeError, TransportError, transport::Transport};
 
 /// What GitHub is asked to speak (<https://docs.github.com/en/rest/about-the-rest-api/api-versions>).
 const VERSION: &str = "2022-11-28";
-/// How often something is done again that GitHub failed to do.
-const ATTEMPTS: u32 = 4;
 
 /// A repository at GitHub, and a token for it.
 pub struct GitHub {
@@ -72,22 +68,6 @@ impl GitHub {
         body: &(impl Serialize + ?Sized),
     ) -> Result<Answer, ForgeError> {
         self.crab.patch(self.context.route(route), Some(body)).await.map_err(|error| told(what, error))
-    }
-
-    /// Does something again that GitHub failed to do, where doing it twice does no harm.
-    pub(super) async fn again<Answer, Doing>(&self, act: impl Fn() -> Doing) -> Result<Answer, ForgeError>
-    where
-        Doing: Future<Output = Result<Answer, ForgeError>>,
-    {
-        let mut wait = Duration::from_secs(1);
-        for _ in 1..ATTEMPTS {
-            match act().await {
-                Err(error) if error.is_passing() && wait < self.transport.left() => tokio::time::sleep(wait).await,
-                outcome => return outcome,
-            }
-            wait *= 2;
-        }
-        act().await
     }
 }
 

@@ -53,7 +53,7 @@ impl GitHub {
             return Err(ForgeError::TooLarge { forge: super::FORGE, what: WHAT.to_owned(), limit: MAX_COMMENT });
         }
         // Whether a request that got no answer was carried out, the next look at the comments tells.
-        self.again(|| self.write_comment(pull_request, &marker, &body)).await?;
+        self.transport.again(|| self.write_comment(pull_request, &marker, &body)).await?;
         Ok(true)
     }
 

@@ -7,7 +7,10 @@ use std::{fs::File, io::Read as _, path::PathBuf};
 
 use serde_json::Value;
 
-use crate::{ForgeError, Variables};
+use crate::{
+    ForgeError, Variables,
+    environment::{Environment, is_commit, wrong},
+};
 
 /// Largest event read, in bytes; GitHub's limit for what it sends to webhooks is 25 MB.
 const MAX_EVENT: u64 = 32 << 20;
@@ -43,7 +46,7 @@ impl Context {
     /// # Errors
     /// When a variable is missing or not what GitHub says it is.
     pub fn from_environment(variable: Variables<'_>) -> Result<Self, ForgeError> {
-        let event = match set(variable, "GITHUB_EVENT_PATH") {
+        let event = match Environment(variable).get("GITHUB_EVENT_PATH") {
             Some(path) => read_event(PathBuf::from(path))?,
             None => Value::Null,
         };
@@ -51,21 +54,14 @@ impl Context {
     }
 
     fn new(variable: Variables<'_>, event: &Value) -> Result<Self, ForgeError> {
-        let needed = |name: &'static str| {
-            set(variable, name)
-                .ok_or_else(|| ForgeError::Environment { variable: name, why: "it is not set".to_owned() })
-        };
-        let wrong = |variable, why: &str| ForgeError::Environment { variable, why: why.to_owned() };
-        let full_name = needed("GITHUB_REPOSITORY")?;
+        let job = Environment(variable);
+        let full_name = job.needed("GITHUB_REPOSITORY")?;
         let (owner, repository) = full_name
             .split_once('/')
             .filter(|(owner, name)| is_name(owner) && is_name(name))
             .ok_or_else(|| wrong("GITHUB_REPOSITORY", "it is not OWNER/NAME"))?;
-        let commit = needed("GITHUB_SHA")?;
-        if !is_commit(&commit) {
-            return Err(wrong("GITHUB_SHA", "it is no commit"));
-        }
-        let reference = needed("GITHUB_REF")?;
+        let commit = job.commit("GITHUB_SHA")?;
+        let reference = job.needed("GITHUB_REF")?;
         if !reference.starts_with("refs/") || reference.len() > 1024 {
             return Err(wrong("GITHUB_REF", "it is no full reference such as refs/heads/main"));
         }
@@ -73,10 +69,10 @@ impl Context {
         let head_commit =
             pull_request["head"]["sha"].as_str().filter(|text| is_commit(text)).unwrap_or(&commit).to_owned();
         let head_repository = pull_request["head"]["repo"]["full_name"].as_str();
-        let server = set(variable, "GITHUB_SERVER_URL").unwrap_or_else(|| "https://github.com".to_owned());
-        let run = set(variable, "GITHUB_RUN_ID").filter(|run| run.bytes().all(|byte| byte.is_ascii_digit()));
+        let server = job.get("GITHUB_SERVER_URL").unwrap_or_else(|| "https://github.com".to_owned());
+        let run = job.get("GITHUB_RUN_ID").filter(|run| run.bytes().all(|byte| byte.is_ascii_digit()));
         Ok(Self {
-            api_url: set(variable, "GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".to_owned()),
+            api_url: job.get("GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".to_owned()),
             owner: owner.to_owned(),
             repository: repository.to_owned(),
             head_commit,
@@ -107,26 +103,16 @@ fn read_event(path: PathBuf) -> Result<Value, ForgeError> {
     let mut bytes = Vec::new();
     let read = File::open(&path).and_then(|file| file.take(MAX_EVENT + 1).read_to_end(&mut bytes));
     read.map_err(|source| ForgeError::File { path, source })?;
-    let wrong = |why: String| ForgeError::Environment { variable: "GITHUB_EVENT_PATH", why };
+    let wrong = |why: String| wrong("GITHUB_EVENT_PATH", why);
     if bytes.len() as u64 > MAX_EVENT {
         return Err(wrong(format!("the event is larger than {MAX_EVENT} bytes")));
     }
     serde_json::from_slice(&bytes).map_err(|error| wrong(format!("the event is no JSON: {error}")))
 }
 
-/// A variable that is set to something.
-fn set(variable: Variables<'_>, name: &str) -> Option<String> {
-    variable(name).filter(|value| !value.is_empty())
-}
-
 fn is_name(text: &str) -> bool {
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     !matches!(text, "" | "." | "..") && text.len() <= MAX_NAME && text.bytes().all(is_fine)
-}
-
-/// A commit's name, of either hash that Git knows.
-fn is_commit(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl GitHub {
         let scanning = repository.code_scanning();
         let send = || async { scanning.upload_sarif(&upload).await.map_err(|error| told(WHAT, error)) };
         // The same file twice gives the same alerts.
-        let receipt: SarifReceipt = self.again(send).await?;
+        let receipt: SarifReceipt = self.transport.again(send).await?;
         let is_id = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if receipt.id.is_empty() || !receipt.id.bytes().all(is_id) {
             return Err(ForgeError::Answer { forge: FORGE, what: WHAT, why: "the upload has no id".to_owned() });

@@ -58,7 +58,7 @@ impl GitHub {
         };
         let route = format!("statuses/{}", self.context.head_commit);
         // The last one counts: a second one of the same does no harm.
-        let _answer: serde_json::Value = self.again(|| self.post(WHAT, &route, &body)).await?;
+        let _answer: serde_json::Value = self.transport.again(|| self.post(WHAT, &route, &body)).await?;
         Ok(())
     }
 }

@@ -1,7 +1,5 @@
 //! The `gitlab` crate on our transport: it knows the endpoints; connections, limits and the token are ours.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -35,8 +33,6 @@ const MAX_NOTES: usize = 5_000;
 /// The longest description of a status, in characters.
 const MAX_DESCRIPTION: usize = 255;
 const NOTE: &str = "the note";
-/// How often something is done again that GitLab failed to do.
-const ATTEMPTS: u32 = 4;
 
 /// What a token may do depends on whose it is.
 #[derive(Debug, Clone)]
@@ -124,21 +120,22 @@ impl GitLab {
         if body.len() > MAX_NOTE {
             return Err(ForgeError::TooLarge { forge: FORGE, what: WHAT.to_owned(), limit: MAX_NOTE });
         }
-        self.again(|| async {
-            match self.own_note(project, request, &marker).await? {
-                Some(note) => {
-                    let mut edit = EditMergeRequestNote::builder();
-                    let edit = edit.project(project).merge_request(request).note(note).body(body.as_str());
-                    self.tell(WHAT, built(WHAT, edit.build())?).await
+        self.transport
+            .again(|| async {
+                match self.own_note(project, request, &marker).await? {
+                    Some(note) => {
+                        let mut edit = EditMergeRequestNote::builder();
+                        let edit = edit.project(project).merge_request(request).note(note).body(body.as_str());
+                        self.tell(WHAT, built(WHAT, edit.build())?).await
+                    }
+                    None => {
+                        let mut create = CreateMergeRequestNote::builder();
+                        let create = create.project(project).merge_request(request).body(body.as_str());
+                        self.tell(WHAT, built(WHAT, create.build())?).await
+                    }
                 }
-                None => {
-                    let mut create = CreateMergeRequestNote::builder();
-                    let create = create.project(project).merge_request(request).body(body.as_str());
-                    self.tell(WHAT, built(WHAT, create.build())?).await
-                }
-            }
-        })
-        .await?;
+            })
+            .await?;
         Ok(true)
     }
 
@@ -180,7 +177,7 @@ impl GitLab {
             status.target_url(url.as_str());
         }
         let status = built(WHAT, status.build())?;
-        match self.again(|| self.tell(WHAT, &status)).await {
+        match self.transport.again(|| self.tell(WHAT, &status)).await {
             // It is what it should be already: https://gitlab.com/gitlab-org/gitlab/-/issues/20497
             Err(ForgeError::Refused { status: 400, message, .. }) if message.contains("Cannot transition status") => {
                 Ok(())
@@ -209,7 +206,7 @@ impl GitLab {
         let mut upload = UploadPackageFile::builder();
         let upload = upload.project(self.context.project).package_name(name).package_version(version);
         let upload = built(WHAT, upload.file_name(file).contents(contents).build())?;
-        self.again(|| self.tell(WHAT, &upload)).await
+        self.transport.again(|| self.tell(WHAT, &upload)).await
     }
 
     async fn ask<Answer, Question>(&self, what: &'static str, question: &Question) -> Result<Answer, ForgeError>
@@ -222,21 +219,6 @@ impl GitLab {
     /// For whom the answer holds nothing new.
     async fn tell(&self, what: &'static str, request: impl Endpoint + Sync) -> Result<(), ForgeError> {
         ignore(request).query_async(&self.transport).await.map_err(|error| told(what, error))
-    }
-
-    async fn again<Answer, Doing>(&self, act: impl Fn() -> Doing) -> Result<Answer, ForgeError>
-    where
-        Doing: Future<Output = Result<Answer, ForgeError>>,
-    {
-        let mut wait = Duration::from_secs(1);
-        for _ in 1..ATTEMPTS {
-            match act().await {
-                Err(error) if error.is_passing() && wait < self.transport.left() => tokio::time::sleep(wait).await,
-                outcome => return outcome,
-            }
-            wait *= 2;
-        }
-        act().await
     }
 }
 

@@ -2,7 +2,10 @@
 //!
 //! Variables: <https://docs.gitlab.com/ci/variables/predefined_variables/>.
 
-use crate::{ForgeError, Variables};
+use crate::{
+    ForgeError, Variables,
+    environment::{Environment, wrong},
+};
 
 /// What a job runs for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,27 +30,18 @@ impl Context {
     /// # Errors
     /// When a variable is missing or not what GitLab says it is.
     pub fn from_environment(variable: Variables<'_>) -> Result<Self, ForgeError> {
-        let wrong = |variable, why: &str| ForgeError::Environment { variable, why: why.to_owned() };
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let needed = |name: &'static str| set(name).ok_or_else(|| wrong(name, "it is not set"));
-        let number = |name: &'static str| match set(name) {
-            Some(text) => text.parse().map(Some).map_err(|_error| wrong(name, "it is no number")),
-            None => Ok(None),
-        };
-        let commit = needed("CI_COMMIT_SHA")?;
-        if !matches!(commit.len(), 40 | 64) || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(wrong("CI_COMMIT_SHA", "it is no commit"));
-        }
-        let project = number("CI_PROJECT_ID")?.ok_or_else(|| wrong("CI_PROJECT_ID", "it is not set"))?;
+        let job = Environment(variable);
+        let commit = job.commit("CI_COMMIT_SHA")?;
+        let project = job.number("CI_PROJECT_ID")?.ok_or_else(|| wrong("CI_PROJECT_ID", "it is not set"))?;
         // A merge request of a fork lies in the project that it is for.
-        let of_request = number("CI_MERGE_REQUEST_PROJECT_ID")?.unwrap_or(project);
+        let of_request = job.number("CI_MERGE_REQUEST_PROJECT_ID")?.unwrap_or(project);
         Ok(Self {
-            api_url: needed("CI_API_V4_URL")?,
+            api_url: job.needed("CI_API_V4_URL")?,
             project,
             commit,
-            pipeline: number("CI_PIPELINE_ID")?,
-            merge_request: number("CI_MERGE_REQUEST_IID")?.map(|number| (of_request, number)),
-            job_url: set("CI_JOB_URL").filter(|url| url.len() <= 255),
+            pipeline: job.number("CI_PIPELINE_ID")?,
+            merge_request: job.number("CI_MERGE_REQUEST_IID")?.map(|number| (of_request, number)),
+            job_url: job.get("CI_JOB_URL").filter(|url| url.len() <= 255),
         })
     }
 }
