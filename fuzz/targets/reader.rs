@@ -5,11 +5,12 @@ use libfuzzer_sys::fuzz_target;
 use portcullis_filetree::{FileHeader, HEAD_BYTES};
 use portcullis_packages::{Selection, readers_of};
 
-const PATHS: [&str; 66] = [
+const PATHS: [&str; 79] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/base.list",
     "var/lib/dpkg/status.d/base.md5sums",
+    "usr/share/doc/base/copyright",
     "lib/apk/db/installed",
     "etc/os-release",
     "usr/lib/python3/dist-packages/a-1.dist-info/METADATA",
@@ -45,6 +46,7 @@ const PATHS: [&str; 66] = [
     "app/stack.yaml.lock",
     "app/cabal.project.freeze",
     "app/cpanfile.snapshot",
+    "app/go.mod",
     "app/.terraform.lock.hcl",
     ".github/workflows/ci.yml",
     "app/a.cdx.json",
@@ -72,6 +74,17 @@ const PATHS: [&str; 66] = [
     "nix/store/abcdefghijklmnopqrstuvwxyz012345-a-1.0/bin/a",
     "var/lib/rpm/rpmdb.sqlite",
     "var/db/xbps/pkgdb-0.38.plist",
+    "usr/lib/R/site-library/a/DESCRIPTION",
+    "usr/local/lib/perl/5.36.0/perllocal.pod",
+    "usr/local/lib/perl5/.meta/a/install.json",
+    "usr/local/lib/perl/auto/A/.packlist",
+    "srv/wp-content/plugins/a/a.php",
+    "srv/wp-content/themes/a/style.css",
+    "usr/local/bin/redis-server",
+    "usr/local/lib/libpython3.11.so.1.0",
+    "opt/java/release",
+    "usr/local/go/VERSION",
+    "usr/local/bin/composer",
 ];
 
 fuzz_target!(|bytes: &[u8]| {

@@ -5,6 +5,7 @@
 //! whatever the caller brings.
 
 mod advisory;
+mod cpe;
 mod digest;
 mod distribution;
 mod finding;
@@ -19,11 +20,12 @@ mod verdict;
 pub use advisory::{
     Advisory, AdvisoryKey, AdvisoryLookup, Affected, Exploited, Interval, LookupError, Reference, lookup_name,
 };
+pub use cpe::{application_cpe, is_cpe};
 pub use digest::{Digest, DigestError, Hasher};
 pub use distribution::Distribution;
 pub use finding::{Evidence, ExploitPrediction, Finding, FindingPackage, FixState, Suppression};
 pub use package::{
-    Location, OwnedPaths, Package, PackageType, PathHash, Purl, Reading, SourcePackage, Warning, WarningKind,
+    Licensed, Location, OwnedPaths, Package, PackageType, PathHash, Purl, Reading, SourcePackage, Warning, WarningKind,
 };
 pub use purl::{PackageUrl, PackageUrlError};
 pub use report::{

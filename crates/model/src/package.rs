@@ -162,7 +162,7 @@ pub struct Package {
     /// The maintainer or vendor, where the package manager says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
-    /// Licences as declared.
+    /// Licences as declared, in the words of SPDX where they are known to mean the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub licenses: Vec<String>,
     /// What it needs at run time. A reader gives names as the package writes them; an inventory holds the purls of
@@ -173,6 +173,12 @@ pub struct Package {
     /// affects it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owned_by: Option<String>,
+    /// The name of its upstream's product in CPE 2.3, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpe: Option<String>,
+    /// Why it is taken to be there, where no package manager says so: the rule that knew it, and what it saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
     /// Where it was found, sorted.
     pub locations: Vec<Location>,
 }
@@ -193,6 +199,8 @@ impl Package {
             licenses: Vec::new(),
             depends_on: Vec::new(),
             owned_by: None,
+            cpe: None,
+            evidence: None,
             locations: Vec::new(),
         }
     }
@@ -228,11 +236,25 @@ pub struct Reading {
     pub distribution: Option<Distribution>,
     /// What the file says of ownership.
     pub owned: Vec<OwnedPaths>,
+    /// What the file says of the licences of packages that other files name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub licensed: Vec<Licensed>,
     /// What could not be read; the rest survives.
     pub warnings: Vec<Warning>,
     /// Why the packages are only some of those that the file was made of, although all that it says was read. They
     /// count; the file does not count as explained by them.
     pub partial: Option<String>,
+}
+
+/// The licences of a package that another file names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Licensed {
+    /// Its ecosystem.
+    pub kind: PackageType,
+    /// Its name, in any version.
+    pub package: String,
+    /// The licences, sorted.
+    pub licenses: Vec<String>,
 }
 
 /// The files that a package claims, as hashes: a package list can name hundreds of thousands.

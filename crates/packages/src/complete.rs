@@ -5,6 +5,8 @@
 
 use portcullis_model::{Distribution, Location, Package, PackageType, Purl};
 
+use crate::{licenses::normalised, upstreams};
+
 /// A package that a system's package manager lists at `path`, with nothing known but its name and version.
 pub(crate) fn system_package(kind: PackageType, name: String, version: String, path: &str) -> Package {
     Package { locations: vec![Location { path: path.to_owned(), layer: None }], ..Package::new(kind, name, version) }
@@ -37,8 +39,19 @@ pub(crate) fn language_purl(kind: PackageType, name: &str, version: &str) -> Pur
     Purl::new(kind, namespace, plain, version)
 }
 
-/// Fills in the purl of a package that a distribution's package manager installed. Others have theirs already.
+/// Fills in what names a package that a distribution's package manager installed. Others have theirs already.
 pub fn complete(package: &mut Package, distribution: Option<&Distribution>) {
+    identify(package, distribution);
+    for license in &mut package.licenses {
+        *license = normalised(license);
+    }
+    if package.cpe.is_none() {
+        package.cpe = upstreams::cpe(package);
+    }
+}
+
+/// Fills in the purl of a distribution's package.
+pub(crate) fn identify(package: &mut Package, distribution: Option<&Distribution>) {
     if !package.kind.is_operating_system() {
         return;
     }

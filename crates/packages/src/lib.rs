@@ -8,6 +8,7 @@ mod complete;
 mod control;
 mod executable;
 mod fields;
+mod licenses;
 mod lockfile;
 mod needs;
 mod readers;
@@ -16,6 +17,7 @@ mod sbom;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod upstreams;
 mod xml;
 
 use portcullis_filetree::FileHeader;

@@ -8,6 +8,9 @@ mod composer;
 mod composer_lock;
 mod conan_lock;
 mod conda;
+mod cpan;
+mod cran;
+mod debian_copyright;
 mod dotnet;
 mod dotnet_lock;
 mod dpkg;
@@ -16,11 +19,13 @@ mod gem;
 mod gem_lock;
 mod github_actions;
 mod go;
+mod go_mod;
 mod haskell_lock;
 mod hex_lock;
 mod java;
 mod java_lock;
 mod julia_lock;
+mod known_programs;
 mod nix;
 mod npm;
 mod npm_lock;
@@ -41,6 +46,7 @@ mod swift_lock;
 mod system_list;
 mod terraform_lock;
 mod unread;
+mod wordpress;
 
 use crate::PackageReader;
 
@@ -48,6 +54,7 @@ use crate::PackageReader;
 pub const READERS: &[&dyn PackageReader] = &[
     &os_release::OsRelease,
     &dpkg::Dpkg,
+    &debian_copyright::DebianCopyright,
     &apk::Apk,
     &rpm::Rpm,
     &pacman::Pacman,
@@ -83,9 +90,14 @@ pub const READERS: &[&dyn PackageReader] = &[
     &julia_lock::JuliaLock,
     &haskell_lock::HaskellLock,
     &perl_lock::PerlLock,
+    &go_mod::GoMod,
     &terraform_lock::TerraformLock,
     &github_actions::GithubActions,
     &by_path::ByPath,
+    &cran::Cran,
+    &cpan::Cpan,
+    &wordpress::Wordpress,
+    &known_programs::KnownPrograms,
     &unread::Unread,
 ];
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use portcullis_model::{
-    Digest, Distribution, Location, Package, PackageType, Purl, Report, SCHEMA_VERSION, SourcePackage,
+    Digest, Distribution, Location, Package, PackageType, Purl, Report, SCHEMA_VERSION, SourcePackage, application_cpe,
 };
 use portcullis_packages::read_sbom;
 use portcullis_report::{RenderOptions, format_named};
@@ -37,9 +37,9 @@ fn essence(packages: &[Package]) -> Vec<String> {
     let mut lines: Vec<String> = packages
         .iter()
         .map(|package| {
-            let Package { kind, name, version, purl, source, module, owned_by, .. } = package;
+            let Package { kind, name, version, purl, source, module, owned_by, cpe, .. } = package;
             let source = source.as_ref().map(|source| format!("{} {}", source.name, source.version));
-            format!("{kind} {name} {version} {purl} {source:?} {module:?} {owned_by:?}")
+            format!("{kind} {name} {version} {purl} {source:?} {module:?} {owned_by:?} {cpe:?}")
         })
         .collect();
     lines.sort();
@@ -98,6 +98,11 @@ fn what_decides_survives_every_format() {
             ..package(PackageType::Npm, "@a/b", "1.0.0-rc.1+x", npm)
         },
         package(PackageType::Maven, "org.a:b", "1", maven),
+        Package {
+            cpe: application_cpe("erlang", "erlang/otp", "25.2.3"),
+            evidence: Some("known program `erlang`: 25.2.3".into()),
+            ..package(PackageType::Generic, "erlang", "25.2.3", "pkg:generic/erlang@25.2.3".into())
+        },
     ];
     check("made", &packages, Some(&distribution));
 }

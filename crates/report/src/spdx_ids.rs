@@ -142,31 +142,102 @@ fn known(text: &str) -> Option<&'static str> {
     IDS.iter().copied().find(|id| id.eq_ignore_ascii_case(text))
 }
 
-/// The text as an expression, if it is one and all its ids are known.
+/// Exceptions of the list, as the list writes them. Sorted without regard to case.
+const EXCEPTIONS: &[&str] = &[
+    "Bison-exception-2.2",
+    "Bootloader-exception",
+    "Classpath-exception-2.0",
+    "Font-exception-2.0",
+    "GCC-exception-2.0",
+    "GCC-exception-3.1",
+    "Libtool-exception",
+    "Linux-syscall-note",
+    "LLVM-exception",
+    "OpenJDK-assembly-exception-1.0",
+];
+
+/// What an id begins with that the list does not have.
+pub(crate) const OWN: &str = "LicenseRef-";
+
+/// The names in an expression that are on no list.
+pub(crate) fn own_names(expression: &str) -> impl Iterator<Item = &str> {
+    expression.split([' ', '(', ')']).filter(|word| word.starts_with(OWN))
+}
+
+/// The text as an expression, if it is one. A name among known ones that is not on the list becomes one of its own.
 fn expression(text: &str) -> Option<String> {
     if text.len() > MAX_EXPRESSION {
         return None;
     }
     let spaced = text.replace('(', " ( ").replace(')', " ) ");
     let mut out = String::new();
-    let mut depth = 0_usize;
-    // Whether an id or an opening parenthesis must come next.
-    let mut wants_id = true;
+    let (mut depth, mut on_list, mut own) = (0_usize, 0_usize, 0_usize);
+    let mut last = Token::Operator;
     for token in spaced.split_whitespace() {
+        let wants_id = last == Token::Operator;
         match token {
-            "(" if wants_id => depth += 1,
-            ")" if !wants_id && depth > 0 => depth -= 1,
-            "AND" | "OR" if !wants_id => wants_id = true,
+            _ if last == Token::With => {
+                let exception = EXCEPTIONS.iter().find(|exception| exception.eq_ignore_ascii_case(token))?;
+                push(&mut out, exception);
+                last = Token::End;
+            }
+            "(" if wants_id => {
+                depth += 1;
+                push(&mut out, token);
+            }
+            ")" if !wants_id && depth > 0 => {
+                depth -= 1;
+                push(&mut out, token);
+                last = Token::End;
+            }
+            "AND" | "OR" if !wants_id => {
+                push(&mut out, token);
+                last = Token::Operator;
+            }
+            "WITH" if last == Token::Id => {
+                push(&mut out, token);
+                last = Token::With;
+            }
             id if wants_id => {
-                wants_id = false;
-                push(&mut out, known(id)?);
-                continue;
+                match known(id) {
+                    Some(id) => {
+                        on_list += 1;
+                        push(&mut out, id);
+                    }
+                    None => {
+                        own += 1;
+                        push(&mut out, &own_name(id)?);
+                    }
+                }
+                last = Token::Id;
             }
             _ => return None,
         }
-        push(&mut out, token);
     }
-    (depth == 0 && !wants_id).then_some(out)
+    // Words between operators are an expression only if one of them is a licence.
+    let is_of_licenses = own == 0 || on_list > 0;
+    (depth == 0 && matches!(last, Token::Id | Token::End) && is_of_licenses).then_some(out)
+}
+
+/// What came last in an expression.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Token {
+    /// `AND`, `OR`, an opening parenthesis, or nothing yet: an id must follow.
+    Operator,
+    Id,
+    /// An exception must follow.
+    With,
+    /// A closing parenthesis, or an exception.
+    End,
+}
+
+/// A name that is on no list as an id of one's own: letters, digits, hyphens and dots alone may be in it.
+fn own_name(name: &str) -> Option<String> {
+    let plain = name.strip_prefix(OWN).unwrap_or(name);
+    let is_id = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+    };
+    (is_id(plain) && !matches!(plain, "AND" | "OR" | "WITH")).then(|| format!("{OWN}{plain}"))
 }
 
 fn push(out: &mut String, token: &str) {
@@ -190,6 +261,22 @@ mod tests {
         {
             assert_eq!(license(text), License::Expression(written.to_owned()));
         }
+        for (text, written) in [
+            ("MIT AND Jam", "MIT AND LicenseRef-Jam"),
+            ("GPL-2.0-only with Linux-syscall-note", ""),
+            ("GPL-2.0-only WITH linux-syscall-note OR MIT", "GPL-2.0-only WITH Linux-syscall-note OR MIT"),
+            ("(MIT AND LicenseRef-a.b)", "(MIT AND LicenseRef-a.b)"),
+            ("Jam AND Other", ""),
+            ("MIT AND GPL+", ""),
+        ] {
+            let expected =
+                if written.is_empty() { License::Name(text) } else { License::Expression(written.to_owned()) };
+            assert_eq!(license(text), expected);
+        }
+        assert_eq!(
+            own_names("(MIT AND LicenseRef-a.b) OR LicenseRef-c").collect::<Vec<_>>(),
+            ["LicenseRef-a.b", "LicenseRef-c"]
+        );
         for name in ["GPL", "MIT OR", "OR MIT", "MIT ISC", "(MIT", "MIT)", "()", "Public Domain", "MIT WITH x"] {
             assert_eq!(license(name), License::Name(name));
         }
@@ -198,7 +285,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_answered(text in "(MIT|ISC| AND | OR |[()]|.){0,30}") {
+        fn any_text_is_answered(text in "(MIT|ISC| AND | OR | WITH |LLVM-exception|X|LicenseRef-|[()]|.){0,30}") {
             if let License::Expression(written) = license(&text) {
                 prop_assert_eq!(license(&written), License::Expression(written.clone()));
             }

@@ -221,7 +221,9 @@ impl FactGatherer {
         }
         self.reading_warnings += reading.warnings.len();
         let paths: usize = reading.owned.iter().map(|owned| owned.paths.len()).sum();
-        self.weight += paths + reading.packages.iter().map(weight).sum::<usize>();
+        let licensed = reading.licensed.iter().flat_map(|licensed| &licensed.licenses);
+        let licensed: usize = licensed.map(|license| (size_of::<String>() + license.len()) / 8).sum();
+        self.weight += paths + licensed + reading.packages.iter().map(weight).sum::<usize>();
         self.by_path.entry(exact(path)).or_default().push(self.facts.facts.len());
         self.facts.facts.push(Fact { path: path.to_owned(), reader, reading });
     }
@@ -252,10 +254,15 @@ impl FactGatherer {
         }
     }
 
+    /// The executable at `path`.
+    fn executable(&self, path: &str) -> Option<&Executable> {
+        let known = self.executables.get(&exact(path)).and_then(|&index| self.facts.executables.get(index));
+        known.filter(|known| known.path == path)
+    }
+
     /// A second name of an executable is one, too.
     fn link_executable(&mut self, path: &str, target: &str) {
-        let known = self.executables.get(&exact(target)).and_then(|&index| self.facts.executables.get(index));
-        if let Some(known) = known.filter(|known| known.path == target) {
+        if let Some(known) = self.executable(target) {
             let executable = Executable { path: path.to_owned(), is_link: true, ..known.clone() };
             self.add_executable(exact(path), executable);
         }
@@ -266,8 +273,14 @@ impl FactGatherer {
         // The contents are the target's, and may have passed by: a name is all there is to choose by.
         let header = FileHeader { path, size: 1 << 20, mode: 0o755, head: &[] };
         let program = FileHeader { head: b"\x7fELF", ..header };
-        let by_name: Vec<&str> =
-            self.readers().filter(|reader| reader.select(&header).is_some()).map(PackageReader::name).collect();
+        // Who knows programs by their names did not look into this one, if it is called otherwise.
+        let is_executable = self.executable(target).is_some();
+        let target_program = FileHeader { path: target, ..program };
+        let is_by_name = |reader: &&dyn PackageReader| {
+            let is_renamed = || reader.select(&program).is_some() && reader.select(&target_program).is_none();
+            reader.select(&header).is_some() || is_executable && is_renamed()
+        };
+        let by_name: Vec<&str> = self.readers().filter(is_by_name).map(PackageReader::name).collect();
         let known = self.by_path.get(&exact(target)).map_or(&[][..], Vec::as_slice);
         let known: Vec<&Fact> =
             known.iter().filter_map(|&index| self.facts.facts.get(index)).filter(|fact| fact.path == target).collect();
@@ -299,8 +312,8 @@ impl FactGatherer {
 
 /// The memory of a package, in owned paths: eight bytes each.
 fn weight(package: &Package) -> usize {
-    let Package { name, version, purl, vendor, licenses, depends_on, .. } = package;
-    let vendor = vendor.as_ref().map_or(0, String::len);
+    let Package { name, version, purl, vendor, licenses, depends_on, cpe, evidence, .. } = package;
+    let vendor: usize = [vendor, cpe, evidence].into_iter().flatten().map(String::len).sum();
     let lists = licenses.iter().chain(depends_on).map(|text| size_of::<String>() + text.len());
     PACKAGE_WEIGHT + (name.len() + version.len() + purl.len() + vendor + lists.sum::<usize>()) / 8
 }

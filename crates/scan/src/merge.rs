@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 
 use portcullis_model::{
-    Coverage, Digest, Distribution, ExecutableFile, Location, Package, PackageType, PathHash, Reading, Warning,
+    Coverage, Digest, Distribution, ExecutableFile, Licensed, Location, Package, PackageType, PathHash, Reading,
+    Warning,
 };
 
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,10 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
             // A file that came after its owner's own record is not what the owner installed.
             let owner = owner.filter(|owner| brought <= owner.recorded && owner.kind.is_operating_system());
             let owner = owner.map(|owner| owner.name.as_str()).filter(|_| !package.kind.is_operating_system());
+            // What a file says of itself counts where no package manager knows better.
+            if owner.is_some() && package.evidence.is_some() {
+                continue;
+            }
             let key = add(package, distribution.as_ref(), &mut packages);
             // One copy that nobody owns is one copy that upstream's advisories speak of.
             owned_by
@@ -101,6 +106,7 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
         }
     }
     name_owners(&mut packages, &owned_by);
+    name_licenses(&mut packages, &survivors);
     let mut packages: Vec<Package> = packages.into_values().collect();
     for package in &mut packages {
         package.locations.sort();
@@ -270,7 +276,12 @@ fn add(mut package: Package, distribution: Option<&Distribution>, packages: &mut
     let key = (package.kind, package.name.clone(), package.version.clone(), package.purl.clone());
     match packages.get_mut(&key) {
         // Sorted once, at the end: one package can have a hundred thousand places.
-        Some(known) => known.locations.append(&mut package.locations),
+        Some(known) => {
+            known.locations.append(&mut package.locations);
+            if known.licenses.is_empty() {
+                known.licenses = package.licenses;
+            }
+        }
         None => _ = packages.insert(key.clone(), package),
     }
     key
@@ -305,5 +316,19 @@ fn name_owners(packages: &mut BTreeMap<Key, Package>, owned_by: &BTreeMap<Key, O
     for (key, package) in packages {
         let owner = owned_by.get(key).copied().flatten();
         package.owned_by = owner.and_then(|owner| purls.get(owner).cloned());
+    }
+}
+
+/// A package whose own record names no licence has those that another file names for it.
+fn name_licenses(packages: &mut BTreeMap<Key, Package>, survivors: &[Survivor]) {
+    let readings = survivors.iter().flat_map(|survivor| &survivor.current);
+    let licensed: HashMap<(PackageType, &str), &Licensed> = readings
+        .flat_map(|reading| &reading.licensed)
+        .map(|licensed| ((licensed.kind, licensed.package.as_str()), licensed))
+        .collect();
+    for package in packages.values_mut().filter(|package| package.licenses.is_empty()) {
+        if let Some(licensed) = licensed.get(&(package.kind, package.name.as_str())) {
+            package.licenses.clone_from(&licensed.licenses);
+        }
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Format: Go's `debug/buildinfo` (<https://github.com/golang/go/blob/go1.26.0/src/debug/buildinfo/buildinfo.go>): a
 //! header aligned to 16 bytes, then, since Go 1.18, two strings with their lengths before them. It is found by its
-//! magic while the file streams by, so a binary of any size costs a few kilobytes.
+//! magic while the file streams by, so a binary of any size costs a few kilobytes. Older ones have pointers in the header;
+//! what those lead to is known by its form.
 
 mod header;
 mod modules;
+mod old;
 
 use memchr::memmem::Finder;
 use portcullis_filetree::FileHeader;
@@ -13,6 +15,7 @@ use portcullis_model::{Reading, Warning};
 
 use crate::{PackageReader, Selection, StreamReader, executable::is_executable};
 use header::{ALIGNMENT, MAGIC, Parsed};
+use old::OldStrings;
 
 /// Reads build information.
 pub(crate) struct Go;
@@ -48,6 +51,7 @@ struct BuildInfo {
     is_open: bool,
     /// Whether the form of Go 1.17 and older was seen.
     is_old: bool,
+    old: OldStrings,
     found: Option<Reading>,
 }
 
@@ -60,6 +64,7 @@ impl BuildInfo {
             offset: 0,
             is_open: false,
             is_old: false,
+            old: OldStrings::new(),
             found: None,
         }
     }
@@ -132,6 +137,7 @@ impl StreamReader for BuildInfo {
         if self.found.is_some() {
             return false;
         }
+        self.old.feed(piece);
         // Most pieces have no magic, and are not copied.
         if !self.is_open && !self.has_magic(piece) {
             self.pass(piece);
@@ -146,12 +152,28 @@ impl StreamReader for BuildInfo {
         if self.found.is_none() {
             self.look(true);
         }
-        let Self { path, is_old, found, .. } = *self;
-        found.unwrap_or_else(|| {
-            let old = || Warning::gap(&*path, "a program built by Go 1.17 or older: its modules were not read");
-            Reading { warnings: is_old.then(old).into_iter().collect(), ..Reading::default() }
-        })
+        let Self { path, is_old, old, found, .. } = *self;
+        match found {
+            Some(found) => found,
+            None if is_old => of_old(old, &path),
+            None => Reading::default(),
+        }
     }
+}
+
+/// What a program of Go 1.17 or older says.
+fn of_old(old: OldStrings, path: &str) -> Reading {
+    let (version, list) = old.finish();
+    if version.is_none() && list.is_none() {
+        let what = "a program built by Go 1.17 or older: its modules were not read";
+        return Reading { warnings: vec![Warning::gap(path, what)], ..Reading::default() };
+    }
+    let mut reading = modules::reading(version.as_deref().unwrap_or_default(), &list.unwrap_or_default(), path);
+    if version.is_none() {
+        let what = "a program built by Go 1.17 or older: by which one was not found, nor its standard library listed";
+        reading.warnings.push(Warning::gap(path, what));
+    }
+    reading
 }
 
 #[cfg(test)]

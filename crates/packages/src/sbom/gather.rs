@@ -46,6 +46,7 @@ pub(super) struct Found<'a> {
     pub(super) module: Cow<'a, str>,
     pub(super) epoch: Cow<'a, str>,
     pub(super) owned_by: Cow<'a, str>,
+    pub(super) evidence: Cow<'a, str>,
     pub(super) layer: Option<Digest>,
     pub(super) places: Vec<(Cow<'a, str>, Option<Digest>)>,
 }
@@ -302,6 +303,7 @@ impl Gathered {
                 packages,
                 distribution: self.distribution,
                 owned: Vec::new(),
+                licensed: Vec::new(),
                 warnings: self.problems.into_warnings(),
                 partial: None,
             },
@@ -326,7 +328,7 @@ impl Gathered {
         for package in &mut self.packages {
             // Those that had one keep it: it is the identity that others know.
             if package.purl.is_empty() {
-                complete::complete(package, self.distribution.as_ref());
+                complete::identify(package, self.distribution.as_ref());
             }
             for license in &mut package.licenses {
                 if let Some(name) = self.licenses.get(license) {

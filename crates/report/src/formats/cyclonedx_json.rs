@@ -9,7 +9,7 @@ use std::{
     io,
 };
 
-use portcullis_model::{Digest, Finding, Location, Package, PackageType, Report};
+use portcullis_model::{Digest, Finding, Location, Package, PackageType, Report, is_cpe};
 use serde::{Serialize, ser::SerializeMap as _};
 use serde_json::{Map, Value, json};
 
@@ -324,6 +324,10 @@ fn component(package: &Package, reference: &str) -> Value {
     if !package.licenses.is_empty() {
         component.insert("licenses".to_owned(), licenses(&package.licenses));
     }
+    // The schema takes nothing else, and inventories of other tools are passed on.
+    if let Some(cpe) = package.cpe.as_ref().filter(|cpe| is_cpe(cpe)) {
+        component.insert("cpe".to_owned(), json!(cpe));
+    }
     if !package.purl.is_empty() {
         component.insert("purl".to_owned(), json!(package.purl));
     }
@@ -337,6 +341,7 @@ fn component(package: &Package, reference: &str) -> Value {
     properties.extend(package.architecture.as_ref().map(|architecture| property("architecture", architecture)));
     properties.extend(package.module.as_ref().map(|module| property("module", module)));
     properties.extend(package.owned_by.as_ref().map(|owner| property("ownedBy", owner)));
+    properties.extend(package.evidence.as_ref().map(|evidence| property("evidence", evidence)));
     for location in &package.locations {
         properties.push(property("path", &location.path));
         properties.extend(location.layer.map(|layer| property("layer", layer.to_string())));

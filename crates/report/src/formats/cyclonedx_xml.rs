@@ -102,6 +102,7 @@ fn component(xml: &mut Xml, component: &Value) {
             }),
             None => xml.text("expression", entry),
         });
+        xml.text("cpe", component);
         // One that is cut would be another one.
         if string(component, "purl").len() <= 2_000 {
             xml.text("purl", component);

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, io};
 
-use portcullis_model::{Digest, Finding, Package, Report};
+use portcullis_model::{Digest, Finding, Package, Report, is_cpe};
 use serde_json::{Map, Value, json};
 
 use super::cyclonedx_json::{References, uuid};
@@ -12,7 +12,7 @@ use crate::{
     RenderOptions, ReportError, ReportFormat,
     json_text::write_json,
     links::page,
-    spdx_ids::{License, license},
+    spdx_ids::{License, OWN, license, own_names},
     text::limited,
     view::{View, base_words, coverage_words, distribution_words, fix_words, gap_words, known_id, verdict_word},
 };
@@ -203,6 +203,9 @@ fn component(
     if !package.licenses.is_empty() {
         insert("licenseDeclared", json!(declared(&package.licenses, extracted)));
     }
+    if let Some(evidence) = &package.evidence {
+        insert("comment", json!(text_of(evidence)));
+    }
     if let Some(source) = source_info(package) {
         insert("sourceInfo", json!(limited(&source, MAX_TEXT)));
     }
@@ -215,6 +218,13 @@ fn component(
             "referenceLocator": package.purl,
         }));
     }
+    external.extend(
+        package
+            .cpe
+            .as_ref()
+            .filter(|cpe| is_cpe(cpe))
+            .map(|cpe| json!({"referenceCategory": "SECURITY", "referenceType": "cpe23Type", "referenceLocator": cpe})),
+    );
     external.extend(findings.iter().map(|finding| {
         let words = format!("{}: {}, {}", known_id(finding), finding.severity.level, fix_words(finding));
         let why =
@@ -251,11 +261,15 @@ fn declared(licenses: &[String], extracted: &mut BTreeMap<String, String>) -> St
         .iter()
         .map(|text| match license(text) {
             License::Id(id) => id.to_owned(),
-            License::Expression(expression) if licenses.len() > 1 => format!("({expression})"),
-            License::Expression(expression) => expression,
+            License::Expression(expression) => {
+                for id in own_names(&expression) {
+                    extracted.insert(id.to_owned(), id.strip_prefix(OWN).unwrap_or(id).to_owned());
+                }
+                if licenses.len() > 1 { format!("({expression})") } else { expression }
+            }
             License::Name(name) => {
                 let hash = Digest::of(name.as_bytes()).hex();
-                let id = format!("LicenseRef-{}", hash.get(..16).unwrap_or_default());
+                let id = format!("{OWN}{}", hash.get(..16).unwrap_or_default());
                 extracted.insert(id.clone(), text_of(name));
                 id
             }

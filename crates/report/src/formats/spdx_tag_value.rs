@@ -93,6 +93,7 @@ fn package(text: &mut String, package: &Value) {
     line(text, "PackageLicenseDeclared", package, "licenseDeclared");
     line(text, "PackageCopyrightText", package, "copyrightText");
     block(text, "PackageDescription", package, "description");
+    block(text, "PackageComment", package, "comment");
     for reference in items(package, "externalRefs") {
         let field = |name: &str| reference.get(name).and_then(Value::as_str).unwrap_or_default();
         let words = [field("referenceCategory"), field("referenceType"), field("referenceLocator")].join(" ");

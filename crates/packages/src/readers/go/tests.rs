@@ -102,7 +102,7 @@ fn a_program_s_own_version_comes_before_a_linked_one() {
 }
 
 #[test]
-fn pointers_of_go_1_17_are_a_gap() {
+fn pointers_of_go_1_17_that_lead_to_nothing_are_a_gap() {
     let mut old = header(0);
     old[20] = 0x50;
     check(
@@ -124,6 +124,82 @@ fn pointers_of_go_1_17_are_a_gap() {
             partial: a program of Go that does not name the modules it was built from: others may be missing
         "#]],
     );
+}
+
+/// A program for Linux as Go 1.17 made it: constants, then the header, which points to what points to them.
+fn old_program(version: &str, modules: &str) -> Vec<u8> {
+    const BASE: u64 = 0x40_0000;
+    let list = [&old::START[..], modules.as_bytes(), &old::END].concat();
+    let mut bytes = vec![0; 0x200];
+    bytes.extend_from_slice(&list);
+    bytes.push(0);
+    let version_at = bytes.len();
+    bytes.extend_from_slice(version.as_bytes());
+    bytes.resize(bytes.len().next_multiple_of(0x1000), 0);
+    let data = bytes.len();
+    let number = |bytes: &mut Vec<u8>, value: u64| bytes.extend_from_slice(&value.to_le_bytes());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend([8, 0]);
+    number(&mut bytes, BASE + data as u64 + 32);
+    number(&mut bytes, BASE + data as u64 + 48);
+    for (at, length) in [(version_at, version.len()), (0x200, list.len())] {
+        number(&mut bytes, BASE + at as u64);
+        number(&mut bytes, length as u64);
+    }
+    bytes.resize(bytes.len().next_multiple_of(0x1000), 0);
+    let mut head = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0".to_vec();
+    number(&mut head, BASE + 0x200);
+    number(&mut head, 64);
+    number(&mut head, 0);
+    head.extend([0, 0, 0, 0, 64, 0, 56, 0, 2, 0, 64, 0, 0, 0, 0, 0]);
+    for (flags, from, to) in [(5_u32, 0, data), (6, data, bytes.len())] {
+        head.extend_from_slice(&1_u32.to_le_bytes());
+        head.extend_from_slice(&flags.to_le_bytes());
+        let size = (to - from) as u64;
+        for value in [from as u64, BASE + from as u64, BASE + from as u64, size, size, 0x1000] {
+            number(&mut head, value);
+        }
+    }
+    bytes[..head.len()].copy_from_slice(&head);
+    bytes
+}
+
+const OLD_MODULES: &str =
+    "path\texample.com/old\nmod\texample.com/old\t(devel)\t\ndep\tgolang.org/x/text\tv0.3.0\th1:x=\n";
+
+#[test]
+fn programs_of_go_1_17_are_read_by_the_form_of_what_they_point_to() {
+    let program = old_program("go1.16.15", OLD_MODULES);
+    check(
+        &Go,
+        PATH,
+        &program,
+        expect![[r#"
+            golang stdlib 1.16.15, purl pkg:golang/stdlib@1.16.15
+            golang golang.org/x/text v0.3.0, purl pkg:golang/golang.org/x/text@v0.3.0
+        "#]],
+    );
+    check(
+        &Go,
+        PATH,
+        old_program("devel", OLD_MODULES),
+        expect![[r#"
+            golang golang.org/x/text v0.3.0, purl pkg:golang/golang.org/x/text@v0.3.0
+            gap in usr/bin/app: a program built by Go 1.17 or older: by which one was not found, nor its standard library listed
+        "#]],
+    );
+    // Go reads the same of it.
+    let go = Path::new("/usr/local/go/bin/go");
+    if !go.exists() {
+        println!("skipped: {} is not there", go.display());
+        return;
+    }
+    let file = std::env::temp_dir().join(format!("portcullis-old-go-{}", std::process::id()));
+    std::fs::write(&file, &program).unwrap();
+    let output = std::process::Command::new(go).args(["version", "-m"]).arg(&file).output().unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let output = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.contains(": go1.16.15") && output.contains("dep\tgolang.org/x/text\tv0.3.0"), "{output}");
 }
 
 #[test]
@@ -203,10 +279,19 @@ proptest! {
     }
 
     #[test]
+    fn any_split_of_an_old_one_gives_the_same(size in 1_usize..600) {
+        let program = old_program("go1.16.15", OLD_MODULES);
+        let whole = render(&read(&Go, PATH, &program).unwrap());
+        prop_assert_eq!(whole.lines().count(), 2);
+        prop_assert_eq!(render(&read_in_pieces(&Go, PATH, &program, size).unwrap()), whole);
+    }
+
+    #[test]
     fn any_split_of_anything_gives_the_same(
         parts in prop::collection::vec(prop_oneof![
             Just(MAGIC.to_vec()), Just(header(INLINE)), Just(header(0)), Just(build_info("go1.20", "dep\ta\tv1\n")),
-            any::<Vec<u8>>(), (0_usize..40).prop_map(|length| vec![0; length]),
+            any::<Vec<u8>>(), (0_usize..40).prop_map(|length| vec![0; length]), Just(old::START.to_vec()),
+            Just([&old::START[..], b"dep\ta\tv1\n", &old::END, b"\0go1.16\0"].concat()),
         ], 0..12),
         aligned in any::<bool>(),
         size in 1_usize..80,

@@ -23,6 +23,7 @@ pub(in crate::sbom) struct Facts<'a> {
     module: Cow<'a, str>,
     vendor: Cow<'a, str>,
     owned_by: Cow<'a, str>,
+    evidence: Cow<'a, str>,
     layer: Option<Digest>,
     places: Vec<(Cow<'a, str>, Option<Digest>)>,
     distribution: Distribution,
@@ -51,6 +52,7 @@ impl<'a> Facts<'a> {
             "architecture" => self.architecture = value,
             "module" => self.module = value,
             "ownedBy" => self.owned_by = value,
+            "evidence" => self.evidence = value,
             "path" if self.places.len() < MAX_PLACES => self.places.push((value, None)),
             "layer" => {
                 if let (Some(place), Ok(layer)) = (self.places.last_mut(), value.parse()) {
@@ -131,6 +133,7 @@ impl<'a> Facts<'a> {
         found.architecture = self.architecture;
         found.module = self.module;
         found.owned_by = self.owned_by;
+        found.evidence = self.evidence;
         found.layer = self.layer;
         found.places.extend(self.places.into_iter().filter(|(path, _)| !path.is_empty()));
     }

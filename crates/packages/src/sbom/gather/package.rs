@@ -1,6 +1,6 @@
 //! From a component with a package URL to a package, and from several of the same to one.
 
-use portcullis_model::{Location, Package, PackageType, PackageUrl, SourcePackage};
+use portcullis_model::{Location, Package, PackageType, PackageUrl, SourcePackage, is_cpe};
 
 use super::{Found, MAX_PLACES, types};
 use crate::rpm_names::{module_stream, source_rpm};
@@ -34,6 +34,8 @@ pub(super) fn fill(package: &mut Package, found: &Found<'_>, url: Option<&Packag
         package.vendor = text(&found.vendor);
     }
     package.owned_by = text(&found.owned_by);
+    package.cpe = text(&found.cpe).filter(|cpe| is_cpe(cpe));
+    package.evidence = text(&found.evidence);
     package.licenses =
         found.licenses.iter().filter(|text| !matches!(text.as_str(), "NOASSERTION" | "NONE")).cloned().collect();
     package.locations = found

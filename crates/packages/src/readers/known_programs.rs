@@ -1,0 +1,215 @@
+//! Programs that no package manager installed, by what they say of themselves: one table, one row each.
+//!
+//! A file is looked into only where a row of the table names it, while it streams by; all that is held is a window of
+//! some hundred bytes. Whether it is a distribution's is not known here: what a package of a distribution owns is left
+//! out when the layers are laid over one another.
+
+mod table;
+
+use std::sync::{LazyLock, OnceLock};
+
+use portcullis_filetree::FileHeader;
+use portcullis_model::{Package, PackageType, Purl, Reading, application_cpe};
+use regex::bytes::{Captures, Regex, RegexBuilder};
+
+use crate::{
+    PackageReader, Selection, StreamReader,
+    complete::language_package,
+    executable::{Window, is_executable},
+};
+use table::{Files, PROGRAMS, Program};
+
+/// Knows programs by their own words.
+pub(crate) struct KnownPrograms;
+
+/// How much is looked at from each place on: no pattern matches more.
+const LOOK_AHEAD: usize = 512;
+
+/// The longest evidence told, in characters.
+const MAX_EVIDENCE: usize = 100;
+
+impl PackageReader for KnownPrograms {
+    fn name(&self) -> &'static str {
+        "known-programs"
+    }
+
+    fn reads(&self) -> &'static str {
+        "executables and libraries of known names, such as `openssl`, `libpython3.11.so` or `nginx`; `**/release`, \
+         `**/go/VERSION`, `**/OTP_VERSION`, `**/RELEASE-NOTES`, `**/wp-includes/version.php`, `**/composer`, \
+         `**/composer.phar`"
+    }
+
+    fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
+        let mut rows = rows_of(file).peekable();
+        rows.peek()?;
+        let searches = rows.map(Search::new).collect();
+        Some(Selection::Stream(Box::new(Searches { path: file.path.to_owned(), window: Window::new(), searches })))
+    }
+
+    /// Not called: every file is read in pieces.
+    fn read(&self, _: &FileHeader<'_>, _: &[u8]) -> Reading {
+        Reading::default()
+    }
+}
+
+/// The rows that name a file.
+fn rows_of<'a>(file: &'a FileHeader<'a>) -> impl Iterator<Item = usize> + 'a {
+    let is_binary = is_executable(file);
+    let name = file.file_name();
+    PROGRAMS.iter().enumerate().filter_map(move |(row, program)| {
+        let is_named = match program.files {
+            Files::Binaries(stems) => is_binary && stems.iter().any(|stem| is_called(name, stem)),
+            Files::Paths(paths) => paths.iter().any(|path| {
+                file.path.strip_suffix(path).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+            }),
+        };
+        is_named.then_some(row)
+    })
+}
+
+/// Whether a file is called `stem`, but for a version and what systems put behind names: `libpython3.6m.so.1.0`.
+fn is_called(name: &str, stem: &str) -> bool {
+    let Some(rest) = name.strip_prefix(stem) else { return false };
+    let rest = ["exe", "dll", "dylib"].iter().find_map(|ending| rest.strip_suffix(ending)).unwrap_or(rest);
+    let (before, after) = rest.split_once(".so").unwrap_or((rest, ""));
+    // A name that ends so is followed by a hash.
+    let is_version = |byte: u8| match byte {
+        b'0'..=b'9' | b'.' | b'-' | b'm' => true,
+        b'a'..=b'f' => stem.ends_with('-'),
+        _ => false,
+    };
+    before.bytes().all(is_version) && after.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// The patterns of each row, made when they are first needed.
+static PATTERNS: LazyLock<Vec<OnceLock<Patterns>>> =
+    LazyLock::new(|| PROGRAMS.iter().map(|_| OnceLock::new()).collect());
+
+struct Patterns {
+    version: Option<Regex>,
+    publisher: Option<Regex>,
+}
+
+fn patterns(row: usize) -> Option<(&'static Program, &'static Patterns)> {
+    let program = PROGRAMS.get(row)?;
+    // A pattern that is none finds nothing; a test holds all of them against that.
+    let pattern = |text: &str| RegexBuilder::new(text).unicode(false).build().ok();
+    let make = || Patterns { version: pattern(program.version), publisher: program.publisher.and_then(pattern) };
+    Some((program, PATTERNS.get(row)?.get_or_init(make)))
+}
+
+/// What one row looks for in one file.
+struct Search {
+    row: usize,
+    /// The version, and the text that it stands in.
+    found: Option<(String, String)>,
+    publisher: Option<String>,
+}
+
+impl Search {
+    const fn new(row: usize) -> Self {
+        Self { row, found: None, publisher: None }
+    }
+
+    fn is_done(&self) -> bool {
+        let has_publisher = PROGRAMS.get(self.row).is_some_and(|program| program.publisher.is_some());
+        self.found.is_some() && (self.publisher.is_some() || !has_publisher)
+    }
+
+    /// Looks at what begins in the first `places` of `bytes`.
+    fn look(&mut self, path: &str, bytes: &[u8], places: usize) {
+        let Some((program, patterns)) = patterns(self.row) else { return };
+        if let (None, Some(pattern)) = (&self.found, &patterns.version) {
+            let series = if program.is_of_series { series(path) } else { "" };
+            self.found = find(pattern, bytes, places, |version| is_within(version, series));
+        }
+        if let (None, Some(pattern)) = (&self.publisher, &patterns.publisher) {
+            self.publisher = find(pattern, bytes, places, |_| true).map(|(publisher, _)| publisher);
+        }
+    }
+
+    fn package(self, path: &str) -> Option<Package> {
+        let (version, seen) = self.found?;
+        let program = PROGRAMS.get(self.row)?;
+        let purl = Purl::new(PackageType::Generic, "", program.name, &version);
+        let (vendor, product) = program.product;
+        let cpe = application_cpe(vendor, product, &version);
+        let evidence = Some(format!("known program `{}`: {seen}", program.name));
+        let named = (program.name.to_owned(), version);
+        Some(Package {
+            cpe,
+            evidence,
+            vendor: self.publisher,
+            ..language_package(PackageType::Generic, purl, named, None, path)
+        })
+    }
+}
+
+/// The first match that begins in the first `places` of `bytes` and whose group is wanted: the group, and all of it.
+fn find(pattern: &Regex, bytes: &[u8], places: usize, is_wanted: impl Fn(&str) -> bool) -> Option<(String, String)> {
+    let mut start = 0;
+    // A match that is not wanted may hide another one that begins inside of it.
+    while let Some(captures) = pattern.captures_at(bytes, start) {
+        let whole = captures.get(0)?;
+        if whole.start() >= places {
+            return None;
+        }
+        if let Some(group) = group(&captures).filter(|group| is_wanted(group)) {
+            return Some((group, shown(whole.as_bytes())));
+        }
+        start = whole.start() + 1;
+    }
+    None
+}
+
+/// The first group that takes part.
+fn group(captures: &Captures<'_>) -> Option<String> {
+    let group = captures.iter().skip(1).flatten().next()?;
+    Some(shown(group.as_bytes()))
+}
+
+/// Bytes of a program for people: what cannot be shown is a space, at the ends nothing.
+fn shown(bytes: &[u8]) -> String {
+    let character = |&byte: &u8| if (b' '..=b'~').contains(&byte) { char::from(byte) } else { ' ' };
+    let text: String = bytes.iter().map(character).take(MAX_EVIDENCE).collect();
+    text.trim().to_owned()
+}
+
+/// `3.11` of `lib/libpython3.11.so.1.0`; empty where the name has no two numbers.
+fn series(path: &str) -> &str {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    let numbers = name.trim_start_matches(|character: char| !character.is_ascii_digit());
+    let end = numbers.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(numbers.len());
+    let numbers = numbers.get(..end).unwrap_or_default().trim_end_matches('.');
+    if numbers.contains('.') { numbers } else { "" }
+}
+
+/// Whether `3.11.4` goes on with `3.11`.
+fn is_within(version: &str, series: &str) -> bool {
+    series.is_empty() || version.strip_prefix(series).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Looks for all that the rows of one file ask for.
+struct Searches {
+    path: String,
+    window: Window<LOOK_AHEAD>,
+    searches: Vec<Search>,
+}
+
+impl StreamReader for Searches {
+    fn feed(&mut self, piece: &[u8]) -> bool {
+        let Self { path, window, searches } = self;
+        window.feed(piece, |bytes, places| searches.iter_mut().for_each(|search| search.look(path, bytes, places)));
+        searches.iter().any(|search| !search.is_done())
+    }
+
+    fn finish(self: Box<Self>) -> Reading {
+        let Self { path, mut window, mut searches } = *self;
+        window.finish(|bytes, places| searches.iter_mut().for_each(|search| search.look(&path, bytes, places)));
+        let packages = searches.into_iter().filter_map(|search| search.package(&path)).collect();
+        Reading { packages, ..Reading::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
