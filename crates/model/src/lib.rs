@@ -9,6 +9,7 @@ mod cpe;
 mod digest;
 mod distribution;
 mod finding;
+mod licenses;
 mod package;
 pub mod path_hashes;
 mod purl;
@@ -24,6 +25,7 @@ pub use cpe::{application_cpe, is_cpe};
 pub use digest::{Digest, DigestError, Hasher};
 pub use distribution::Distribution;
 pub use finding::{Evidence, ExploitPrediction, Finding, FindingPackage, FixState, Suppression};
+pub use licenses::normalised_license;
 pub use package::{
     Licensed, Location, OwnedPaths, Package, PackageType, PathHash, Purl, Reading, SourcePackage, Warning, WarningKind,
 };

@@ -3,9 +3,9 @@
 //! Types: <https://github.com/package-url/purl-spec/tree/main/types>. The qualifiers are those that Syft writes, so
 //! that an inventory of ours and one of theirs name the same package alike.
 
-use portcullis_model::{Distribution, Location, Package, PackageType, Purl};
+use portcullis_model::{Distribution, Location, Package, PackageType, Purl, normalised_license};
 
-use crate::{licenses::normalised, upstreams};
+use crate::upstreams;
 
 /// A package that a system's package manager lists at `path`, with nothing known but its name and version.
 pub(crate) fn system_package(kind: PackageType, name: String, version: String, path: &str) -> Package {
@@ -43,7 +43,7 @@ pub(crate) fn language_purl(kind: PackageType, name: &str, version: &str) -> Pur
 pub fn complete(package: &mut Package, distribution: Option<&Distribution>) {
     identify(package, distribution);
     for license in &mut package.licenses {
-        *license = normalised(license);
+        *license = normalised_license(license);
     }
     if package.cpe.is_none() {
         package.cpe = upstreams::cpe(package);

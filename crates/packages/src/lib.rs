@@ -8,7 +8,6 @@ mod complete;
 mod control;
 mod executable;
 mod fields;
-mod licenses;
 mod lockfile;
 mod needs;
 mod readers;

@@ -3,7 +3,7 @@
 //! Expressions: <https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions/>. Of `A OR B` the user may choose, so
 //! both must be denied; of `A AND B` one is enough. What is no expression is compared as it stands.
 
-use portcullis_model::Package;
+use portcullis_model::{Package, normalised_license};
 
 use crate::{
     Action, LicenseRules,
@@ -11,7 +11,8 @@ use crate::{
 };
 
 pub(crate) fn judge(rules: &LicenseRules, packages: &[Package], reasons: &mut Reasons) {
-    let denied = |id: &str| rules.deny.iter().any(|deny| deny.eq_ignore_ascii_case(id));
+    let names = names(&rules.deny);
+    let denied = |id: &str| names.iter().any(|deny| deny.eq_ignore_ascii_case(id));
     let mut found = Vec::new();
     let mut undeclared = 0_usize;
     for package in packages {
@@ -32,6 +33,11 @@ pub(crate) fn judge(rules: &LicenseRules, packages: &[Package], reasons: &mut Re
         let message = format!("{} without a declared licence", count_of(undeclared, "package", "packages"));
         reasons.act(rules.undeclared.unwrap_or(Action::Audit), "licenses.undeclared", message);
     }
+}
+
+/// Inventories name licences in the words of SPDX where they can: a list in other words means the same.
+fn names(deny: &[String]) -> Vec<String> {
+    deny.iter().flat_map(|name| [name.clone(), normalised_license(name)]).collect()
 }
 
 /// The longest expression that is taken apart, and how deep its parentheses may go.
@@ -133,6 +139,16 @@ mod tests {
         ] {
             assert_eq!(is_denied(license, &denied), expected, "{license}");
         }
+    }
+
+    #[test]
+    fn a_list_in_other_words_means_the_same() {
+        let names = names(&["GPL-2.0".to_owned(), "Expat".to_owned(), "Own words".to_owned()]);
+        let denied = |id: &str| names.iter().any(|deny| deny.eq_ignore_ascii_case(id));
+        for license in ["GPL-2.0", "GPL-2.0-only", "MIT AND ISC", "expat", "own words"] {
+            assert!(is_denied(license, &denied), "{license}");
+        }
+        assert!(!is_denied("GPL-2.0-or-later", &denied));
     }
 
     proptest! {

@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{Licensed, PackageType, Reading};
+use portcullis_model::{Licensed, PackageType, Reading, normalised_license};
 
-use crate::{PackageReader, Selection, fields, licenses::normalised, limits};
+use crate::{PackageReader, Selection, fields, limits};
 
 /// Reads machine-readable copyright files.
 pub(crate) struct DebianCopyright;
@@ -65,7 +65,7 @@ fn declared(contents: &[u8]) -> Vec<String> {
     let mut licenses = BTreeSet::new();
     let mut add = |value: &[u8]| {
         if !value.is_empty() && value.len() <= MAX_NAME && licenses.len() < MAX_LICENSES {
-            licenses.insert(normalised(&fields::text(value)));
+            licenses.insert(normalised_license(&fields::text(value)));
         }
     };
     // The first paragraph may speak of the package as a whole.

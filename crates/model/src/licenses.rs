@@ -118,7 +118,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 ];
 
 /// A declared text in SPDX's words; as it is where it is not known what it means.
-pub(crate) fn normalised(text: &str) -> String {
+#[must_use]
+pub fn normalised_license(text: &str) -> String {
     expression(text).unwrap_or_else(|| text.to_owned())
 }
 
@@ -265,7 +266,7 @@ mod tests {
             ("BSL-1.0 and Jam", "BSL-1.0 AND Jam"),
             ("ASL 2.0 and MIT License", "Apache-2.0 AND MIT"),
         ] {
-            assert_eq!(normalised(text), expected);
+            assert_eq!(normalised_license(text), expected);
         }
         for text in [
             "",
@@ -282,15 +283,15 @@ mod tests {
             "a and ()",
             "GPL-2+ with",
         ] {
-            assert_eq!(normalised(text), text);
+            assert_eq!(normalised_license(text), text);
         }
     }
 
     proptest! {
         #[test]
         fn what_is_normalised_stays(text in "(GPL-2\\+|Expat|X| and | or |, |[()]| with | exception|\\PC){0,24}") {
-            let once = normalised(&text);
-            prop_assert_eq!(normalised(&once), once);
+            let once = normalised_license(&text);
+            prop_assert_eq!(normalised_license(&once), once);
         }
     }
 }
