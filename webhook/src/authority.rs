@@ -166,8 +166,10 @@ fn is_due(pair: &Pair, authority: &Authority, wanted: &Wanted, now: Timestamp) -
     if key.is_none_or(|key| parsed.public_key().raw != key.subject_public_key_info().as_slice()) {
         return true;
     }
-    let left = parsed.validity().not_after.timestamp() - now.unix();
-    let third = i64::try_from(wanted.lifetime.as_secs() / 3).unwrap_or(i64::MAX);
+    // Of its own life: it may have been given less than is wanted, since it ends with its authority.
+    let (start, end) = (parsed.validity().not_before.timestamp(), parsed.validity().not_after.timestamp());
+    let left = end - now.unix();
+    let third = (end - start - EARLIER_SECONDS) / 3;
     let issuer = parsed.issuer().to_string();
     left < third || !authority.names.contains(&issuer) || !has_names(&parsed, &wanted.names)
 }
@@ -232,6 +234,16 @@ mod tests {
         assert!(second.pair != first.pair);
         let other = Wanted { names: vec!["other.svc".to_owned()], ..wanted() };
         assert!(at(Some(&first), &other, 0).is_some(), "other names");
+    }
+
+    #[test]
+    fn a_long_life_is_not_renewed_all_the_time() {
+        let wanted = Wanted { lifetime: Duration::from_secs(40 * 365 * 86_400), ..wanted() };
+        let first = at(None, &wanted, 0).unwrap();
+        for days in [0, 1, 365] {
+            assert!(at(Some(&first), &wanted, days).is_none(), "after {days} days");
+        }
+        assert!(at(Some(&first), &wanted, 7 * 365).is_some());
     }
 
     #[test]

@@ -180,10 +180,12 @@ fn stored_in(secret: Secret, held: &Held) -> Secret {
         ("tls.crt", certificate.as_slice()),
         ("tls.key", key.as_slice()),
     ];
-    let data = data.map(|(name, bytes)| (name.to_owned(), ByteString(bytes.to_vec())));
+    // Whatever else somebody keeps there stays.
+    let mut all = secret.data.clone().unwrap_or_default();
+    all.extend(data.map(|(name, bytes)| (name.to_owned(), ByteString(bytes.to_vec()))));
     // A Secret that somebody made beforehand keeps its type, which cannot be changed.
     let type_ = secret.type_.clone().or_else(|| Some("kubernetes.io/tls".to_owned()));
-    Secret { data: Some(data.into()), type_, ..secret }
+    Secret { data: Some(all), type_, ..secret }
 }
 
 fn unreachable(error: Unanswered) -> SetupError {
@@ -192,6 +194,7 @@ fn unreachable(error: Unanswered) -> SetupError {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_model::Timestamp;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,
@@ -222,6 +225,17 @@ mod tests {
             }
         });
         Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn what_else_is_in_the_secret_stays() {
+        let wanted = Wanted { names: vec!["localhost".to_owned()], lifetime: Duration::from_secs(86_400) };
+        let held = renewed(None, &wanted, Timestamp::from_unix(1_800_000_000)).unwrap().unwrap();
+        let bytes = |text: &str| ByteString(text.as_bytes().to_vec());
+        let data = [("keystore.p12", "theirs"), ("tls.crt", "old")].map(|(name, text)| (name.to_owned(), bytes(text)));
+        let stored = stored_in(Secret { data: Some(data.into()), ..Secret::default() }, &held);
+        assert!(held_in(&stored).as_ref() == Some(&held));
+        assert_eq!(stored.data.unwrap()["keystore.p12"], bytes("theirs"));
     }
 
     #[tokio::test]
