@@ -114,7 +114,7 @@ pub(crate) struct ServerArgs {
         env = "PORTCULLIS_WEBHOOK_CONFIGURATION",
         value_name = "NAME",
         value_delimiter = ',',
-        default_value = "portcullis"
+        default_value = "portcullis-webhook"
     )]
     pub(crate) webhook_configuration: Vec<String>,
     /// How long the certificate in the Secret lives; it is renewed when a third of that is left.

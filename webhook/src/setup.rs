@@ -1,6 +1,7 @@
 //! From arguments to a running server.
 
 use std::{
+    collections::BTreeSet,
     net::TcpListener,
     path::PathBuf,
     sync::{Arc, Mutex, RwLock, atomic::AtomicBool},
@@ -173,7 +174,7 @@ async fn shared_certificate(
     let lifetime = Duration::from_secs(args.certificate_lifetime.seconds().unsigned_abs());
     let wanted = Wanted { names: certs::names(args), lifetime };
     let configurations = args.webhook_configuration.clone();
-    let certificates = Certificates { client, secret, configurations, wanted };
+    let mut certificates = Certificates { client, secret, configurations, wanted, missing: BTreeSet::new() };
     let held = certificates.current().await?;
     let tls = authority::tls(&held.pair).await?;
     certificates.publish(&held.authorities).await;

@@ -94,6 +94,21 @@ fn the_configurations_close_when_the_webhook_is_gone_and_cover_every_way_to_an_i
 }
 
 #[test]
+fn what_is_shipped_is_called_as_the_guide_and_the_flag_call_it() {
+    let manifests = manifests();
+    let name = of_kind(&manifests, "MutatingWebhookConfiguration")["metadata"]["name"].as_str().unwrap();
+    assert_eq!(of_kind(&manifests, "ValidatingWebhookConfiguration")["metadata"]["name"], name);
+    let help = help();
+    let flag = help.split("--webhook-configuration <NAME>").nth(1).unwrap();
+    let default = flag.split("[default: ").nth(1).unwrap();
+    assert_eq!(default.split(']').next(), Some(name));
+    let guide = std::fs::read_to_string(repository().join("docs/admission.md")).unwrap();
+    let commands = guide.split("kubectl delete mutatingwebhookconfiguration,validatingwebhookconfiguration ").skip(1);
+    let named: Vec<&str> = commands.map(|rest| rest.split(['\n', '`']).next().unwrap()).collect();
+    assert_eq!(named, [name, name], "the ways out of an emergency");
+}
+
+#[test]
 fn the_policy_of_the_manifests_is_one() {
     let manifests = manifests();
     for (name, text) in of_kind(&manifests, "ConfigMap")["data"].as_object().unwrap() {

@@ -4,7 +4,7 @@
 //! the others take what it wrote. A new authority stands beside the one before, and nothing is issued by it before the
 //! configurations name both, since a certificate lives on until its own time comes.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use axum_server::tls_rustls::RustlsConfig;
 use k8s_openapi::{
@@ -42,6 +42,8 @@ pub(crate) struct Certificates {
     /// Mutating and validating configurations of these names.
     pub(crate) configurations: Vec<String>,
     pub(crate) wanted: Wanted,
+    /// Those of them that were not there when they were last looked for.
+    pub(crate) missing: BTreeSet<String>,
 }
 
 impl Certificates {
@@ -82,7 +84,7 @@ impl Certificates {
     }
 
     /// Looks again until the process ends: renews, changes the server's certificate, keeps the configurations in step.
-    pub(crate) async fn keep(self, mut serving: Pair, tls: RustlsConfig) {
+    pub(crate) async fn keep(mut self, mut serving: Pair, tls: RustlsConfig) {
         // A short life, as tests have, wants more looks.
         let often = LOOK_AGAIN.min(self.wanted.lifetime / 8).max(Duration::from_millis(500));
         let mut ticks = tokio::time::interval(often);
@@ -112,31 +114,47 @@ impl Certificates {
     }
 
     /// Writes the authorities into the configurations, where they do not stand there.
-    pub(crate) async fn publish(&self, authorities: &str) {
+    pub(crate) async fn publish(&mut self, authorities: &str) {
         let bundle = ByteString(authorities.as_bytes().to_vec());
         for name in &self.configurations {
-            let api: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
-            match asked(api.get_opt(name)).await {
-                Ok(Some(mut found)) => {
-                    let clients = found.webhooks.iter_mut().flatten().map(|webhook| &mut webhook.client_config);
-                    if set_bundle(clients, &bundle) {
-                        report(name, asked(api.replace(name, &PostParams::default(), &found)).await.map(|_| ()));
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(name, %error, "cannot read a webhook configuration"),
+            let mutating = Api::<MutatingWebhookConfiguration>::all(self.client.clone());
+            let is_mutating = publish_in(&mutating, name, &bundle, |found| {
+                found.webhooks.iter_mut().flatten().map(|webhook| &mut webhook.client_config).collect()
+            });
+            let validating = Api::<ValidatingWebhookConfiguration>::all(self.client.clone());
+            let is_validating = publish_in(&validating, name, &bundle, |found| {
+                found.webhooks.iter_mut().flatten().map(|webhook| &mut webhook.client_config).collect()
+            });
+            if is_mutating.await | is_validating.await {
+                self.missing.remove(name);
+            } else if self.missing.insert(name.clone()) {
+                tracing::warn!(name, "there is no webhook configuration of this name: nobody learns of the authority");
             }
-            let api: Api<ValidatingWebhookConfiguration> = Api::all(self.client.clone());
-            match asked(api.get_opt(name)).await {
-                Ok(Some(mut found)) => {
-                    let clients = found.webhooks.iter_mut().flatten().map(|webhook| &mut webhook.client_config);
-                    if set_bundle(clients, &bundle) {
-                        report(name, asked(api.replace(name, &PostParams::default(), &found)).await.map(|_| ()));
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(name, %error, "cannot read a webhook configuration"),
+        }
+    }
+}
+
+/// Whether there is, or may be, a configuration of this name.
+async fn publish_in<K>(
+    api: &Api<K>,
+    name: &str,
+    bundle: &ByteString,
+    clients: impl Fn(&mut K) -> Vec<&mut WebhookClientConfig>,
+) -> bool
+where
+    K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
+{
+    match asked(api.get_opt(name)).await {
+        Ok(Some(mut found)) => {
+            if set_bundle(clients(&mut found).into_iter(), bundle) {
+                report(name, asked(api.replace(name, &PostParams::default(), &found)).await.map(|_| ()));
             }
+            true
+        }
+        Ok(None) => false,
+        Err(error) => {
+            tracing::warn!(name, %error, "cannot read a webhook configuration");
+            true
         }
     }
 }
@@ -245,6 +263,7 @@ mod tests {
             secret: ("portcullis".to_owned(), "certificate".to_owned()),
             configurations: Vec::new(),
             wanted: Wanted { names: vec!["localhost".to_owned()], lifetime: Duration::from_secs(86_400) },
+            missing: BTreeSet::new(),
         };
         let error = certificates.current().await.err().unwrap();
         assert_eq!(error.to_string(), "cannot reach the cluster: the API server does not answer");
