@@ -142,7 +142,7 @@ async fn publish_in<K>(
     clients: impl Fn(&mut K) -> Vec<&mut WebhookClientConfig>,
 ) -> bool
 where
-    K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
+    K: Clone + std::fmt::Debug + k8s_openapi::serde::Serialize + k8s_openapi::serde::de::DeserializeOwned,
 {
     match asked(api.get_opt(name)).await {
         Ok(Some(mut found)) => {
