@@ -21,7 +21,7 @@ pub(crate) use certificates::Certificates;
 pub(crate) use events::Events;
 pub(crate) use namespaces::Namespaces;
 pub(crate) use policies::watch as watch_policies;
-pub(crate) use recheck::{Counts, keep as look_again};
+pub(crate) use recheck::{Counts, Recheck};
 pub(crate) use secrets::Secrets;
 pub(crate) use surroundings::Around;
 

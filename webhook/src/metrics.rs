@@ -4,7 +4,10 @@
 
 use std::{
     fmt::Write as _,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,8 +36,8 @@ pub(crate) struct Metrics {
     microseconds: AtomicU64,
     /// Reviews that an exemption let in.
     pub(crate) exempted: AtomicU64,
-    /// Running Pods by what would become of them now: pass, fail, unknown.
-    running: [AtomicU64; 3],
+    /// What the last whole look at running Pods has found, and when; none where another replica looks.
+    running: Mutex<Option<(Counts, u64)>>,
     pub(crate) reloads: AtomicU64,
     pub(crate) failed_reloads: AtomicU64,
 }
@@ -57,12 +60,9 @@ impl Metrics {
         }
     }
 
-    /// What a look at running Pods has found.
-    pub(crate) fn running(&self, counts: Counts) {
-        let Counts { pass, fail, unknown } = counts;
-        for (gauge, count) in self.running.iter().zip([pass, fail, unknown]) {
-            gauge.store(count, Ordering::Relaxed);
-        }
+    /// What a whole look at running Pods has found at a moment, in seconds of Unix time; none where nothing is known.
+    pub(crate) fn running(&self, found: Option<(Counts, u64)>) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
 
     /// The text of `/metrics`.
@@ -93,10 +93,14 @@ impl Metrics {
         family("review_duration_seconds", "histogram", "How long reviews took.", &durations);
         let loads = [("{result=\"ok\"}", read(reloads)), ("{result=\"error\"}", read(failed_reloads))];
         family("reloads_total", "counter", "Times that policies or the certificate were read again.", &loads);
-        let names = ["{result=\"pass\"}", "{result=\"fail\"}", "{result=\"unknown\"}"];
-        let pods: Vec<(&str, String)> =
-            names.into_iter().zip(running).map(|(name, gauge)| (name, read(gauge))).collect();
-        family("running_pods", "gauge", "Running Pods by what would become of them now.", &pods);
+        if let Some((Counts { pass, fail, unknown }, at)) = *running.lock().unwrap_or_else(PoisonError::into_inner) {
+            let counts =
+                [("{result=\"pass\"}", pass), ("{result=\"fail\"}", fail), ("{result=\"unknown\"}", unknown)];
+            let pods = counts.map(|(name, count)| (name, count.to_string()));
+            family("running_pods", "gauge", "Running Pods by what would become of them now.", &pods);
+            let help = "When all running Pods were last looked at.";
+            family("running_pods_seen_timestamp_seconds", "gauge", help, &[("", at.to_string())]);
+        }
         family("exempted_total", "counter", "Reviews that an exemption let in.", &[("", read(exempted))]);
         family("policies", "gauge", "Policies that are asked.", &[("", policies.to_string())]);
         family("reviews_in_flight", "gauge", "Reviews under way.", &[("", in_flight.to_string())]);

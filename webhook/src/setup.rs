@@ -18,7 +18,7 @@ use crate::{
     args::{Args, ClusterArgs, EvidenceArgs, ServerArgs},
     authority::{self, Wanted},
     certs::{self, Pair},
-    cluster::{self, Around, Certificates, Events, Namespaces, Secrets},
+    cluster::{self, Around, Certificates, Events, Namespaces, Recheck, Secrets},
     error::SetupError,
     memory,
     metrics::Metrics,
@@ -84,10 +84,19 @@ pub(crate) async fn serve(args: Args) -> Result<(), SetupError> {
         is_ending: AtomicBool::new(false),
         changed: Notify::new(),
     });
-    around.start(&shared, &args.cluster, trust_root);
+    let recheck = around
+        .client
+        .clone()
+        .zip(args.cluster.recheck)
+        .map(|(client, every)| Arc::new(Recheck::new(client, Duration::from_secs(every.seconds().unsigned_abs()))));
+    around.start(&shared, &args.cluster, recheck.as_ref(), trust_root);
     let files = Files { policy, exemption, digest, certificate: certs::files(server), pair };
     tokio::spawn(reload(Arc::clone(&shared), files, tls.clone()));
-    listen(server, shared, tls, keeper).await
+    let served = listen(server, shared, tls, keeper).await;
+    if let Some(recheck) = recheck {
+        recheck.release().await;
+    }
+    served
 }
 
 /// Takes connections until the end, and keeps what is remembered.
@@ -150,14 +159,20 @@ impl Connected {
     }
 
     /// Watches what is to be watched.
-    fn start(self, shared: &Arc<Server>, args: &ClusterArgs, trust_root: Option<TrustRoot>) {
+    fn start(
+        self,
+        shared: &Arc<Server>,
+        args: &ClusterArgs,
+        recheck: Option<&Arc<Recheck>>,
+        trust_root: Option<TrustRoot>,
+    ) {
         if let Some(namespaces) = self.namespaces {
             tokio::spawn(namespaces.watch());
         }
         let Some(client) = self.client else { return };
-        if let Some(every) = args.recheck {
-            let every = Duration::from_secs(every.seconds().unsigned_abs());
-            tokio::spawn(cluster::look_again(Arc::clone(shared), client.clone(), every));
+        if let Some(recheck) = recheck.cloned() {
+            let server = Arc::clone(shared);
+            tokio::spawn(async move { recheck.keep(&server).await });
         }
         if args.policies_from_cluster {
             tokio::spawn(cluster::watch_policies(Arc::clone(shared), client, trust_root));

@@ -92,7 +92,7 @@ impl Server {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use portcullis_admission::Options;
     use portcullis_attest::SigningKey;
     use portcullis_model::Timestamp;
@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    fn server(files: PolicySet) -> Server {
+    pub(crate) fn server(files: PolicySet) -> Server {
         let client = Client::new(portcullis_registry::Options::default(), Credentials::anonymous()).unwrap();
         let gate = Gate::new(files, client, Options::default()).unwrap();
         Server {
