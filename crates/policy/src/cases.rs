@@ -156,6 +156,16 @@ pub enum CaseError {
         /// Why.
         reason: String,
     },
+    /// It says something that nobody would ask for.
+    #[error("case `{case}`: `{field}` {why}")]
+    Unused {
+        /// The case.
+        case: String,
+        /// What it says.
+        field: &'static str,
+        /// Why that would not count.
+        why: &'static str,
+    },
     /// It does not say which policy, or names one that is not there.
     #[error("case `{case}` names no policy of the file")]
     Policy {
@@ -199,6 +209,9 @@ impl Case {
         let (Some(policy), None) = (named.next(), named.next()) else {
             return Err(CaseError::Policy { case: self.name.clone() });
         };
+        if let Some((field, why)) = self.unused() {
+            return Err(CaseError::Unused { case: self.name.clone(), field, why });
+        }
         let report = self.report.as_deref().map(report).transpose();
         let report = report.map_err(|reason| CaseError::Report { case: self.name.clone(), reason })?;
         let now = self.at.or_else(|| report.as_ref().map(|report| report.verdict.time)).unwrap_or(now);
@@ -210,6 +223,23 @@ impl Case {
             judgement = judgement.and(self.judge_verdicts(policy, verdicts, now));
         }
         Ok(Tried { failure: self.failure(policy, &judgement), judgement })
+    }
+
+    /// What it says and nobody would ask for, and why.
+    fn unused(&self) -> Option<(&'static str, &'static str)> {
+        let beside_report = [
+            ("findings", !self.findings.is_empty()),
+            ("packages", !self.packages.is_empty()),
+            ("gaps", !self.gaps.is_empty()),
+            ("databaseAge", self.database_age.is_some()),
+            ("uncoveredDistribution", self.uncovered_distribution),
+        ];
+        let said = beside_report.into_iter().find(|(_, is_said)| self.report.is_some() && *is_said);
+        if let Some((field, _)) = said {
+            return Some((field, "stands beside a `report`, which says all that there is"));
+        }
+        (self.statements.is_some() && self.evidence.is_none())
+            .then_some(("statements", "stands without `evidence`, so that it is not asked for"))
     }
 
     fn judge_facts(&self, policy: &Policy, now: Timestamp) -> Judgement {

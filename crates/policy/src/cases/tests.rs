@@ -59,6 +59,18 @@ fn a_case_that_cannot_be_tried_is_an_error() {
         "case `a`: there is no old.json"
     );
     assert_eq!(tried("{name: a, policy: other, expect: pass}").unwrap_err(), CaseError::Policy { case: "a".into() });
+    for (field, more) in [
+        ("findings", "report: old.json, findings: [{id: CVE-2026-1, severity: high}]"),
+        ("packages", "report: old.json, packages: [{name: x}]"),
+        ("gaps", "report: old.json, gaps: [usr/lib]"),
+        ("databaseAge", "report: old.json, databaseAge: 8d"),
+        ("uncoveredDistribution", "report: old.json, uncoveredDistribution: true"),
+        ("statements", "statements: [sbom]"),
+    ] {
+        let error = tried(&format!("{{name: a, {more}, expect: pass}}")).unwrap_err();
+        assert!(matches!(&error, CaseError::Unused { field: named, .. } if *named == field), "{field}: {error}");
+        assert!(error.to_string().starts_with(&format!("case `a`: `{field}` stands ")), "{error}");
+    }
     let error = Cases::parse("cases:\n  - {name: a, expects: pass}\n", "cases.yaml").unwrap_err();
     assert_eq!(error.to_string(), "cases.yaml:2: unknown field `expects`");
     assert!(error.hint.unwrap().contains("expect"));
