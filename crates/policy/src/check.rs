@@ -5,7 +5,7 @@ use portcullis_model::Timestamp;
 
 use crate::{
     Authority, EvidenceRules, Exception, LabelSelector, LicenseRules, Pattern, Policy, PolicyKind, Rule,
-    VulnerabilityRules, rules, workloads,
+    VulnerabilityRules, document::repository, rules, workloads,
 };
 
 /// One thing that is wrong with a policy.
@@ -114,13 +114,9 @@ fn image_pattern_problem(text: &str) -> Option<(String, String)> {
         return None;
     }
     let (host, path) = text.split_once('/').unwrap_or(("", text));
-    let without_tag = |text: &str| {
-        let name = text.split_once('@').map_or(text, |(name, _)| name);
-        name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(name, |(name, _)| name).to_owned()
-    };
     if path.contains('@') || path.rsplit('/').next().is_some_and(|last| last.contains(':')) {
         let message = format!("`{text}` names a tag or digest: patterns are of repositories");
-        return Some((message, format!("write `{}`", without_tag(text))));
+        return Some((message, format!("write `{}`", repository(text))));
     }
     let is_host = host == "localhost" || host.contains(['.', ':', '*']);
     if !is_host {

@@ -147,12 +147,7 @@ impl Policy {
     /// the name does not matter.
     #[must_use]
     pub fn applies_to(&self, canonical_name: &str) -> bool {
-        let name = canonical_name.split_once('@').map_or(canonical_name, |(name, _)| name);
-        let name = match name.rsplit_once(':') {
-            // A colon before the last slash belongs to the registry's port.
-            Some((before, tag)) if !tag.contains('/') => before,
-            _ => name,
-        };
+        let name = repository(canonical_name);
         self.spec.images.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(name)))
     }
 
@@ -173,6 +168,16 @@ impl From<Document> for Policy {
         let Document { api_version: ApiVersion::V1Alpha1, kind, metadata, spec } = document;
         let Metadata { name, namespace, labels: _, annotations: _ } = metadata;
         Self { kind, name, namespace, spec }
+    }
+}
+
+/// An image's name without its tag and digest.
+pub(crate) fn repository(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    match name.rsplit_once(':') {
+        // A colon before the last slash belongs to the registry's port.
+        Some((before, tag)) if !tag.contains('/') => before,
+        _ => name,
     }
 }
 
