@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _, future::join_all, stream::FuturesOrdered};
 use portcullis_attest::{Discovery, Problem, ProblemError, discover};
+use portcullis_errors::{chain, printable};
 use portcullis_model::Digest;
 use portcullis_registry::{
     Client, Credentials, Hosted, Manifest, NamedCredential, PullSecrets, Reference, RegistryError,
@@ -24,6 +25,9 @@ const KEEP_CLIENT: Duration = Duration::from_secs(600);
 /// The most pull secrets of a Pod that are read.
 const MAX_SECRETS: usize = 16;
 
+/// What is told of one entry of a pull secret.
+const MAX_PROBLEM: usize = 200;
+
 /// One way to ask a registry.
 #[derive(Debug, Clone)]
 pub(crate) struct Way {
@@ -39,6 +43,8 @@ pub(crate) struct Ways {
     named: Vec<Way>,
     /// The gate's.
     own: Way,
+    /// Why there are no more: to be told beside a refusal.
+    pub(crate) problems: Vec<String>,
     /// When an answer is due.
     due: Instant,
 }
@@ -122,8 +128,7 @@ pub(crate) fn named_in(spec: &Value) -> (String, Vec<String>) {
 impl Gate {
     /// The ways to ask for an image, and until when.
     pub(crate) fn ways(&self, reference: &Reference, found: &FoundSecrets) -> Ways {
-        // A damaged entry opens nothing; the registry's refusal tells.
-        let named = found.secrets.for_image(reference).unwrap_or_default();
+        let (named, damaged) = found.secrets.for_image(reference);
         let named = named.into_iter().map(|NamedCredential { credential, name }| {
             let key = (reference.registry().to_owned(), name);
             let client = self.work.clients.get(&key).unwrap_or_else(|| {
@@ -134,7 +139,9 @@ impl Gate {
             Way { client, name: Some(name) }
         });
         let own = Way { client: self.client.clone(), name: None };
-        Ways { named: named.collect(), own, due: Instant::now() + self.options.time_limit }
+        let read = found.problems.iter().cloned();
+        let problems = read.chain(damaged.iter().map(|error| printable(&chain(error), MAX_PROBLEM))).collect();
+        Ways { named: named.collect(), own, problems, due: Instant::now() + self.options.time_limit }
     }
 
     /// Asks the registry once what a tag means; the bytes that it gives make the digest. A digest needs no asking.

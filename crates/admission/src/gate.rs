@@ -289,7 +289,10 @@ impl Gate {
         }
         // A template's tags may stay: its Pods come by here, too.
         let stage = if workload == Workload::Template { Stage::Mutate } else { stage };
-        let place = self.with_secrets(place, object.pointer(pod_spec), surroundings).await;
+        // Nobody's secrets are read before somebody needs them.
+        let is_needed = changed.iter().any(|found| self.needs_registry(&found.image, &place));
+        let spec = object.pointer(pod_spec).filter(|_| is_needed);
+        let place = self.with_secrets(place, spec, surroundings).await;
         let decided = self.decide_images(&changed, &place, stage).await;
         let pins = if workload == Workload::Pod && stage != Stage::Validate {
             changed.iter().filter_map(|found| pin(found, decided.get(found.image.as_str())?)).collect()

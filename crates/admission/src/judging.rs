@@ -74,6 +74,12 @@ impl Gate {
         }
     }
 
+    /// Whether anything is asked of an image's registry there.
+    pub(crate) fn needs_registry(&self, image: &str, place: &Place) -> bool {
+        let reference = image.parse::<Reference>().ok().filter(|reference| self.may_ask(reference));
+        reference.is_some_and(|reference| !self.set.asked(&reference.name(), place, self.now()).is_empty())
+    }
+
     /// Whether the registry of an image may be asked.
     fn may_ask(&self, reference: &Reference) -> bool {
         let allowed = &self.options.allowed_registries;
@@ -102,7 +108,7 @@ impl Gate {
             Ok(digest) => digest,
             Err(error) => {
                 let result = if error.is_not_found() { Outcome::Fail } else { Outcome::Unknown };
-                let secrets = place.secrets.problems.iter().fold(String::new(), |text, problem| text + "; " + problem);
+                let secrets = ways.problems.iter().fold(String::new(), |text, problem| text + "; " + problem);
                 let judgement = alone(result, "registry", chain(error.as_ref()) + &secrets);
                 let answers = asked.iter().map(|asked| asked.answer(judgement.clone(), error.hint()));
                 return (None, answers.collect());

@@ -2,10 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use portcullis_admission::{BrokenPolicy, Gate, ImageDecision, Options, PolicySet, Unmatched};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use futures_util::future::BoxFuture;
+use portcullis_admission::{
+    BrokenPolicy, FoundSecrets, Gate, ImageDecision, Options, PolicySet, PullIdentity, Surroundings, Unmatched,
+};
 use portcullis_model::Timestamp;
 use portcullis_policy::{Exemption, Policy, PolicyKind};
 use portcullis_registry::{Client, Credentials};
+use serde_json::{Value, json};
 
 const NOW: i64 = 1_800_000_000;
 /// By digest: nothing is asked of its registry.
@@ -55,6 +64,47 @@ async fn a_policy_that_only_warns_and_may_not_even_speak_opens_nothing() {
                 namespaceSelector: {matchLabels: {env: prod}}\n  vulnerabilities: {failOn: high}\n";
     let policies = Policy::parse(text, "policy.yaml", Timestamp::from_unix(NOW)).unwrap();
     check(PolicySet::from(policies)).await;
+}
+
+/// A cluster that counts how often somebody's pull secrets are read.
+#[derive(Debug, Default)]
+struct Counting(AtomicUsize);
+
+impl Surroundings for Counting {
+    fn namespace<'a>(&'a self, _name: &'a str) -> BoxFuture<'a, Option<Arc<Value>>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn pull_secrets<'a>(&'a self, _identity: PullIdentity<'a>) -> BoxFuture<'a, FoundSecrets> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::ready(FoundSecrets::default()))
+    }
+}
+
+#[tokio::test]
+async fn pull_secrets_are_read_only_where_a_registry_is_asked() {
+    let text = "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: p}\nspec:\n  images: \
+                [registry.example/team/**]\n  vulnerabilities: {failOn: high}\n";
+    let policies = Policy::parse(text, "policy.yaml", Timestamp::from_unix(NOW)).unwrap();
+    for (image, allowed, reads) in [
+        ("registry.example/other/app:v1", "*", 0),
+        ("registry.example/team/app:v1", "other.example", 0),
+        ("not an image", "*", 0),
+        (IMAGE, "*", 1),
+    ] {
+        let counting = Arc::new(Counting::default());
+        let client = Client::new(portcullis_registry::Options::default(), Credentials::anonymous()).unwrap();
+        let options = Options {
+            surroundings: Some(Arc::<Counting>::clone(&counting)),
+            allowed_registries: vec![allowed.parse().unwrap()],
+            ..Options::default()
+        };
+        let gate = Gate::new(policies.clone(), client, options).unwrap();
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "team"},
+            "spec": {"containers": [{"name": "c", "image": image}]}});
+        gate.look_again(&pod).await.unwrap();
+        assert_eq!(counting.0.load(Ordering::SeqCst), reads, "{image}");
+    }
 }
 
 #[tokio::test]

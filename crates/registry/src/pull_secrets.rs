@@ -51,11 +51,9 @@ impl PullSecrets {
     }
 
     /// The credentials that hold for an image, in the order in which the kubelet tries them: the most specific key
-    /// first.
-    ///
-    /// # Errors
-    /// When an entry that holds is damaged.
-    pub fn for_image(&self, reference: &Reference) -> Result<Vec<NamedCredential>, CredentialsError> {
+    /// first; and what is wrong with entries that hold and cannot be used.
+    #[must_use]
+    pub fn for_image(&self, reference: &Reference) -> (Vec<NamedCredential>, Vec<CredentialsError>) {
         let name = reference.name();
         let entries = self.configs.iter().flat_map(Config::auths);
         let mut holding: Vec<(String, &str, &Entry)> = entries
@@ -65,17 +63,22 @@ impl PullSecrets {
             })
             .collect();
         holding.sort_by(|(one, ..), (other, ..)| other.cmp(one));
-        let mut found: Vec<NamedCredential> = Vec::new();
+        let (mut found, mut damaged) = (Vec::<NamedCredential>::new(), Vec::new());
         for (_, key, entry) in holding {
-            if let Some(credential) = entry.credential(key)? {
-                let name = name_of(&credential);
-                if !found.iter().any(|other| other.name == name) {
-                    found.push(NamedCredential { credential, name });
+            match entry.credential(key) {
+                Ok(None) => {}
+                Ok(Some(credential)) => {
+                    let name = name_of(&credential);
+                    if !found.iter().any(|other| other.name == name) {
+                        found.push(NamedCredential { credential, name });
+                    }
                 }
+                Err(error) => damaged.push(error),
             }
         }
         found.truncate(MAX_TRIED);
-        Ok(found)
+        damaged.truncate(MAX_TRIED);
+        (found, damaged)
     }
 }
 
@@ -145,7 +148,7 @@ mod tests {
     fn users(config: &str, image: &str) -> Vec<String> {
         let mut secrets = PullSecrets::default();
         secrets.add(PullSecretForm::DockerConfigJson, config).unwrap();
-        let found = secrets.for_image(&image.parse().unwrap()).unwrap();
+        let (found, _) = secrets.for_image(&image.parse().unwrap());
         let user = |one: NamedCredential| match one.credential {
             Credential::Basic { user, .. } => user,
             Credential::IdentityToken(_) => "token".to_owned(),
@@ -185,9 +188,20 @@ mod tests {
     fn the_older_form_is_the_entries_alone() {
         let mut secrets = PullSecrets::default();
         secrets.add(PullSecretForm::DockerCfg, r#"{"registry.example": {"auth": "dTpw"}}"#).unwrap();
-        assert_eq!(secrets.for_image(&"registry.example/app".parse().unwrap()).unwrap().len(), 1);
+        assert_eq!(secrets.for_image(&"registry.example/app".parse().unwrap()).0.len(), 1);
         assert!(secrets.add(PullSecretForm::DockerConfigJson, "7").is_err());
         assert!(!format!("{secrets:?}").contains("dTpw"));
+    }
+
+    #[test]
+    fn a_damaged_entry_takes_no_good_one_with_it() {
+        let mut secrets = PullSecrets::default();
+        let text = r#"{"r.example/team": {"auth": "damaged"}, "r.example": {"auth": "dTpw"}}"#;
+        secrets.add(PullSecretForm::DockerCfg, text).unwrap();
+        let (found, damaged) = secrets.for_image(&"r.example/team/app".parse().unwrap());
+        assert_eq!(found.len(), 1);
+        let told: Vec<String> = damaged.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["the entry for r.example/team is not user:password in base64"]);
     }
 
     #[test]
@@ -196,7 +210,7 @@ mod tests {
             let mut secrets = PullSecrets::default();
             let text = format!(r#"{{"r.example": {{"username": "u", "password": "{password}"}}}}"#);
             secrets.add(PullSecretForm::DockerCfg, &text).unwrap();
-            secrets.for_image(&"r.example/app".parse().unwrap()).unwrap().remove(0).name
+            secrets.for_image(&"r.example/app".parse().unwrap()).0.remove(0).name
         };
         assert_eq!(name("a"), name("a"));
         assert_ne!(name("a"), name("b"));
