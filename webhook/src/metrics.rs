@@ -94,8 +94,7 @@ impl Metrics {
         let loads = [("{result=\"ok\"}", read(reloads)), ("{result=\"error\"}", read(failed_reloads))];
         family("reloads_total", "counter", "Times that policies or the certificate were read again.", &loads);
         if let Some((Counts { pass, fail, unknown }, at)) = *running.lock().unwrap_or_else(PoisonError::into_inner) {
-            let counts =
-                [("{result=\"pass\"}", pass), ("{result=\"fail\"}", fail), ("{result=\"unknown\"}", unknown)];
+            let counts = [("{result=\"pass\"}", pass), ("{result=\"fail\"}", fail), ("{result=\"unknown\"}", unknown)];
             let pods = counts.map(|(name, count)| (name, count.to_string()));
             family("running_pods", "gauge", "Running Pods by what would become of them now.", &pods);
             let help = "When all running Pods were last looked at.";

@@ -2,7 +2,7 @@
 
 use portcullis_errors::printable;
 use portcullis_model::{Outcome, Timestamp};
-use portcullis_policy::{StepBudget, Violation, WorkloadFacts};
+use portcullis_policy::{Violation, WorkloadFacts, WorkloadReview};
 use portcullis_registry::Reference;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ impl Gate {
         let namespace_object = place.object.as_deref();
         let facts = WorkloadFacts { object, old_object: old, pod_spec, request, namespace_object };
         let mut decision = ObjectDecision { name: name_of(object, place), asked: Vec::new(), answers: Vec::new() };
-        let mut budget = StepBudget::default();
+        let mut review = WorkloadReview::new(facts);
         for ready in self.policies_with_rules() {
             let policy = &ready.policy;
             let (Some(rules), Some(is_certain)) = (&policy.spec.workloads, speaks_in(policy, place)) else { continue };
@@ -40,7 +40,7 @@ impl Gate {
             }
             decision.asked.push(policy.name.clone());
             let judgements = if is_certain {
-                rules.judge(&facts, &mut budget).into_iter().map(judged).collect()
+                review.judge(rules).into_iter().map(judged).collect()
             } else {
                 vec![(uncertain(place), None)]
             };

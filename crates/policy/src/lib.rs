@@ -6,6 +6,7 @@
 
 mod document;
 mod exemption;
+mod expression;
 mod spec;
 
 mod age;
@@ -56,6 +57,6 @@ pub use spec::{
     Action, Exception, FailOn, LicenseRules, Mode, PolicySpec, Rule, UnknownAction, UnratedLevel, VulnerabilityRules,
 };
 pub use workloads::{
-    CHECKS, POD_SECURITY_VERSION, PodSecurityCheck, PodSecurityLevel, StepBudget, Variable, Violation, WorkloadFacts,
-    WorkloadRule, WorkloadRules,
+    CHECKS, POD_SECURITY_VERSION, PodSecurityCheck, PodSecurityLevel, Variable, Violation, WorkloadFacts,
+    WorkloadReview, WorkloadRule, WorkloadRules,
 };

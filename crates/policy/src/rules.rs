@@ -9,40 +9,28 @@ use std::{collections::HashMap, sync::Arc};
 
 use cel::{
     Context, Env, Value,
-    common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr},
+    common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr},
     objects::Key,
-    parser::PrattParser,
 };
 use portcullis_model::{Finding, FixState, Package};
 
 use crate::{
     Facts, Rule,
+    expression::{Language, Scope, entries, parse},
     judge::{Reasons, shown},
 };
-
-/// The longest expression, in bytes.
-const MAX_BYTES: usize = 4_096;
 
 /// The most nodes of an expression, macros expanded.
 const MAX_NODES: usize = 500;
 
-/// The most parentheses, operators and calls inside one another.
-const MAX_NESTING: u16 = 48;
-
-/// The most macros (`exists`, `all`, `map`, …) inside one another.
-const MAX_DEPTH: usize = 3;
-
-/// The most additions inside walks: each may double a text or a list that the next walk starts from.
-const MAX_ADDITIONS: usize = 4;
-
 /// What an expression can speak of: the long lists first.
-const VARIABLES: [&str; 4] = ["findings", "packages", "gaps", "starterDatabase"];
+const VARIABLES: &[&str] = &["findings", "packages", "gaps", "starterDatabase"];
 
 /// The lists that can be long.
 const LONG: [&str; 2] = ["findings", "packages"];
 
 /// The functions and operators that there are.
-const FUNCTIONS: [&str; 27] = [
+const FUNCTIONS: &[&str] = &[
     "_?_:_",
     "_&&_",
     "_||_",
@@ -72,6 +60,9 @@ const FUNCTIONS: [&str; 27] = [
     "double",
 ];
 
+/// The most macros inside one another are three.
+static LANGUAGE: Language = Language { variables: VARIABLES, functions: FUNCTIONS, max_depth: 3 };
+
 /// Those that may take a long list as a whole: they are linear in it, and give none back inside another value.
 const OVER_LISTS: [&str; 11] =
     ["_?_:_", "_&&_", "_||_", "!_", "_+_", "_==_", "_!=_", "_[_]", "@in", "size", "@not_strictly_false"];
@@ -83,25 +74,9 @@ pub(crate) fn problem(rule: &Rule) -> Option<String> {
 
 fn compile(rule: &Rule) -> Result<IdedExpr, String> {
     let expression = parse(&rule.expression)?;
-    let mut check = Check { nodes: 0, additions: 0, bound: Vec::new() };
+    let mut check = Check { nodes: 0, scope: Scope::new(&LANGUAGE) };
     check.expression(&expression, 0, true)?;
     Ok(expression)
-}
-
-/// An expression within bounds of length and nesting.
-pub(crate) fn parse(expression: &str) -> Result<IdedExpr, String> {
-    if expression.len() > MAX_BYTES {
-        return Err(format!("an expression of {} bytes; the limit is {MAX_BYTES}", expression.len()));
-    }
-    // The crate's other parser overflows the stack on a thousand parentheses.
-    let parser = PrattParser::new().max_recursion_depth(MAX_NESTING).max_expression_node_count(10 * MAX_NODES);
-    parser.parse(expression).map_err(|errors| {
-        let first = errors.errors.first();
-        first.map_or_else(
-            || "it cannot be parsed".to_owned(),
-            |error| format!("it cannot be parsed: {} (column {})", shown(&error.msg), error.pos.1),
-        )
-    })
 }
 
 /// Judges by every rule, in their order.
@@ -211,9 +186,7 @@ fn package(package: &Package) -> Value {
 /// Walks an expression, and refuses what could cost more than its length times that of the lists.
 struct Check {
     nodes: usize,
-    additions: usize,
-    /// The names that macros have bound here.
-    bound: Vec<String>,
+    scope: Scope,
 }
 
 impl Check {
@@ -229,25 +202,17 @@ impl Check {
             Expr::Comprehension(comprehension) => self.comprehension(comprehension, depth, long),
             Expr::Select(select) => self.expression(&select.operand, depth, long),
             Expr::List(list) => list.elements.iter().try_for_each(|element| self.expression(element, depth, false)),
-            Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
-                EntryExpr::MapEntry(entry) => {
-                    self.expression(&entry.key, depth, false)?;
-                    self.expression(&entry.value, depth, false)
-                }
-                EntryExpr::StructField(field) => self.expression(&field.value, depth, false),
-            }),
+            Expr::Map(map) => entries(map).try_for_each(|part| self.expression(part, depth, false)),
             Expr::Literal(_) => Ok(()),
             Expr::Struct(_) | Expr::Unspecified => Err("there are no types of one's own".to_owned()),
         }
     }
 
     fn name(&self, name: &str, long: bool) -> Result<(), String> {
-        if name.starts_with('@') || self.bound.iter().any(|bound| bound == name) {
+        if self.scope.is_bound(name) {
             return Ok(());
         }
-        if !VARIABLES.contains(&name) {
-            return Err(format!("there is no `{}`; there are `{}`", shown(name), VARIABLES.join("`, `")));
-        }
+        self.scope.variable(name)?;
         if LONG.contains(&name) && !long {
             return Err(format!("`{name}` may be walked on its own, not inside another list or walk"));
         }
@@ -255,40 +220,20 @@ impl Check {
     }
 
     fn call(&mut self, call: &CallExpr, depth: usize, long: bool) -> Result<(), String> {
-        let name = call.func_name.as_str();
-        if !FUNCTIONS.contains(&name) {
-            return Err(format!("there is no function `{}`", shown(name)));
-        }
-        // What macros add to their own result is no addition of the author's.
-        let is_of_macro = call.args.iter().any(|part| matches!(&part.expr, Expr::Ident(name) if name.starts_with('@')));
-        if name == "_+_" && depth > 0 && !is_of_macro {
-            self.additions += 1;
-            if self.additions > MAX_ADDITIONS {
-                return Err(format!("more than {MAX_ADDITIONS} additions are inside walks"));
-            }
-        }
-        let long = long && OVER_LISTS.contains(&name);
+        self.scope.call(call, depth)?;
+        let long = long && OVER_LISTS.contains(&call.func_name.as_str());
         call.target.iter().try_for_each(|target| self.expression(target, depth, long))?;
         call.args.iter().try_for_each(|argument| self.expression(argument, depth, long))
     }
 
     fn comprehension(&mut self, walk: &ComprehensionExpr, depth: usize, long: bool) -> Result<(), String> {
-        if depth == MAX_DEPTH {
-            return Err(format!("more than {MAX_DEPTH} walks are inside one another"));
-        }
+        self.scope.deeper(depth)?;
         self.expression(&walk.iter_range, depth, long)?;
-        let names = [Some(&walk.iter_var), walk.iter_var2.as_ref(), Some(&walk.accu_var)];
-        let before = self.bound.len();
-        for name in names.into_iter().flatten() {
-            if VARIABLES.contains(&name.as_str()) {
-                return Err(format!("`{name}` is a name already"));
-            }
-            self.bound.push(name.clone());
-        }
+        let before = self.scope.enter(walk)?;
         for part in [&walk.accu_init, &walk.loop_cond, &walk.loop_step, &walk.result] {
             self.expression(part, depth + 1, false)?;
         }
-        self.bound.truncate(before);
+        self.scope.leave(before);
         Ok(())
     }
 }

@@ -124,10 +124,43 @@ pub struct Violation {
     pub fix: Option<String>,
 }
 
-/// The steps that expressions may take for one object, over all policies: whoever may write policies in a namespace
-/// cannot keep the gate busy with them.
+/// One object, judged by the rules of any number of policies. It is made ready once, and all expressions share their
+/// steps: whoever may write policies in a namespace cannot keep the gate busy with them.
+#[derive(Debug)]
+pub struct WorkloadReview<'a> {
+    facts: WorkloadFacts<'a>,
+    /// None before a rule asks, and inside where the object is too large.
+    inputs: Option<Option<expressions::Inputs>>,
+    budget: StepBudget,
+}
+
+impl<'a> WorkloadReview<'a> {
+    /// Of an object.
+    #[must_use]
+    pub fn new(facts: WorkloadFacts<'a>) -> Self {
+        Self { facts, inputs: None, budget: StepBudget::default() }
+    }
+
+    /// Everything that stands against the object by the rules of one policy.
+    #[must_use]
+    pub fn judge(&mut self, rules: &WorkloadRules) -> Vec<Violation> {
+        let Self { facts, inputs, budget } = self;
+        let mut violations = Vec::new();
+        // A Pod that changes in nothing that the standards speak of was judged when it was made.
+        if let Some(level) = rules.pod_security.filter(|_| pod::is_changed(facts)) {
+            pod_security::judge(level, &rules.except, facts, &mut violations);
+        }
+        if !rules.rules.is_empty() && pod::is_changed_for_rules(facts) {
+            let inputs = inputs.get_or_insert_with(|| expressions::Inputs::of(facts, budget));
+            expressions::judge(rules, facts, inputs.as_ref(), budget, &mut violations);
+        }
+        violations
+    }
+}
+
+/// The steps that expressions may take for one object, over all policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StepBudget(u64);
+struct StepBudget(u64);
 
 impl Default for StepBudget {
     fn default() -> Self {
@@ -137,7 +170,7 @@ impl Default for StepBudget {
 
 impl StepBudget {
     /// Takes so many steps; false where there are no more.
-    pub(crate) const fn take(&mut self, steps: u64) -> bool {
+    const fn take(&mut self, steps: u64) -> bool {
         match self.0.checked_sub(steps) {
             Some(left) => {
                 self.0 = left;
@@ -149,21 +182,6 @@ impl StepBudget {
 }
 
 impl WorkloadRules {
-    /// Everything that stands against an object. `budget` is what the expressions of all policies may take together.
-    #[must_use]
-    pub fn judge(&self, facts: &WorkloadFacts<'_>, budget: &mut StepBudget) -> Vec<Violation> {
-        let Self { pod_security, except, params, variables, rules } = self;
-        let mut violations = Vec::new();
-        // A Pod that changes in nothing that the standards speak of was judged when it was made.
-        if let Some(level) = pod_security.filter(|_| pod::is_changed(facts)) {
-            pod_security::judge(level, except, facts, &mut violations);
-        }
-        if !rules.is_empty() && pod::is_changed_for_rules(facts) {
-            expressions::judge(params, variables, rules, facts, budget, &mut violations);
-        }
-        violations
-    }
-
     /// Whether an expression asks for the Namespace.
     #[must_use]
     pub fn needs_namespace(&self) -> bool {

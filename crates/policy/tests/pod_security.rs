@@ -9,14 +9,14 @@
 use std::path::{Path, PathBuf};
 
 use portcullis_policy::{
-    CHECKS, POD_SECURITY_VERSION, PodSecurityLevel, StepBudget, Violation, WorkloadFacts, WorkloadRules,
+    CHECKS, POD_SECURITY_VERSION, PodSecurityLevel, Violation, WorkloadFacts, WorkloadReview, WorkloadRules,
 };
 use serde_json::{Value, json};
 
 fn judge(level: PodSecurityLevel, object: &Value, old: Option<&Value>, pod_spec: &str) -> Vec<Violation> {
     let rules = WorkloadRules { pod_security: Some(level), ..WorkloadRules::default() };
     let facts = WorkloadFacts { object, old_object: old, pod_spec, request: None, namespace_object: None };
-    rules.judge(&facts, &mut StepBudget::default())
+    WorkloadReview::new(facts).judge(&rules)
 }
 
 /// The newest copy of the fixtures in Go's module cache, or what `PORTCULLIS_POD_SECURITY_FIXTURES` names.
@@ -119,7 +119,7 @@ fn checks_are_made_unless_they_are_left_out() {
     };
     let facts =
         WorkloadFacts { object: &pod, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
-    let found: Vec<String> = rules.judge(&facts, &mut StepBudget::default()).into_iter().map(|one| one.rule).collect();
+    let found: Vec<String> = WorkloadReview::new(facts).judge(&rules).into_iter().map(|one| one.rule).collect();
     assert_eq!(found, ["podSecurity.hostNamespaces"]);
     let mut names: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
     names.sort_unstable();

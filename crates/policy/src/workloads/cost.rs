@@ -4,25 +4,24 @@
 
 use cel::{
     Value as Cel,
-    common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue},
+    common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue},
 };
 use serde_json::Value;
 
-use crate::judge::shown;
+use crate::{
+    expression::{Language, MAX_ADDITIONS, Scope, entries},
+    judge::shown,
+};
 
-/// The most macros inside one another.
-const MAX_DEPTH: usize = 4;
-/// The most additions inside walks: each may double what a walk holds.
-const MAX_ADDITIONS: u32 = 4;
 /// A pattern is a literal of at most so many bytes.
 const MAX_PATTERN_BYTES: usize = 256;
 /// What making and running a pattern costs.
 const PATTERN_STEPS: u64 = 2_000;
 
-const VARIABLES: [&str; 6] = ["object", "oldObject", "request", "namespaceObject", "params", "variables"];
+const VARIABLES: &[&str] = &["object", "oldObject", "request", "namespaceObject", "params", "variables"];
 
 /// The functions that a ValidatingAdmissionPolicy has and this engine does too, beside the operators.
-const FUNCTIONS: [&str; 35] = [
+const FUNCTIONS: &[&str] = &[
     "_?_:_",
     "_&&_",
     "_||_",
@@ -60,6 +59,8 @@ const FUNCTIONS: [&str; 35] = [
     "substring",
 ];
 
+static LANGUAGE: Language = Language { variables: VARIABLES, functions: FUNCTIONS, max_depth: 4 };
+
 /// How large the inputs are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
@@ -78,6 +79,11 @@ impl Default for Sizes {
 }
 
 impl Sizes {
+    /// All values together.
+    pub(super) const fn values(&self) -> u64 {
+        self.values
+    }
+
     pub(super) fn add(&mut self, value: &Value) {
         self.values += 1;
         match value {
@@ -122,14 +128,12 @@ pub(super) struct Cost<'a> {
     inputs: Sizes,
     /// Of the inputs with the literals and additions that were met so far.
     sizes: Sizes,
-    /// The names that macros have bound here.
-    bound: Vec<String>,
-    additions: u32,
+    scope: Scope,
 }
 
 impl<'a> Cost<'a> {
     pub(super) fn of(expression: &IdedExpr, variables: &'a [&'a str], sizes: &Sizes) -> Result<u64, String> {
-        let mut cost = Self { variables, inputs: *sizes, sizes: *sizes, bound: Vec::new(), additions: 0 };
+        let mut cost = Self { variables, inputs: *sizes, sizes: *sizes, scope: Scope::new(&LANGUAGE) };
         cost.expression(expression, 0)
     }
 
@@ -139,7 +143,7 @@ impl<'a> Cost<'a> {
             Expr::Call(call) => self.call(call, depth),
             Expr::Comprehension(walk) => self.walk(walk, depth),
             Expr::Select(select) => match &select.operand.expr {
-                Expr::Ident(name) if name == "variables" && !self.is_bound(name) => {
+                Expr::Ident(name) if name == "variables" && !self.scope.is_bound(name) => {
                     let is_known = self.variables.contains(&select.field.as_str());
                     let unknown = || format!("there is no variable `{}` before this", shown(&select.field));
                     is_known.then_some(1).ok_or_else(unknown)
@@ -153,11 +157,7 @@ impl<'a> Cost<'a> {
             }
             Expr::Map(map) => {
                 self.sizes.longest = self.sizes.longest.max(map.entries.len() as u64);
-                let parts = map.entries.iter().flat_map(|entry| match &entry.expr {
-                    EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
-                    EntryExpr::StructField(field) => vec![&field.value],
-                });
-                self.sum(parts, depth)
+                self.sum(entries(map), depth)
             }
             Expr::Literal(LiteralValue::String(text)) => {
                 self.sizes.text = self.sizes.text.saturating_add(text.inner().len() as u64);
@@ -176,32 +176,17 @@ impl<'a> Cost<'a> {
         Ok(all)
     }
 
-    fn is_bound(&self, name: &str) -> bool {
-        name.starts_with('@') || self.bound.iter().any(|bound| bound == name)
-    }
-
     fn name(&self, name: &str) -> Result<u64, String> {
         match name {
-            _ if self.is_bound(name) => Ok(1),
+            _ if self.scope.is_bound(name) => Ok(1),
             "variables" => Err("name one of them: `variables.name`".to_owned()),
-            _ if VARIABLES.contains(&name) => Ok(1),
-            _ => Err(format!("there is no `{}`; there are `{}`", shown(name), VARIABLES.join("`, `"))),
+            _ => self.scope.variable(name).map(|()| 1),
         }
     }
 
     fn call(&mut self, call: &CallExpr, depth: usize) -> Result<u64, String> {
         let name = call.func_name.as_str();
-        if !FUNCTIONS.contains(&name) {
-            return Err(format!("there is no function `{}`", shown(name)));
-        }
-        // What macros add to their own result is no addition of the author's.
-        let is_of_macro = call.args.iter().any(|part| matches!(&part.expr, Expr::Ident(name) if name.starts_with('@')));
-        if name == "_+_" && depth > 0 && !is_of_macro {
-            self.additions += 1;
-            if self.additions > MAX_ADDITIONS {
-                return Err(format!("more than {MAX_ADDITIONS} additions are inside walks"));
-            }
-        }
+        self.scope.call(call, depth)?;
         let parts = call.target.iter().map(|target| &**target).chain(call.args.iter());
         let parts = self.sum(parts, depth)?;
         if name == "_+_" && depth == 0 {
@@ -229,31 +214,22 @@ impl<'a> Cost<'a> {
     }
 
     fn walk(&mut self, walk: &ComprehensionExpr, depth: usize) -> Result<u64, String> {
-        if depth == MAX_DEPTH {
-            return Err(format!("more than {MAX_DEPTH} walks are inside one another"));
-        }
+        self.scope.deeper(depth)?;
         let range = self.expression(&walk.iter_range, depth)?;
-        let names = [Some(&walk.iter_var), walk.iter_var2.as_ref(), Some(&walk.accu_var)];
-        let before = self.bound.len();
-        for name in names.into_iter().flatten() {
-            if VARIABLES.contains(&name.as_str()) {
-                return Err(format!("`{name}` is a name already"));
-            }
-            self.bound.push(name.clone());
-        }
+        let before = self.scope.enter(walk)?;
         let once = self.sum([&walk.accu_init, &walk.result].into_iter(), depth + 1)?;
         let each = self.sum([&walk.loop_cond, &walk.loop_step].into_iter(), depth + 1)?;
-        self.bound.truncate(before);
+        self.scope.leave(before);
         Ok(range.saturating_add(once).saturating_add(each.saturating_mul(self.longest())))
     }
 
     /// The longest list that may be there, after what additions inside walks make of it.
     fn longest(&self) -> u64 {
-        self.sizes.longest.saturating_mul(1 << self.additions.min(MAX_ADDITIONS))
+        self.sizes.longest.saturating_mul(1 << self.scope.additions().min(MAX_ADDITIONS))
     }
 
     /// As [`Self::longest`], of texts.
     fn text(&self) -> u64 {
-        self.sizes.text.saturating_mul(1 << self.additions.min(MAX_ADDITIONS))
+        self.sizes.text.saturating_mul(1 << self.scope.additions().min(MAX_ADDITIONS))
     }
 }

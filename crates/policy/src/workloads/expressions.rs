@@ -14,34 +14,63 @@ use portcullis_model::Outcome;
 use serde_json::Value;
 
 use super::{
-    StepBudget, Variable, Violation, WorkloadFacts, WorkloadRule,
+    StepBudget, Variable, Violation, WorkloadFacts, WorkloadRule, WorkloadRules,
     cost::{Cost, Sizes},
 };
-use crate::{judge::shown, rules};
+use crate::{expression::parse, judge::shown};
 
 /// The steps that the expressions of one policy may take for one object.
 const MAX_STEPS: u64 = 2_000_000;
+/// What making one value of an object or of `params` ready takes.
+const VALUE_STEPS: u64 = 2;
+/// What reading one byte of an expression takes.
+const BYTE_STEPS: u64 = 8;
 
 /// Why an expression is refused; none if it can be evaluated. `variables` are those that it may name.
 pub(super) fn problem(expression: &str, variables: &[&str]) -> Option<String> {
-    compile(expression, variables).err()
+    compile(expression, variables, &Sizes::default()).err()
 }
 
-fn compile(expression: &str, variables: &[&str]) -> Result<IdedExpr, String> {
-    let parsed = rules::parse(expression)?;
-    Cost::of(&parsed, variables, &Sizes::default()).map(|_steps| parsed)
+/// An expression, and the steps that it may take on values of these sizes.
+fn compile(expression: &str, variables: &[&str], sizes: &Sizes) -> Result<(IdedExpr, u64), String> {
+    let parsed = parse(expression)?;
+    Cost::of(&parsed, variables, sizes).map(|steps| (parsed, steps))
+}
+
+/// What expressions may name of an object, made once for the rules of all policies.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    sizes: Sizes,
+    values: Vec<(&'static str, Cel)>,
+}
+
+impl Inputs {
+    /// None where that alone takes more steps than there are.
+    pub(super) fn of(facts: &WorkloadFacts<'_>, budget: &mut StepBudget) -> Option<Self> {
+        let null = Value::Null;
+        let given = [
+            ("object", facts.object),
+            ("oldObject", facts.old_object.unwrap_or(&null)),
+            ("request", facts.request.unwrap_or(&null)),
+            ("namespaceObject", facts.namespace_object.unwrap_or(&null)),
+        ];
+        let mut sizes = Sizes::default();
+        given.iter().for_each(|(_, value)| sizes.add(value));
+        let values = || given.map(|(name, value)| (name, cel(value))).into();
+        budget.take(sizes.values().saturating_mul(VALUE_STEPS)).then(|| Self { sizes, values: values() })
+    }
 }
 
 /// Judges by every rule, in their order.
 pub(super) fn judge(
-    params: &BTreeMap<String, Value>,
-    variables: &[Variable],
-    rules: &[WorkloadRule],
+    asked: &WorkloadRules,
     facts: &WorkloadFacts<'_>,
+    inputs: Option<&Inputs>,
     budget: &mut StepBudget,
     violations: &mut Vec<Violation>,
 ) {
-    let mut evaluation = Evaluation::new(params, facts, budget);
+    let WorkloadRules { pod_security: _, except: _, params, variables, rules } = asked;
+    let mut evaluation = Evaluation::new(params, facts, inputs, budget);
     for variable in variables {
         evaluation.define(variable);
     }
@@ -53,31 +82,30 @@ pub(super) fn judge(
 /// Expressions of one policy about one object.
 struct Evaluation<'a> {
     facts: &'a WorkloadFacts<'a>,
+    /// None where the object is too large.
+    inputs: Option<&'a Inputs>,
+    params: Cel,
     sizes: Sizes,
     steps: u64,
     budget: &'a mut StepBudget,
-    inputs: Vec<(&'static str, Cel)>,
     names: Vec<&'a str>,
     variables: HashMap<Key, Cel>,
 }
 
 impl<'a> Evaluation<'a> {
-    fn new(params: &BTreeMap<String, Value>, facts: &'a WorkloadFacts<'a>, budget: &'a mut StepBudget) -> Self {
+    fn new(
+        params: &BTreeMap<String, Value>,
+        facts: &'a WorkloadFacts<'a>,
+        inputs: Option<&'a Inputs>,
+        budget: &'a mut StepBudget,
+    ) -> Self {
         let params: Value = params.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        let null = Value::Null;
-        let mut sizes = Sizes::default();
-        let given = [
-            ("object", facts.object),
-            ("oldObject", facts.old_object.unwrap_or(&null)),
-            ("request", facts.request.unwrap_or(&null)),
-            ("namespaceObject", facts.namespace_object.unwrap_or(&null)),
-            ("params", &params),
-        ];
-        let inputs = given.map(|(name, value)| {
-            sizes.add(value);
-            (name, cel(value))
-        });
-        Self { facts, sizes, steps: 0, budget, inputs: inputs.into(), names: Vec::new(), variables: HashMap::new() }
+        let mut sizes = inputs.map_or_else(Sizes::default, |inputs| inputs.sizes);
+        let before = sizes.values();
+        sizes.add(&params);
+        let is_paid = budget.take((sizes.values() - before).saturating_mul(VALUE_STEPS));
+        let (params, names, variables) = (cel(&params), Vec::new(), HashMap::new());
+        Self { facts, inputs: inputs.filter(|_| is_paid), params, sizes, steps: 0, budget, names, variables }
     }
 
     /// One that cannot be evaluated is not there: a rule that needs it is then unknown.
@@ -116,14 +144,19 @@ impl<'a> Evaluation<'a> {
     }
 
     fn evaluate(&mut self, expression: &str) -> Result<Cel, String> {
-        let parsed = rules::parse(expression)?;
-        let steps = Cost::of(&parsed, &self.names, &self.sizes)?;
+        const TOO_MANY: &str = "the rules of all policies may take too many steps together";
+        let inputs = self.inputs.ok_or(TOO_MANY)?;
+        let reading = (expression.len() as u64).saturating_mul(BYTE_STEPS) + self.variables.len() as u64;
+        if !self.budget.take(reading) {
+            return Err(TOO_MANY.to_owned());
+        }
+        let (parsed, steps) = compile(expression, &self.names, &self.sizes)?;
         self.steps = self.steps.saturating_add(steps);
         if self.steps > MAX_STEPS {
             return Err(format!("it may take more than {MAX_STEPS} steps: the object is too large for it"));
         }
         if !self.budget.take(steps) {
-            return Err("the rules of all policies may take too many steps together".to_owned());
+            return Err(TOO_MANY.to_owned());
         }
         let uses = |name: &str| parsed.references().has_variable(name);
         if uses("request") && self.facts.request.is_none() {
@@ -133,8 +166,11 @@ impl<'a> Evaluation<'a> {
             return Err("the namespace is not known".to_owned());
         }
         let mut context = Context::with_env(environment());
-        for (name, value) in self.inputs.iter().filter(|(name, _)| uses(name)) {
+        for (name, value) in inputs.values.iter().filter(|(name, _)| uses(name)) {
             context.add_variable_from_value(*name, value.clone());
+        }
+        if uses("params") {
+            context.add_variable_from_value("params", self.params.clone());
         }
         if uses("variables") {
             context.add_variable_from_value("variables", Cel::Map(self.variables.clone().into()));
@@ -176,230 +212,4 @@ fn cel(value: &Value) -> Cel {
 }
 
 #[cfg(test)]
-mod tests {
-    use expect_test::{Expect, expect};
-    use serde_json::json;
-
-    use super::*;
-
-    fn check(expression: &str, expected: Expect) {
-        if let Some(why) = problem(expression, &["containers"]) {
-            return expected.assert_eq(&format!("refused: {why}"));
-        }
-        let object = json!({"metadata": {"name": "d", "namespace": "team", "labels": {"app": "x"}},
-            "spec": {"replicas": 3, "template": {"spec": {"containers": [
-                {"name": "a", "image": "registry.example/a:1", "resources": {"limits": {"memory": "1Gi"}}},
-                {"name": "b", "image": "docker.io/b"}]}}}});
-        let request = json!({"operation": "CREATE", "userInfo": {"username": "ann", "groups": ["devs"]}});
-        let namespace = json!({"metadata": {"labels": {"env": "prod"}}});
-        let facts = WorkloadFacts {
-            object: &object,
-            old_object: None,
-            pod_spec: "/spec/template/spec",
-            request: Some(&request),
-            namespace_object: Some(&namespace),
-        };
-        let params = BTreeMap::from([("most".to_owned(), json!(2))]);
-        let variables =
-            [Variable { name: "containers".to_owned(), expression: "object.spec.template.spec.containers".to_owned() }];
-        let rule = WorkloadRule {
-            name: "r".to_owned(),
-            expression: expression.to_owned(),
-            message: Some("no".to_owned()),
-            message_expression: None,
-            field: None,
-            fix: None,
-        };
-        let mut violations = Vec::new();
-        judge(&params, &variables, &[rule], &facts, &mut StepBudget::default(), &mut violations);
-        let said =
-            violations.first().map_or_else(|| "true".to_owned(), |one| format!("{}: {}", one.result, one.message));
-        expected.assert_eq(&said);
-    }
-
-    #[test]
-    fn expressions_of_admission_policies_carry_over() {
-        check("object.spec.replicas <= 5", expect!["true"]);
-        check("object.spec.replicas <= params.most", expect!["fail: no"]);
-        check("variables.containers.all(c, c.image.startsWith('registry.example/'))", expect!["fail: no"]);
-        check("variables.containers.all(c, has(c.resources) && has(c.resources.limits))", expect!["fail: no"]);
-        check("variables.containers.exists(c, c.image.matches('^registry[.]example/.*$'))", expect!["true"]);
-        check("oldObject == null || object.spec.replicas >= oldObject.spec.replicas", expect!["true"]);
-        check("request.operation == 'CREATE' && 'devs' in request.userInfo.groups", expect!["true"]);
-        check("namespaceObject.metadata.labels['env'] == 'prod'", expect!["true"]);
-        check("object.metadata.namespace == 'team'", expect!["true"]);
-        check("has(object.metadata.labels) && 'app' in object.metadata.labels", expect!["true"]);
-        check("object.metadata.name.indexOf('d') == 0", expect!["true"]);
-    }
-
-    #[test]
-    fn what_goes_wrong_is_never_a_pass() {
-        check("object.spec.nothing.here", expect!["unknown: the rule could not be evaluated: No such key: nothing"]);
-        check("object.spec.replicas", expect!["unknown: the rule gives a int in place of true or false"]);
-        check(
-            "object.spec.replicas.startsWith('x')",
-            expect![
-                "unknown: the rule could not be evaluated: found no matching overload for 'startsWith' applied to 'int.(string)'"
-            ],
-        );
-        check(
-            "1 +",
-            expect![
-                "refused: it cannot be parsed: Syntax error: mismatched input '<EOF>' expecting expression (column 4)"
-            ],
-        );
-        check(
-            "authorizer.group('apps').resource('deployments').check('get').allowed()",
-            expect!["refused: there is no function `allowed`"],
-        );
-        check("variables.later", expect!["refused: there is no variable `later` before this"]);
-        check(
-            "quantity('1Gi').isGreaterThan(quantity('1Mi'))",
-            expect!["refused: there is no function `isGreaterThan`"],
-        );
-        check(
-            "object.metadata.name.matches(params.pattern)",
-            expect!["refused: `matches` takes a literal of at most 256 bytes"],
-        );
-        check(
-            "[1].all(a, [1].all(b, [1].all(c, [1].all(d, [1].all(e, true)))))",
-            expect!["refused: more than 4 walks are inside one another"],
-        );
-        check(
-            "['a'].map(a, a + a + a + a + a + a).size() > 0",
-            expect!["refused: more than 4 additions are inside walks"],
-        );
-    }
-
-    #[test]
-    fn policies_share_their_steps() {
-        let object = json!({"spec": {"list": vec![0; 1000]}});
-        let facts = WorkloadFacts {
-            object: &object,
-            old_object: None,
-            pod_spec: "/spec",
-            request: None,
-            namespace_object: None,
-        };
-        let rule = WorkloadRule {
-            name: "r".to_owned(),
-            expression: "object.spec.list.filter(x, x == 0).size() > 0".to_owned(),
-            message: None,
-            message_expression: None,
-            field: None,
-            fix: None,
-        };
-        let mut budget = StepBudget::default();
-        let mut judged = || {
-            let mut violations = Vec::new();
-            judge(&BTreeMap::new(), &[], std::slice::from_ref(&rule), &facts, &mut budget, &mut violations);
-            violations
-        };
-        assert_eq!(judged(), []);
-        let last = (0..1000).find_map(|_| judged().pop()).unwrap();
-        assert!(last.result == Outcome::Unknown && last.message.contains("of all policies"), "{last:?}");
-    }
-
-    #[test]
-    fn variables_do_not_double_for_ever() {
-        let object = json!({"spec": {"list": vec![0; 1000]}});
-        let facts = WorkloadFacts {
-            object: &object,
-            old_object: None,
-            pod_spec: "/spec",
-            request: None,
-            namespace_object: None,
-        };
-        let variables: Vec<Variable> = (0..64)
-            .map(|number| Variable {
-                name: format!("v{number}"),
-                expression: match number {
-                    0 => "object.spec.list".to_owned(),
-                    _ => format!("variables.v{0} + variables.v{0}", number - 1),
-                },
-            })
-            .collect();
-        let rule = WorkloadRule {
-            name: "r".to_owned(),
-            expression: "size(variables.v63) > 0".to_owned(),
-            message: None,
-            message_expression: None,
-            field: None,
-            fix: None,
-        };
-        let mut violations = Vec::new();
-        judge(&BTreeMap::new(), &variables, &[rule], &facts, &mut StepBudget::default(), &mut violations);
-        assert_eq!(violations[0].result, Outcome::Unknown, "{violations:?}");
-    }
-
-    #[test]
-    fn large_objects_are_not_walked_for_ever() {
-        let containers: Vec<Value> = (0..2000).map(|number| json!({"name": number.to_string()})).collect();
-        let object = json!({"spec": {"containers": containers}});
-        let facts = WorkloadFacts {
-            object: &object,
-            old_object: None,
-            pod_spec: "/spec",
-            request: None,
-            namespace_object: None,
-        };
-        let rule = |expression: &str| WorkloadRule {
-            name: "r".to_owned(),
-            expression: expression.to_owned(),
-            message: None,
-            message_expression: None,
-            field: None,
-            fix: None,
-        };
-        let outcomes = |expression: &str| {
-            let mut violations = Vec::new();
-            judge(&BTreeMap::new(), &[], &[rule(expression)], &facts, &mut StepBudget::default(), &mut violations);
-            violations.into_iter().map(|one| one.message).collect::<Vec<_>>()
-        };
-        let none: [&str; 0] = [];
-        assert_eq!(outcomes("object.spec.containers.all(a, a.name != 'x')"), none);
-        let twice = outcomes("object.spec.containers.all(a, object.spec.containers.exists_one(b, a.name == b.name))");
-        assert!(twice[0].contains("too large"), "{twice:?}");
-    }
-
-    #[test]
-    fn what_an_expression_brings_itself_is_not_walked_for_ever() {
-        let outcome = |length: usize, expression: &str| {
-            let object = json!({"l": vec![1; length], "t": "x".repeat(length)});
-            let facts = WorkloadFacts {
-                object: &object,
-                old_object: None,
-                pod_spec: "/spec",
-                request: None,
-                namespace_object: None,
-            };
-            let rule = WorkloadRule {
-                name: "r".to_owned(),
-                expression: expression.to_owned(),
-                message: None,
-                message_expression: None,
-                field: None,
-                fix: None,
-            };
-            let mut violations = Vec::new();
-            judge(&BTreeMap::new(), &[], &[rule], &facts, &mut StepBudget::default(), &mut violations);
-            violations.pop().map(|one| one.message)
-        };
-        let list = |entries: usize| format!("[{}]", vec!["1"; entries].join(","));
-        let sum = |part: &str, parts: usize| vec![part; parts].join("+");
-        let map = format!("{{{}}}", (0..60).map(|number| format!("{number}:0")).collect::<Vec<_>>().join(","));
-        let hostile = [
-            (1, format!("{map}.all(a,{map}.all(b,{map}.all(c,{map}.all(d,true))))")),
-            (200, format!("({}).all(a, object.l.all(b, true))", sum("object.l", 20))),
-            (1, format!("({0}).all(a, {1}.all(b, {1}.all(c, true)))", sum(&list(20), 30), list(20))),
-            (300, format!("object.l.all(a, !({}).contains('y'))", sum("object.t", 5))),
-        ];
-        let is_refused = |said: Option<String>| said.is_some_and(|said| said.contains("steps"));
-        let evaluated: Vec<_> = hostile.iter().filter(|(length, text)| !is_refused(outcome(*length, text))).collect();
-        assert!(evaluated.is_empty(), "{evaluated:#?}");
-        // What people write is not taken for that.
-        for meant in ["object.l.all(a, a in [1, 2])", "(object.l + [1]).all(a, a > 0)", "('a' + object.t).size() > 0"] {
-            assert_eq!(outcome(1000, meant), None, "{meant}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,225 @@
+//! What expressions about workloads say, and what they may not cost.
+
+use expect_test::{Expect, expect};
+use serde_json::json;
+
+use super::*;
+use crate::WorkloadReview;
+
+fn of_rule(rule: WorkloadRule) -> WorkloadRules {
+    WorkloadRules { rules: vec![rule], ..WorkloadRules::default() }
+}
+
+#[test]
+fn reading_expressions_and_objects_is_counted_too() {
+    let expression = format!("'{}' == 'x' || true", "x".repeat(4000));
+    let rule = WorkloadRule {
+        name: "r".to_owned(),
+        expression,
+        message: None,
+        message_expression: None,
+        field: None,
+        fix: None,
+    };
+    let facts =
+        |object| WorkloadFacts { object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let small = json!({"spec": {}});
+    let mut review = WorkloadReview::new(facts(&small));
+    let many = WorkloadRules { rules: vec![rule.clone(); 30], ..WorkloadRules::default() };
+    // Policies of so many rules each; what the expressions themselves take is far from the limit.
+    let refused = (0..20).find_map(|_| review.judge(&many).pop()).unwrap();
+    assert!(refused.message.contains("of all policies"), "{refused:?}");
+    let large = json!({"spec": {"list": vec![0; 4_100_000]}});
+    let refused = WorkloadReview::new(facts(&large)).judge(&of_rule(rule)).pop().unwrap();
+    assert!(refused.result == Outcome::Unknown && refused.message.contains("of all policies"), "{refused:?}");
+}
+
+fn check(expression: &str, expected: Expect) {
+    if let Some(why) = problem(expression, &["containers"]) {
+        return expected.assert_eq(&format!("refused: {why}"));
+    }
+    let object = json!({"metadata": {"name": "d", "namespace": "team", "labels": {"app": "x"}},
+        "spec": {"replicas": 3, "template": {"spec": {"containers": [
+            {"name": "a", "image": "registry.example/a:1", "resources": {"limits": {"memory": "1Gi"}}},
+            {"name": "b", "image": "docker.io/b"}]}}}});
+    let request = json!({"operation": "CREATE", "userInfo": {"username": "ann", "groups": ["devs"]}});
+    let namespace = json!({"metadata": {"labels": {"env": "prod"}}});
+    let facts = WorkloadFacts {
+        object: &object,
+        old_object: None,
+        pod_spec: "/spec/template/spec",
+        request: Some(&request),
+        namespace_object: Some(&namespace),
+    };
+    let params = BTreeMap::from([("most".to_owned(), json!(2))]);
+    let variables =
+        [Variable { name: "containers".to_owned(), expression: "object.spec.template.spec.containers".to_owned() }];
+    let rule = WorkloadRule {
+        name: "r".to_owned(),
+        expression: expression.to_owned(),
+        message: Some("no".to_owned()),
+        message_expression: None,
+        field: None,
+        fix: None,
+    };
+    let asked = WorkloadRules { params, variables: variables.into(), rules: vec![rule], ..WorkloadRules::default() };
+    let violations = WorkloadReview::new(facts).judge(&asked);
+    let said = violations.first().map_or_else(|| "true".to_owned(), |one| format!("{}: {}", one.result, one.message));
+    expected.assert_eq(&said);
+}
+
+#[test]
+fn expressions_of_admission_policies_carry_over() {
+    check("object.spec.replicas <= 5", expect!["true"]);
+    check("object.spec.replicas <= params.most", expect!["fail: no"]);
+    check("variables.containers.all(c, c.image.startsWith('registry.example/'))", expect!["fail: no"]);
+    check("variables.containers.all(c, has(c.resources) && has(c.resources.limits))", expect!["fail: no"]);
+    check("variables.containers.exists(c, c.image.matches('^registry[.]example/.*$'))", expect!["true"]);
+    check("oldObject == null || object.spec.replicas >= oldObject.spec.replicas", expect!["true"]);
+    check("request.operation == 'CREATE' && 'devs' in request.userInfo.groups", expect!["true"]);
+    check("namespaceObject.metadata.labels['env'] == 'prod'", expect!["true"]);
+    check("object.metadata.namespace == 'team'", expect!["true"]);
+    check("has(object.metadata.labels) && 'app' in object.metadata.labels", expect!["true"]);
+    check("object.metadata.name.indexOf('d') == 0", expect!["true"]);
+}
+
+#[test]
+fn what_goes_wrong_is_never_a_pass() {
+    check("object.spec.nothing.here", expect!["unknown: the rule could not be evaluated: No such key: nothing"]);
+    check("object.spec.replicas", expect!["unknown: the rule gives a int in place of true or false"]);
+    check(
+        "object.spec.replicas.startsWith('x')",
+        expect![
+            "unknown: the rule could not be evaluated: found no matching overload for 'startsWith' applied to 'int.(string)'"
+        ],
+    );
+    check(
+        "1 +",
+        expect!["refused: it cannot be parsed: Syntax error: mismatched input '<EOF>' expecting expression (column 4)"],
+    );
+    check(
+        "authorizer.group('apps').resource('deployments').check('get').allowed()",
+        expect!["refused: there is no function `allowed`"],
+    );
+    check("variables.later", expect!["refused: there is no variable `later` before this"]);
+    check("quantity('1Gi').isGreaterThan(quantity('1Mi'))", expect!["refused: there is no function `isGreaterThan`"]);
+    check(
+        "object.metadata.name.matches(params.pattern)",
+        expect!["refused: `matches` takes a literal of at most 256 bytes"],
+    );
+    check(
+        "[1].all(a, [1].all(b, [1].all(c, [1].all(d, [1].all(e, true)))))",
+        expect!["refused: more than 4 walks are inside one another"],
+    );
+    check("['a'].map(a, a + a + a + a + a + a).size() > 0", expect!["refused: more than 4 additions are inside walks"]);
+}
+
+#[test]
+fn policies_share_their_steps() {
+    let object = json!({"spec": {"list": vec![0; 1000]}});
+    let facts =
+        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let rule = WorkloadRule {
+        name: "r".to_owned(),
+        expression: "object.spec.list.filter(x, x == 0).size() > 0".to_owned(),
+        message: None,
+        message_expression: None,
+        field: None,
+        fix: None,
+    };
+    let mut review = WorkloadReview::new(facts);
+    let asked = of_rule(rule);
+    let mut judged = || review.judge(&asked);
+    assert_eq!(judged(), []);
+    let last = (0..1000).find_map(|_| judged().pop()).unwrap();
+    assert!(last.result == Outcome::Unknown && last.message.contains("of all policies"), "{last:?}");
+}
+
+#[test]
+fn variables_do_not_double_for_ever() {
+    let object = json!({"spec": {"list": vec![0; 1000]}});
+    let facts =
+        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let variables: Vec<Variable> = (0..64)
+        .map(|number| Variable {
+            name: format!("v{number}"),
+            expression: match number {
+                0 => "object.spec.list".to_owned(),
+                _ => format!("variables.v{0} + variables.v{0}", number - 1),
+            },
+        })
+        .collect();
+    let rule = WorkloadRule {
+        name: "r".to_owned(),
+        expression: "size(variables.v63) > 0".to_owned(),
+        message: None,
+        message_expression: None,
+        field: None,
+        fix: None,
+    };
+    let violations = WorkloadReview::new(facts).judge(&WorkloadRules { variables, ..of_rule(rule) });
+    assert_eq!(violations[0].result, Outcome::Unknown, "{violations:?}");
+}
+
+#[test]
+fn large_objects_are_not_walked_for_ever() {
+    let containers: Vec<Value> = (0..2000).map(|number| json!({"name": number.to_string()})).collect();
+    let object = json!({"spec": {"containers": containers}});
+    let facts =
+        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let rule = |expression: &str| WorkloadRule {
+        name: "r".to_owned(),
+        expression: expression.to_owned(),
+        message: None,
+        message_expression: None,
+        field: None,
+        fix: None,
+    };
+    let outcomes = |expression: &str| {
+        let violations = WorkloadReview::new(facts).judge(&of_rule(rule(expression)));
+        violations.into_iter().map(|one| one.message).collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(outcomes("object.spec.containers.all(a, a.name != 'x')"), none);
+    let twice = outcomes("object.spec.containers.all(a, object.spec.containers.exists_one(b, a.name == b.name))");
+    assert!(twice[0].contains("too large"), "{twice:?}");
+}
+
+#[test]
+fn what_an_expression_brings_itself_is_not_walked_for_ever() {
+    let outcome = |length: usize, expression: &str| {
+        let object = json!({"l": vec![1; length], "t": "x".repeat(length)});
+        let facts = WorkloadFacts {
+            object: &object,
+            old_object: None,
+            pod_spec: "/spec",
+            request: None,
+            namespace_object: None,
+        };
+        let rule = WorkloadRule {
+            name: "r".to_owned(),
+            expression: expression.to_owned(),
+            message: None,
+            message_expression: None,
+            field: None,
+            fix: None,
+        };
+        WorkloadReview::new(facts).judge(&of_rule(rule)).pop().map(|one| one.message)
+    };
+    let list = |entries: usize| format!("[{}]", vec!["1"; entries].join(","));
+    let sum = |part: &str, parts: usize| vec![part; parts].join("+");
+    let map = format!("{{{}}}", (0..60).map(|number| format!("{number}:0")).collect::<Vec<_>>().join(","));
+    let hostile = [
+        (1, format!("{map}.all(a,{map}.all(b,{map}.all(c,{map}.all(d,true))))")),
+        (200, format!("({}).all(a, object.l.all(b, true))", sum("object.l", 20))),
+        (1, format!("({0}).all(a, {1}.all(b, {1}.all(c, true)))", sum(&list(20), 30), list(20))),
+        (300, format!("object.l.all(a, !({}).contains('y'))", sum("object.t", 5))),
+    ];
+    let is_refused = |said: Option<String>| said.is_some_and(|said| said.contains("steps"));
+    let evaluated: Vec<_> = hostile.iter().filter(|(length, text)| !is_refused(outcome(*length, text))).collect();
+    assert!(evaluated.is_empty(), "{evaluated:#?}");
+    // What people write is not taken for that.
+    for meant in ["object.l.all(a, a in [1, 2])", "(object.l + [1]).all(a, a > 0)", "('a' + object.t).size() > 0"] {
+        assert_eq!(outcome(1000, meant), None, "{meant}");
+    }
+}
