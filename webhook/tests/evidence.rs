@@ -176,6 +176,21 @@ async fn every_image_of_an_index_that_a_node_may_run_must_be_vouched_for() {
 }
 
 #[tokio::test]
+async fn an_index_outlives_its_registry_as_its_images_do() {
+    let registry = EmbeddedRegistry::start(Options::default()).unwrap();
+    let (at, key) = (registry.address(), SigningKey::generate().unwrap());
+    let webhook = Webhook::start(&policy("baseline", at, &key, ""), at, &["--timeout", "4s"]);
+    let (_, digest) = index(at, &key, &["amd64", "arm64"]).await;
+    let pinned = format!("{at}/team/app@{digest}");
+    assert!(is_allowed(&webhook.validate(&pod(&[&pinned])).await));
+    drop(registry);
+    let response = webhook.validate(&pod(&[&pinned])).await;
+    assert!(is_allowed(&response), "{response}");
+    let other = format!("{at}/team/app@{}", Digest::of(b"another index"));
+    assert!(!is_allowed(&webhook.validate(&pod(&[&other])).await));
+}
+
+#[tokio::test]
 async fn a_policy_may_name_the_platforms_that_matter() {
     let (setting, key) = (setting(), SigningKey::generate().unwrap());
     let at = setting.at;

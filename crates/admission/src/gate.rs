@@ -112,12 +112,16 @@ pub(crate) type AnswerKey = (FoundKey, Digest, Digest);
 
 /// The room of what policies of namespaces found enough: so that no tenant's policy drives out what others' need.
 const NAMESPACES_ROOM: usize = 4 << 20;
+/// As much, of indexes.
+const NAMESPACES_INDEXES: usize = 512;
 
 /// Where evidence is kept that was enough for a policy.
 #[derive(Default)]
 pub(crate) struct Rooms {
     pub(crate) passed: Kept<AnswerKey, Arc<Evidence>>,
     pub(crate) remembered: Kept<FoundKey, Remembered>,
+    /// Indexes of which nobody says anything, and all whose images passed.
+    pub(crate) indexes: Kept<AnswerKey, ()>,
 }
 
 pub(crate) struct Work {
@@ -134,7 +138,11 @@ pub(crate) struct Work {
 impl Default for Work {
     fn default() -> Self {
         let room = NAMESPACES_ROOM;
-        let of_namespaces = Rooms { passed: Kept::with_room(room), remembered: Kept::with_room(room) };
+        let of_namespaces = Rooms {
+            passed: Kept::with_room(room),
+            remembered: Kept::with_room(room),
+            indexes: Kept::with_room(NAMESPACES_INDEXES),
+        };
         Self {
             resolving: InFlight::default(),
             discovering: InFlight::default(),

@@ -19,6 +19,23 @@ use crate::{
     set::{Asked, Place, uncertain},
 };
 
+/// What a policy says of one digest.
+pub(crate) struct Judged {
+    pub(crate) judgement: Judgement,
+    /// What to do about one that is no pass.
+    pub(crate) fix: Option<String>,
+    /// Whether nobody trusted has said anything of it.
+    is_silent: bool,
+    /// Where the registry is away: the judgement knows nothing of it then.
+    away: Vec<WayName>,
+}
+
+impl Judged {
+    const fn of(judgement: Judgement, fix: Option<String>) -> Self {
+        Self { judgement, fix, is_silent: false, away: Vec::new() }
+    }
+}
+
 impl Gate {
     pub(crate) async fn decide_image(&self, image: &str, place: &Place, stage: Stage) -> ImageDecision {
         let now = self.now();
@@ -143,36 +160,50 @@ impl Gate {
         digest: Digest,
         ways: &Ways,
     ) -> (Judgement, Option<String>) {
-        let (judgement, fix, is_silent) = self.judgement_of(ready, digest, image, ways).await;
-        if is_silent && let Some(answer) = self.by_platforms(ready, image, digest, ways).await {
-            return answer;
+        let Judged { judgement, fix, is_silent, away } = self.judgement_of(ready, digest, image, ways).await;
+        let indexes = &self.work.rooms(ready).indexes;
+        let key = |way: WayName| self.answer_key(ready, digest, image, way);
+        if is_silent && let Some((judgement, fix)) = self.by_platforms(ready, image, digest, ways).await {
+            if judgement.result == Outcome::Pass {
+                ways.iter().for_each(|way| indexes.keep(key(way.name), (), self.options.evidence_lifetime, 1));
+            }
+            return (judgement, fix);
+        }
+        // An index of which nobody said anything, as this very policy knows, is what its images are.
+        if away.iter().any(|way| indexes.get(&key(*way)).is_some())
+            && let Some((judgement, fix)) = self.by_platforms(ready, image, digest, ways).await
+            && judgement.result == Outcome::Pass
+        {
+            return (judgement, fix);
         }
         (judgement, fix)
     }
 
-    /// What a policy says of what has this very digest, what to do about it, and whether nobody trusted has said anything
-    /// of it.
+    fn answer_key(&self, ready: &ReadyPolicy, digest: Digest, image: &Reference, way: WayName) -> AnswerKey {
+        (((image.name(), digest), way), ready.reference.digest, ready.authorities)
+    }
+
+    /// What a policy says of what has this very digest.
     pub(crate) async fn judgement_of(
         &self,
         ready: &ReadyPolicy,
         digest: Digest,
         image: &Reference,
         ways: &Ways,
-    ) -> (Judgement, Option<String>, bool) {
+    ) -> Judged {
         let image = &image.with_digest(digest);
         let Some(verifier) = &ready.verifier else {
             let message = "the policy trusts nobody, so that nothing can be known of an image";
             let fix = "name who may vouch for it in `spec.evidence.authorities`".to_owned();
-            return (alone(Outcome::Unknown, "evidence.authorities", message.to_owned()), Some(fix), false);
+            return Judged::of(alone(Outcome::Unknown, "evidence.authorities", message.to_owned()), Some(fix));
         };
         let now = self.now();
-        let key =
-            |way: WayName| -> AnswerKey { (((image.name(), digest), way), ready.reference.digest, ready.authorities) };
+        let key = |way: WayName| self.answer_key(ready, digest, image, way);
         let rooms = self.work.rooms(ready);
         for evidence in ways.iter().filter_map(|way| rooms.passed.get(&key(way.name))) {
             let (judgement, fix) = judged(ready, image, &evidence, now);
             if judgement.result == Outcome::Pass {
-                return (judgement, fix, false);
+                return Judged::of(judgement, fix);
             }
             // There may be newer evidence.
         }
@@ -183,13 +214,13 @@ impl Gate {
         if judgement.result == Outcome::Unknown
             && let Some(judgement) = self.by_memory(ready, image, digest, &found.away)
         {
-            return (judgement, None, false);
+            return Judged::of(judgement, None);
         }
         if let Some(way) = found.kept_for.filter(|_| judgement.result == Outcome::Pass) {
             rooms.passed.keep(key(way), Arc::new(evidence), KEEP, weight(&found.candidates));
             self.remember(ready, image, digest, way, found.candidates);
         }
-        (judgement, fix, is_silent)
+        Judged { judgement, fix, is_silent, away: found.away }
     }
 
     /// Nobody can tell which policies speak of what names no image; so it is enforced if any policy is.

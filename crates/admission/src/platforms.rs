@@ -18,6 +18,7 @@ use crate::{
     access::{Way, Ways},
     authorities::ReadyPolicy,
     evidence::alone,
+    judging::Judged,
 };
 
 /// The most images of an index that are looked at; real ones have a dozen.
@@ -63,7 +64,7 @@ impl Gate {
         let judged = futures_util::future::join_all(judging).await;
         let mut together = Judgement { result: Outcome::Pass, reasons: Vec::new() };
         let mut fix = None;
-        for (one, (judgement, own_fix, _)) in asked.iter().zip(judged) {
+        for (one, Judged { judgement, fix: own_fix, .. }) in asked.iter().zip(judged) {
             let name = one.platform.as_deref().unwrap_or("a platform that is not told");
             if judgement.result > together.result {
                 fix = own_fix;
