@@ -1,7 +1,10 @@
 //! The webhook's own authority in a Secret, on the real API server: made, shared by replicas, renewed without a refusal,
 //! and written into the configurations.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -55,6 +58,16 @@ fn bundle(namespace: &Namespace<'_>) -> String {
     String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
 }
 
+/// The certificate of a new handshake that trusts the authorities of the configuration, and no others.
+fn served_by(webhook: &Replica, bundle: &str) -> Vec<u8> {
+    let authorities = reqwest::Certificate::from_pem_bundle(bundle.as_bytes()).unwrap();
+    let client = reqwest::blocking::Client::builder().tls_certs_only(authorities).tls_info(true).build().unwrap();
+    let response = client.get(format!("https://{}/readyz", webhook.address)).send().unwrap();
+    assert_eq!(response.status(), 200);
+    let info = response.extensions().get::<reqwest::tls::TlsInfo>().unwrap();
+    info.peer_certificate().unwrap().to_vec()
+}
+
 #[test]
 fn a_certificate_is_shared_and_renewed_and_nobody_is_refused_meanwhile() {
     let Some(cluster) = portcullis_tests::is_on().then(Cluster::shared).flatten() else { return };
@@ -69,15 +82,19 @@ fn a_certificate_is_shared_and_renewed_and_nobody_is_refused_meanwhile() {
     eventually("the webhook is called", || create().is_ok().then_some(()));
 
     let started = Instant::now();
-    let mut seen = vec![first];
+    let (mut seen, mut served) = (vec![first], BTreeSet::new());
     while started.elapsed() < Duration::from_secs(30) {
         create().ok();
+        // The API server keeps its connection; a new one is answered by what is served now, and trusts the configuration.
+        let bundle = bundle(&namespace);
+        served.extend(replicas.iter().map(|replica| served_by(replica, &bundle)));
         let now = secret(&namespace, "tls.crt");
         if seen.last() != Some(&now) {
             seen.push(now);
         }
     }
     assert!(seen.len() >= 2, "it was renewed");
+    assert!(served.len() >= 2, "what was renewed was served");
     let log = |replica: &Replica| replica.log();
     for replica in &replicas {
         assert!(log(replica).contains("the certificate of the Secret is used"), "{}", log(replica));

@@ -40,14 +40,19 @@ pub(crate) struct Held {
     pub(crate) pair: Pair,
 }
 
+/// A new authority, and a certificate by it.
+pub(crate) fn first(wanted: &Wanted, now: Timestamp) -> Result<Held, SetupError> {
+    let authority = Authority::new(now)?;
+    let pair = authority.issue(wanted, now)?;
+    Ok(authority.holding(pair, &[]))
+}
+
 /// What is to take the place of `held`; none where nothing is due.
 pub(crate) fn renewed(held: Option<&Held>, wanted: &Wanted, now: Timestamp) -> Result<Option<Held>, SetupError> {
     let authority = held.and_then(|held| Authority::of(held, now));
     let Some((authority, held)) = authority.zip(held) else {
         // Nothing, or nothing that can be used.
-        let authority = Authority::new(now)?;
-        let pair = authority.issue(wanted, now)?;
-        return Ok(Some(authority.holding(pair, &[])));
+        return first(wanted, now).map(Some);
     };
     let before: Vec<String> = certificates(&held.authorities).iter().map(|der| pem_of(der)).collect();
     let is_leaf_due = is_due(&held.pair, &authority, wanted, now);

@@ -1,21 +1,20 @@
 //! The certificate that the API server checks: from files, or issued at the start by an authority that lives as long
 //! as the process.
 
-use std::{fs, net::IpAddr, path::PathBuf};
+use std::{fs, net::IpAddr, path::PathBuf, time::Duration};
 
 use axum_server::tls_rustls::RustlsConfig;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
-};
 
 use crate::{
     args::ServerArgs,
+    authority::{self, Held, Wanted},
     error::SetupError,
     policies::{now, read_bounded},
 };
 
 const MAX_PEM_BYTES: u64 = 1 << 20;
+/// How long a certificate lives that is issued at the start: longer than a process does.
+const ISSUED: Duration = Duration::from_secs(2 * 365 * 86_400);
 
 /// A certificate with its chain and its key, both PEM. It does not print.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,33 +58,11 @@ pub(crate) fn names(args: &ServerArgs) -> Vec<String> {
 
 /// Issues a certificate for the names and the address; the authority's key is forgotten.
 fn issued(args: &ServerArgs) -> Result<Pair, SetupError> {
-    // Dates without a clock of their own: from a year ago, since clocks differ, to two years ahead.
-    let date = now().date();
-    let year: i32 = date.get(..4).and_then(|year| year.parse().ok()).unwrap_or(2026);
-    let valid = |params: &mut CertificateParams| {
-        (params.not_before, params.not_after) = (date_time_ymd(year - 1, 1, 1), date_time_ymd(year + 2, 12, 31));
-    };
-    let mut authority = CertificateParams::default();
-    authority.distinguished_name.push(DnType::CommonName, "Portcullis webhook, issued at its start");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-    valid(&mut authority);
-    let authority_key = KeyPair::generate()?;
-    let authority_certificate = authority.self_signed(&authority_key)?;
-    let issuer = Issuer::new(authority, authority_key);
-
-    let mut server = CertificateParams::new(names(args))?;
-    server.distinguished_name.push(DnType::CommonName, "portcullis-webhook");
-    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    server.use_authority_key_identifier_extension = true;
-    valid(&mut server);
-    let key = KeyPair::generate()?;
-    let certificate = server.signed_by(&key, &issuer)?;
-
+    let wanted = Wanted { names: names(args), lifetime: ISSUED };
+    let Held { authorities, authority_key: _, pair } = authority::first(&wanted, now())?;
     if let Some(path) = &args.ca_out {
-        let written = fs::write(path, authority_certificate.pem());
+        let written = fs::write(path, authorities);
         written.map_err(|source| SetupError::Write { path: path.clone(), source })?;
     }
-    Ok(Pair { certificate: certificate.pem().into_bytes(), key: key.serialize_pem().into_bytes() })
+    Ok(pair)
 }
