@@ -1,6 +1,6 @@
 //! The CI/CD sensor at an engine that answers as a test says; `interop` has it at the real ones.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Duration};
 
 use portcullis_model::Digest;
 use portcullis_testkit::{BuiltImage, Fault, HttpServer, ImageBuilder, Layer};
@@ -118,4 +118,70 @@ fn every_attempt_is_at_the_image_s_name_and_none_at_the_tag_that_asks() {
     assert_eq!(fetched, ["/images/app:1/get"; 3]);
     let report = worker.result(&id, ".report.json").unwrap();
     assert_eq!(report["target"]["reference"], "docker.io/library/app:1");
+}
+
+#[test]
+fn an_image_that_vanishes_is_not_answered_by_an_earlier_result() {
+    let mut worker = Worker::new();
+    let id = worker.add("app:1", &["app:1", "portcullis-target:1"]);
+    worker.once(0);
+    let wait = |code| outcome(&mut worker.portcullis(&["ci", "wait", "app:1", "--timeout", "1s", "-o", "json"]), code);
+    // Another request, of an image that is gone at the next look.
+    let again = json!({"Id": id, "RepoTags": ["app:1", "portcullis-target:2"]});
+    worker.engine.put("/images/app:1/json", again.to_string());
+    worker.engine.remove(&format!("/images/{id}/json"));
+    let (_, stderr) = wait(44);
+    assert!(stderr.contains("there is no result of app:1 after 1 s"), "{stderr}");
+    // The sensor's answer to it is one.
+    let mut record = worker.record(&id);
+    (record["scanMilliseconds"], record["exitCode"]) = (json!(987_654_321), json!(44));
+    (record["message"], record["report"]) = (json!("the image is gone"), Value::Null);
+    let file = worker.folder.path().join("results").join(format!("{}.json", &id["sha256:".len()..]));
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        fs::write(file, record.to_string()).unwrap();
+    });
+    let (_, stderr) = outcome(&mut worker.portcullis(&["ci", "wait", "app:1", "--timeout", "1m"]), 44);
+    writer.join().unwrap();
+    assert!(stderr.contains("the image is gone"), "{stderr}");
+}
+
+#[test]
+fn a_report_that_is_just_replaced_is_read_again() {
+    let mut worker = Worker::new();
+    let id = worker.add("app:1", &["app:1", "portcullis-target:1"]);
+    worker.once(0);
+    worker.engine.put("/images/app:1/json", json!({"Id": id, "RepoTags": ["app:1"]}).to_string());
+    worker.engine.put(&format!("/images/{id}/json"), json!({"Id": id, "RepoTags": ["app:1"]}).to_string());
+    let place = |ending| worker.folder.path().join("results").join(format!("{}{ending}", &id["sha256:".len()..]));
+    // As the sensor does it: the report first.
+    let mut report = fs::read(place(".report.json")).unwrap();
+    report.push(b'\n');
+    fs::write(place(".report.json"), &report).unwrap();
+    let mut record = worker.record(&id);
+    record["report"] = json!(Digest::of(&report).to_string());
+    let file = place(".json");
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        fs::write(file, record.to_string()).unwrap();
+    });
+    outcome(&mut worker.portcullis(&["ci", "wait", "app:1", "-o", "json"]), 0);
+    writer.join().unwrap();
+    // One that does not come is no pass.
+    fs::write(place(".report.json"), "{}").unwrap();
+    let (_, stderr) = outcome(&mut worker.portcullis(&["ci", "wait", "app:1"]), 44);
+    assert!(stderr.contains("the report of this result is not there"), "{stderr}");
+}
+
+#[test]
+fn what_is_meant_for_other_commands_does_not_speak_to_the_sensor_s_scans() {
+    let mut worker = Worker::new();
+    let id = worker.add("app:1", &["app:1", "portcullis-target:1"]);
+    let mut watch = worker.portcullis(&["ci", "watch", "--once"]);
+    watch.env("PORTCULLIS_PLATFORM", "linux/s390x").env("PORTCULLIS_BASE", "x").env("PORTCULLIS_ATTEST", "true");
+    watch.env("PORTCULLIS_SHOW_SUPPRESSED", "nonsense").env("PORTCULLIS_FAIL_ON", "none");
+    outcome(&mut watch, 0);
+    assert_eq!(worker.record(&id)["message"], Value::Null);
+    // What judges does.
+    assert_eq!(worker.result(&id, ".report.json").unwrap()["verdict"]["policy"]["name"], "command-line");
 }

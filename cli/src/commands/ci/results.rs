@@ -61,6 +61,12 @@ impl Record {
         }
     }
 
+    /// Whether both are of the same scan, whatever became of its tags since.
+    pub(crate) fn is_same_scan(&self, other: &Self) -> bool {
+        let of_scan = |record: &Self| Self { tags_left: Vec::new(), is_last: false, ..record.clone() };
+        of_scan(self) == of_scan(other)
+    }
+
     /// What to exit with; a code that nobody knows is no pass.
     pub(crate) fn status(&self) -> ExitStatus {
         let known = ExitStatus::ALL.into_iter().find(|status| status.code() == self.exit_code);

@@ -21,6 +21,19 @@ const MAX_MESSAGE: u64 = 16 << 10;
 /// How long a scan may take beyond its deadline: it keeps it itself, and says what it did not read.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// The variables that a scan sees, beside those of others: what judges, and where the cache lies, with the database that
+/// is kept there. What was meant for other commands does not speak to it.
+const VARIABLES: [&str; 8] = [
+    "PORTCULLIS_DB",
+    "PORTCULLIS_POLICY",
+    "PORTCULLIS_FAIL_ON",
+    "PORTCULLIS_IGNORE_UNFIXED",
+    "PORTCULLIS_VEX",
+    "PORTCULLIS_CACHE_DIR",
+    "PORTCULLIS_CACHE_SIZE",
+    "PORTCULLIS_NO_CACHE",
+];
+
 /// How a scan ended.
 pub(super) enum Scanned {
     /// With a report, and its bytes.
@@ -66,9 +79,10 @@ fn run(target: &str, flags: &[OsString], left: Duration) -> io::Result<Scanned> 
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["scan", target, "-o", "json", "--color", "never", "--timeout"]);
     command.arg(format!("{}s", left.as_secs().max(1))).args(flags);
-    // What was meant for other scans does not speak to these.
-    for variable in ["PORTCULLIS_OUTPUT", "PORTCULLIS_BASELINE", "PORTCULLIS_DOCKERFILE", "PORTCULLIS_BASE"] {
-        command.env_remove(variable);
+    let is_ours = |name: &OsString| name.as_encoded_bytes().starts_with(b"PORTCULLIS_");
+    let names = std::env::vars_os().map(|(name, _)| name).filter(is_ours);
+    for name in names.filter(|name| !VARIABLES.iter().any(|known| name == known)) {
+        command.env_remove(name);
     }
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stderr) = (reader(child.stdout.take(), MAX_REPORT + 1), reader(child.stderr.take(), MAX_MESSAGE));

@@ -22,6 +22,8 @@ use crate::{
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a report may be another one than its record says: the sensor writes it first.
+const REPLACED: Duration = Duration::from_secs(2);
 
 pub(super) fn run(args: &WaitArgs, global: &Global) -> Outcome {
     let WaitArgs { image, place, timeout, max_age, output } = args;
@@ -33,29 +35,38 @@ pub(super) fn run(args: &WaitArgs, global: &Global) -> Outcome {
         max_age: *max_age,
     };
     let until = Instant::now() + *timeout;
-    let (id, mut tags) = job.find(image)?;
+    let (id, tags) = job.find(image)?;
+    let earlier = job.results.record(&id);
     job.results.wait_for(&id);
-    let record = loop {
-        if let Some(record) = job.answered(&id, &tags) {
-            break Some(record);
+    let mut asking = Asking::Tags(tags);
+    let mut unmatched = None;
+    let answer = loop {
+        if let Some(record) = job.results.record(&id).filter(|record| job.is_answer(record, &asking)) {
+            let report = job.results.report(&record);
+            let is_whole = report.is_some() == record.report.is_some();
+            if is_whole || unmatched.get_or_insert_with(Instant::now).elapsed() >= REPLACED {
+                break Some((record, report));
+            }
         }
         if Instant::now() >= until {
             break None;
         }
         thread::sleep(PAUSE);
-        // While the engine restarts, what was last seen holds.
-        if let Some(Ok(found)) = job.images.as_ref().map(|images| images.inspect(&id)) {
-            tags = found.map_or_else(Vec::new, |image| image.tags);
+        match job.images.as_ref().map(|images| images.inspect(&id)) {
+            Some(Ok(Some(image))) => asking = Asking::Tags(image.tags),
+            Some(Ok(None)) => asking = Asking::Gone(earlier.clone()),
+            // While the engine restarts, what was last seen holds.
+            Some(Err(_)) | None => {}
         }
     };
     job.results.stop_waiting(&id);
-    let Some(record) = record else {
+    let Some((record, report)) = answer else {
         say(&format!("incomplete: there is no result of {} after {} s", printable(image, 200), timeout.as_secs()));
         say("hint: is `portcullis ci watch` running, with the same --results?");
         return Ok(ExitStatus::Incomplete);
     };
     tell(&record, global);
-    match job.results.report(&record) {
+    match report {
         Some(report) => outputs.write(&report, global)?,
         None if record.report.is_some() => {
             say("incomplete: the report of this result is not there");
@@ -76,6 +87,14 @@ fn tell(record: &Record, global: &Global) {
             "{name}: scanned at {finished} in {scan_milliseconds} ms, after {queue_milliseconds} ms in the queue"
         ));
     }
+}
+
+/// What asks for the answer that is waited for.
+enum Asking {
+    /// The tags of the image: the answer is one for all of them.
+    Tags(Vec<String>),
+    /// What asked is gone with the image: the answer is one that was not there before.
+    Gone(Option<Record>),
 }
 
 struct Waiting {
@@ -122,12 +141,14 @@ impl Waiting {
         tags.iter().filter(|tag| self.patterns.iter().any(|pattern| pattern.matches(tag)))
     }
 
-    /// The record, if it answers what asks now: one of an earlier request, or an old one, is no answer.
-    fn answered(&self, id: &str, tags: &[String]) -> Option<Record> {
-        let record = self.results.record(id)?;
+    /// Whether a record answers what asks now: one of an earlier request, or an old one, is no answer.
+    fn is_answer(&self, record: &Record, asking: &Asking) -> bool {
         let age = settings::clock().seconds_since(record.finished);
         let is_fresh = u64::try_from(age.max(0)).unwrap_or(0) <= self.max_age.as_secs();
-        let is_answer = self.asking(tags).all(|tag| record.tags_left.contains(tag));
-        (is_fresh && is_answer).then_some(record)
+        is_fresh
+            && match asking {
+                Asking::Tags(tags) => self.asking(tags).all(|tag| record.tags_left.contains(tag)),
+                Asking::Gone(earlier) => !earlier.as_ref().is_some_and(|earlier| earlier.is_same_scan(record)),
+            }
     }
 }

@@ -72,13 +72,15 @@ pub(super) fn run(args: &WatchArgs) -> Outcome {
     if let Some(path) = &scan.judge.policy {
         settings::policies(path, settings::now()?)?;
     }
-    sensor.images()?;
+    // Each thread has its own connection. Without one it would end, and nobody would know.
+    let connections = (0..workers).map(|_| sensor.images()).collect::<Result<Vec<_>, _>>()?;
+    let (looking, listening) = (sensor.images()?, sensor.images()?);
     say(&format!("watching {} with {workers} workers", sensor.kind.name()));
     thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| sensor.work());
+        for images in connections {
+            scope.spawn(|| sensor.work(images));
         }
-        let watched = sensor.watch(scope);
+        let watched = sensor.watch(scope, &looking, listening);
         sensor.queue.close();
         watched
     })?;
@@ -100,20 +102,24 @@ struct Sensor {
 }
 
 impl Sensor {
-    /// The engine, asked anew: each thread has its own connection.
+    /// A connection to the engine.
     fn images(&self) -> Result<EngineImages, ImageError> {
         EngineImages::find(self.kind)
     }
 
     /// Lists what asks for a scan whenever the engine says that an image has changed.
-    fn watch<'scope>(&'scope self, scope: &'scope thread::Scope<'scope, '_>) -> Result<(), Failure> {
-        let images = self.images()?;
+    fn watch<'scope>(
+        &'scope self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        images: &EngineImages,
+        listening: EngineImages,
+    ) -> Result<(), Failure> {
         if self.is_once {
-            self.look(&images, Instant::now())?;
+            self.look(images, Instant::now())?;
             return Ok(());
         }
         let (sender, receiver) = mpsc::channel();
-        scope.spawn(move || self.listen(&sender));
+        scope.spawn(move || Self::listen(&listening, &sender));
         let mut is_silent = false;
         let mut pruned = Instant::now();
         self.results.prune(KEPT);
@@ -124,7 +130,7 @@ impl Sensor {
             }
             // One list answers for all that has happened until now.
             let seen = receiver.try_iter().fold(seen, Instant::min);
-            match self.look(&images, seen) {
+            match self.look(images, seen) {
                 Ok(()) => is_silent = false,
                 Err(error) if !is_silent => {
                     say(&format!("warning: {}; it is asked again until it answers", printable(&chain(&error), 1_000)));
@@ -137,8 +143,7 @@ impl Sensor {
     }
 
     /// Passes on the moments at which something happened. It comes back to an engine that went away.
-    fn listen(&self, sender: &mpsc::Sender<Instant>) {
-        let Ok(images) = self.images() else { return };
+    fn listen(images: &EngineImages, sender: &mpsc::Sender<Instant>) {
         loop {
             let heard = images.watch(TICK, &mut || sender.send(Instant::now()).is_ok());
             if sender.send(Instant::now()).is_err() {
@@ -209,8 +214,7 @@ impl Sensor {
         image.tags.iter().filter(is_meant).cloned().collect()
     }
 
-    fn work(&self) {
-        let Ok(images) = self.images() else { return };
+    fn work(&self, images: EngineImages) {
         while let Some(job) = self.queue.take(&|id| self.results.is_awaited(id)) {
             self.answer(&images, &job);
             self.queue.done(&job.id);
