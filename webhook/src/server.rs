@@ -39,6 +39,9 @@ const UNIT_BYTES: usize = 1 << 10;
 /// All units of the budget.
 pub(crate) const BODY_UNITS: usize = BODIES_BYTES / UNIT_BYTES;
 
+/// How long a body may take to arrive, once it is its turn: whoever sends it slowly keeps others waiting.
+const ARRIVAL: Duration = Duration::from_secs(3);
+
 /// How long clients are told to leave before connections are closed. A connection that is closed while it idles takes
 /// with it a review that was sent at that moment, and the API server sends none twice.
 const LEAVE: Duration = Duration::from_secs(3);
@@ -155,7 +158,9 @@ impl<'a> Turn<'a> {
         let bytes = told.map_or(MAX_BODY_BYTES, |length| length.min(MAX_BODY_BYTES));
         let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
         let units = server.bodies.acquire_many(units).await.map_err(ending)?;
-        Ok(Self { bytes: read(body, bytes).await?, _review: review, _units: units })
+        let read = tokio::time::timeout(ARRIVAL, read(body, bytes)).await;
+        let late = |_elapsed| Err((StatusCode::REQUEST_TIMEOUT, "the body does not come".to_owned()));
+        Ok(Self { bytes: read.unwrap_or_else(late)?, _review: review, _units: units })
     }
 }
 

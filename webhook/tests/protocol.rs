@@ -210,6 +210,28 @@ async fn many_reviews_at_once_wait_for_their_turn_and_are_all_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_do_not_come_keep_nobody_waiting_for_long() {
+    let (_registry, at, key) = registry();
+    let webhook = Webhook::start(&policy("baseline", at, &key, ""), at, &["--unmatched", "allow", "--timeout", "60s"]);
+    let object = pod(&["registry.example/unmatched:v1"]);
+    // Of a length that is not told: as many of these as the budget holds, and more.
+    let stalled = (0..6).map(|_| {
+        let first = futures_util::stream::iter([Ok::<_, std::io::Error>("{")]);
+        let body = futures_util::StreamExt::chain(first, futures_util::stream::pending());
+        webhook.post("/validate", reqwest::Body::wrap_stream(body))
+    });
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        webhook.validate(&object).await
+    };
+    let (stalled, response) = tokio::join!(futures_util::future::join_all(stalled), late);
+    assert!(is_allowed(&response), "{response}");
+    for (status, body) in stalled {
+        assert_eq!(status, 408, "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_large_bodies_at_once_are_answered_and_not_held_together() {
     let (_registry, at, key) = registry();
     let webhook = Webhook::start(&policy("baseline", at, &key, ""), at, &["--unmatched", "allow", "--timeout", "60s"]);
