@@ -25,5 +25,6 @@ mod fixed;
 mod installed;
 mod operation;
 mod pods;
+mod recheck;
 mod registries;
 mod workloads;
