@@ -131,6 +131,30 @@ fn of_gitlab(stack: &Stack, registry: &Registry) {
     verify(stack, &image, WORKFLOW, &stack.issuer, 0);
 }
 
+/// Sigstore's library for Python verifies a bundle, as far as its `verify identity` goes.
+fn in_python(stack: &Stack, bundle: &Path, content: &Path, identity: &str, code: i32) {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |path: &Path| json(&std::fs::read(path).unwrap());
+    let mut root = read(&stack.trusted_root);
+    // For people alone, and asked for: Fulcio's authority for tests has none.
+    for list in ["certificateAuthorities", "timestampAuthorities"] {
+        for authority in root[list].as_array_mut().unwrap() {
+            authority["subject"]["commonName"] = "test".into();
+        }
+    }
+    let config = serde_json::json!({
+        "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
+        "trustedRoot": root,
+        "signingConfig": read(&stack.signing_config),
+    });
+    let path = folder.path().join("trust.json");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let mut verify = Command::new(cache().join("venv/bin/sigstore"));
+    verify.arg("--trust-config").arg(&path).args(["verify", "identity", "--offline", "--bundle"]).arg(bundle);
+    verify.args(["--cert-identity", identity, "--cert-oidc-issuer", &stack.issuer]).arg(content);
+    run(verify.env("HOME", folder.path()), &[code]);
+}
+
 /// Files are signed for an identity, too, and cosign verifies them.
 fn files(stack: &Stack) {
     let folder = tempfile::tempdir().unwrap();
@@ -154,6 +178,8 @@ fn files(stack: &Stack) {
         }
     };
     check(WORKFLOW, 0);
+    in_python(stack, &bundle, &file, WORKFLOW, 0);
+    in_python(stack, &bundle, &file, "https://github.com/evil/app/.github/workflows/build.yml@refs/heads/main", 1);
     check("https://github.com/evil/app/.github/workflows/build.yml@refs/heads/main", 1);
     std::fs::write(&file, "Content").unwrap();
     check(WORKFLOW, 1);

@@ -24,7 +24,7 @@ use portcullis_model::Hasher;
 pub(crate) const MAGIC: &[u8; 8] = b"PORTCLDB";
 
 /// The version of the layout. A reader takes its own only.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// The unit of checking, in bytes.
 pub(crate) const PAGE: usize = 2048;

@@ -70,6 +70,19 @@ fn the_evaluation_of_osv() {
     assert_eq!(findings(&npm("2.0.0"), &listed), [""; 0]);
 }
 
+/// As Grype finds it, and Trivy does not: package URLs write the names of Go modules in lower case.
+#[test]
+fn the_case_of_a_go_module_says_nothing() {
+    let records = [AdvisoryRecord::new("GO-2026-1").affects("Go", "github.com/0xJacky/Nginx-UI", "0", Some("2.0.0"))];
+    for name in ["github.com/0xJacky/Nginx-UI", "github.com/0xjacky/nginx-ui"] {
+        assert_eq!(
+            findings(&[package(PackageType::Golang, name, "v1.9.0")], &records),
+            ["GO-2026-1 fixed 2.0.0"],
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn what_cannot_be_compared_is_unknown_and_never_clean() {
     let bound = affects(json!([{"introduced": "0"}, {"fixed": "the next one"}]));

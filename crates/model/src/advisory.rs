@@ -128,7 +128,7 @@ pub trait AdvisoryLookup: Sync {
 /// A package's name as advisories of `ecosystem` are looked up by: builder and matching both go through here.
 ///
 /// PyPI: PEP 503 (<https://peps.python.org/pep-0503/#normalized-names>); crates.io counts `_` and `-` as the same;
-/// NuGet, Packagist, Hex and GitHub ignore case; Swift's packages are named by their repository, without scheme and
+/// NuGet, Packagist, Hex and GitHub ignore case, and so do package URLs of Go modules, whose hosts do; Swift's packages are named by their repository, without scheme and
 /// `.git`. All else is as written.
 #[must_use]
 pub fn lookup_name<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
@@ -136,7 +136,9 @@ pub fn lookup_name<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
         "PyPI" => pep503(name),
         "crates.io" if name.contains('_') => name.replace('_', "-").into(),
         "SwiftURL" => swift(name),
-        "NuGet" | "Packagist" | "Hex" | "GitHub Actions" if name.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+        "NuGet" | "Packagist" | "Hex" | "GitHub Actions" | "Go"
+            if name.bytes().any(|byte| byte.is_ascii_uppercase()) =>
+        {
             name.to_ascii_lowercase().into()
         }
         _ => name.into(),

@@ -1,6 +1,6 @@
 //! Damaged, cut and replaced files: an error with a hint, or the identical answer; never another one.
 
-use portcullis_advisories::{BuildError, Builder, Database, OpenError};
+use portcullis_advisories::{BuildError, Builder, Database, FORMAT_VERSION, OpenError};
 use portcullis_errors::Hint as _;
 use portcullis_model::{AdvisoryKey, AdvisoryLookup as _};
 use portcullis_testkit::{AdvisoryRecord, seal_database};
@@ -26,11 +26,11 @@ fn is_error_or_the_same(bytes: Vec<u8>, right: &Answers) -> Result<(), String> {
 
 #[test]
 fn a_database_of_a_newer_or_older_format_is_named_as_such() {
-    for version in [0_u32, 1, 2, 4, u32::MAX] {
+    for version in [0_u32, 1, FORMAT_VERSION - 1, FORMAT_VERSION + 1, u32::MAX] {
         let mut bytes = file(&records());
         bytes[8..12].copy_from_slice(&version.to_le_bytes());
         match Database::from_bytes(bytes) {
-            Err(error @ OpenError::Version { found, readable: 3 }) if found == version => {
+            Err(error @ OpenError::Version { found, readable: FORMAT_VERSION }) if found == version => {
                 assert!(error.to_string().contains(&version.to_string()), "{error}");
                 assert!(error.hint().unwrap().contains("portcullis db build"));
             }
