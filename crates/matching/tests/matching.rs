@@ -83,6 +83,21 @@ fn the_case_of_a_go_module_says_nothing() {
     }
 }
 
+/// Each is left out by Trivy or by Grype, on the same advisories (docs/benchmarks.md).
+#[test]
+fn what_others_leave_out_is_found() {
+    let open = |ecosystem: &str, name: &str| [AdvisoryRecord::new("X-1").affects(ecosystem, name, "0", None)];
+    let go = package(PackageType::Golang, "github.com/dexidp/dex", "v0.0.0-20090101000000-000000000000");
+    assert_eq!(findings(&[go], &open("Go", "github.com/dexidp/dex")), ["X-1 affected"], "a pseudo-version");
+    let python = package(PackageType::Pypi, "chuanhuchatgpt", "2024-09-25");
+    assert_eq!(findings(&[python], &open("PyPI", "chuanhuchatgpt")), ["X-1 affected"], "no version of PEP 440");
+    let debian = package(PackageType::Deb, "libwebp", "0~0");
+    assert_eq!(findings(&[debian], &open("Debian:12", "libwebp")), ["X-1 affected"], "what is before zero");
+    // And jQuery, with a capital, is another package of npm than jquery.
+    let npm = package(PackageType::Npm, "jquery", "0.0.1");
+    assert_eq!(findings(&[npm], &open("npm", "jQuery")), [""; 0]);
+}
+
 #[test]
 fn what_cannot_be_compared_is_unknown_and_never_clean() {
     let bound = affects(json!([{"introduced": "0"}, {"fixed": "the next one"}]));
