@@ -26,7 +26,7 @@ use std::{
 use portcullis_filetree::{Contents, ContentsError, FileHeader, LayerVisitor, OtherEntry, clean_path};
 use portcullis_model::Warning;
 
-use self::ahead::{Ahead, Look, Looked, open_file};
+use self::ahead::{Ahead, Fetching, Look, Looked, open_file};
 use crate::{ImageError, layer::Limits};
 
 /// Deepest directory entered.
@@ -34,6 +34,9 @@ const MAX_DEPTH: usize = 256;
 
 /// Most files with several names remembered. Beyond them a second name is read as a file of its own.
 const MAX_LINKS: usize = 500_000;
+
+/// In steps of so many bytes the disk is asked for what comes next of a large file.
+const FETCH_STEP: u64 = 2 << 20;
 
 /// What a directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +67,7 @@ pub(crate) fn visit(root: &Path, form: Form, limits: Limits, visitor: &mut dyn L
             path: String::new(),
             links: HashMap::new(),
         };
-        walk.run(ahead, visitor);
+        walk.run(ahead, Fetching::new(scope), visitor);
     });
     Ok(())
 }
@@ -86,10 +89,10 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn run(mut self, mut ahead: Ahead<'_>, visitor: &mut dyn LayerVisitor) {
+    fn run(mut self, mut ahead: Ahead<'_>, mut fetching: Fetching, visitor: &mut dyn LayerVisitor) {
         ahead.push(vec![(PathBuf::new(), 0)]);
         while let Some((relative, depth, listed)) = ahead.next() {
-            let entries = match listed {
+            let mut entries = match listed {
                 Ok(entries) => entries,
                 Err(error) => {
                     visitor.warning(Warning::gap(relative.to_string_lossy(), format!("cannot be listed: {error}")));
@@ -97,8 +100,12 @@ impl Walk<'_> {
                 }
             };
             let mut directories = Vec::new();
-            for (name, look) in entries {
-                let relative = relative.join(name);
+            let directory = self.root.join(&relative);
+            fetching.begin();
+            for at in 0..entries.len() {
+                fetching.advance(&directory, &entries, at);
+                let Some((name, look)) = entries.get_mut(at) else { break };
+                let (relative, look) = (relative.join(name), look.take());
                 match self.entry(&relative, look, visitor) {
                     Ok(true) if depth < MAX_DEPTH => directories.push((relative, depth + 1)),
                     Ok(true) => visitor.warning(Warning::gap(relative.to_string_lossy(), "nested too deep")),
@@ -214,7 +221,7 @@ impl Walk<'_> {
         let mode = metadata.permissions().mode();
         let header = FileHeader { path: &self.path, size: metadata.len(), mode, head };
         let mut contents =
-            FileContents { host_path, skip: head.len(), file: None, buffer: &mut self.buffer, failure: None };
+            FileContents { host_path, skip: head.len(), file: None, read: 0, buffer: &mut self.buffer, failure: None };
         let outcome = visitor.file(&header, &mut contents);
         if let (Err(ContentsError), Some(error)) = (outcome, contents.failure) {
             visitor.warning(Warning::gap(&*self.path, format!("cannot be read: {error}")));
@@ -228,6 +235,8 @@ struct FileContents<'a> {
     /// How much was shown already: a file that became shorter since is no file to go on with.
     skip: usize,
     file: Option<File>,
+    /// Bytes read.
+    read: u64,
     buffer: &'a mut [u8],
     failure: Option<io::Error>,
 }
@@ -244,7 +253,14 @@ impl FileContents<'_> {
                 self.file.insert(file)
             }
         };
-        file.read(self.buffer)
+        let length = file.read(self.buffer)?;
+        // What comes two steps later is on its way while this one is looked at.
+        let (before, after) = (self.read / FETCH_STEP, (self.read + length as u64) / FETCH_STEP);
+        if after > before {
+            ahead::fetch(file, (after + 1) * FETCH_STEP, (after - before) * FETCH_STEP);
+        }
+        self.read += length as u64;
+        Ok(length)
     }
 }
 

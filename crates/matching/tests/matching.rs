@@ -261,3 +261,16 @@ proptest! {
         }
     }
 }
+
+/// Bitnami's advisories are about upstream's releases; without one of a name, nothing is known of it.
+#[test]
+fn programs_outside_of_package_managers_are_never_taken_for_safe() {
+    let packages = [package(PackageType::Generic, "node", "20.1.0"), package(PackageType::Generic, "haproxy", "2.8.5")];
+    let entry = json!({"ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "20.1.1"}]}]});
+    let record = AdvisoryRecord::new("BIT-node-1").affected("Bitnami", "node", entry);
+    let matches = matched(&packages, &[record]);
+    assert_eq!(matches.findings.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(), ["BIT-node-1"]);
+    assert_eq!(matches.coverage.uncovered, [Uncovered { what: "generic packages".into(), packages: 1 }]);
+    let matches = matched(&packages, &affects(json!([{"introduced": "0"}])));
+    assert_eq!(matches.coverage.uncovered, [Uncovered { what: "generic packages".into(), packages: 2 }]);
+}

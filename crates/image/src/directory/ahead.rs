@@ -23,6 +23,13 @@ const WAITING: usize = 64;
 /// Of larger directories the names alone are taken: each of their entries is looked at when its turn comes.
 const LARGE: usize = 4096;
 
+/// Bytes of files that the disk is asked for before their turn comes, and the most of one file.
+pub(super) const FETCHED: u64 = 64 << 20;
+pub(super) const FETCHED_OF_ONE: u64 = 8 << 20;
+
+/// Files that may wait until the disk is asked for them.
+const REQUESTED: usize = 256;
+
 /// A name that became a link, or a FIFO, since it was listed is not opened.
 const NO_FOLLOW: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 
@@ -36,7 +43,7 @@ pub(super) struct Looked {
 }
 
 /// The names in a directory, sorted, each with what was seen there if it was looked at.
-type Listing = io::Result<Vec<(OsString, Option<Look>)>>;
+pub(super) type Listing = io::Result<Vec<(OsString, Option<Look>)>>;
 
 /// A directory to be read, and where its listing goes.
 type Request = (PathBuf, Sender<Listing>);
@@ -101,8 +108,79 @@ impl<'a> Ahead<'a> {
     }
 }
 
+/// Asks the disk for files of the directory that is walked, before their turn comes: one that is read only when the one
+/// before it is done keeps the disk waiting most of the time.
+pub(super) struct Fetching {
+    requests: Sender<(PathBuf, u64)>,
+    /// The entry that is asked for next.
+    next: usize,
+    /// Bytes asked for of entries whose turn has not come.
+    bytes: u64,
+}
+
+impl Fetching {
+    /// Starts who asks; it ends when this is dropped.
+    pub(super) fn new<'scope>(scope: &'scope Scope<'scope, '_>) -> Self {
+        let (requests, work) = bounded::<(PathBuf, u64)>(REQUESTED);
+        scope.spawn(move || {
+            for (path, length) in work {
+                // Whoever reads the file says what is wrong with it.
+                if let Ok(file) = open_file(&path) {
+                    fetch(&file, 0, length);
+                }
+            }
+        });
+        Self { requests, next: 0, bytes: 0 }
+    }
+
+    /// Bytes that the disk was asked for, of entries whose turn has not come.
+    #[cfg(test)]
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Another directory begins.
+    pub(super) fn begin(&mut self) {
+        (self.next, self.bytes) = (0, 0);
+    }
+
+    /// The turn of the entry `at` of `directory` has come.
+    pub(super) fn advance(&mut self, directory: &Path, entries: &[(OsString, Option<Look>)], at: usize) {
+        if at < self.next {
+            let length = entries.get(at).map_or(0, |(_, look)| length_to_fetch(look.as_ref()));
+            self.bytes = self.bytes.saturating_sub(length);
+        }
+        // This one is read now.
+        self.next = self.next.max(at + 1);
+        while self.bytes < FETCHED
+            && let Some((name, look)) = entries.get(self.next)
+        {
+            let length = length_to_fetch(look.as_ref());
+            if length > 0 {
+                // With too many waiting, the disk has enough to do.
+                _ = self.requests.try_send((directory.join(name), length));
+            }
+            self.bytes += length;
+            self.next += 1;
+        }
+    }
+}
+
+/// How much of an entry will be read, as far as its first bytes tell: programs, libraries and archives are read to their
+/// end.
+fn length_to_fetch(look: Option<&Look>) -> u64 {
+    let Some(Ok(Looked { metadata, head: Some(Ok(head)) })) = look else { return 0 };
+    let is_read = matches!(head.as_slice(), [0x7f, b'E', b'L', b'F', ..] | [b'M', b'Z', ..] | [b'P', b'K', 3, 4, ..]);
+    if is_read { metadata.len().min(FETCHED_OF_ONE) } else { 0 }
+}
+
+/// Asks the disk for a part of a file. That it does not follow is no error.
+pub(super) fn fetch(file: &File, offset: u64, length: u64) {
+    _ = rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(length), Advice::WillNeed);
+}
+
 /// The names in a directory, sorted: the order of a file system is chance.
-fn list(directory: &Path) -> Listing {
+pub(super) fn list(directory: &Path) -> Listing {
     let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name()));
     let mut names = names.collect::<io::Result<Vec<OsString>>>()?;
     names.sort_unstable();

@@ -80,3 +80,28 @@ fn whiteouts_of_the_kernel_are_devices_and_attributes() {
         ]
     );
 }
+
+/// What the disk is asked for is bounded, and what is no program is not asked for.
+#[test]
+fn files_are_asked_for_before_their_turn_within_a_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..40 {
+        let file = std::fs::File::create(folder.path().join(format!("{number:02}"))).unwrap();
+        // Sparse: the sizes count.
+        file.set_len(super::ahead::FETCHED / 8).unwrap();
+        let head: &[u8] = if number % 2 == 0 { b"\x7fELF" } else { b"text" };
+        std::os::unix::fs::FileExt::write_all_at(&file, head, 0).unwrap();
+    }
+    let entries = super::ahead::list(folder.path()).unwrap();
+    std::thread::scope(|scope| {
+        let mut fetching = super::ahead::Fetching::new(scope);
+        fetching.begin();
+        let mut most = 0;
+        for at in 0..entries.len() {
+            fetching.advance(folder.path(), &entries, at);
+            most = most.max(fetching.bytes());
+        }
+        assert!((1..=super::ahead::FETCHED + super::ahead::FETCHED_OF_ONE).contains(&most), "{most}");
+        assert_eq!(fetching.bytes(), 0);
+    });
+}

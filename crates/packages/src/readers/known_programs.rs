@@ -71,7 +71,12 @@ fn rows_of<'a>(file: &'a FileHeader<'a>) -> impl Iterator<Item = usize> + 'a {
 fn is_called(name: &str, stem: &str) -> bool {
     let Some(rest) = name.strip_prefix(stem) else { return false };
     let rest = ["exe", "dll", "dylib"].iter().find_map(|ending| rest.strip_suffix(ending)).unwrap_or(rest);
-    let (before, after) = rest.split_once(".so").unwrap_or((rest, ""));
+    // `openssl.so` is what ties a language to the library, and not the program.
+    let (before, after) = match rest.split_once(".so") {
+        Some(_) if !stem.starts_with("lib") => return false,
+        Some(parts) => parts,
+        None => (rest, ""),
+    };
     // A name that ends so is followed by a hash.
     let is_version = |byte: u8| match byte {
         b'0'..=b'9' | b'.' | b'-' | b'm' => true,
