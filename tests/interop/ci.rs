@@ -13,7 +13,7 @@ use portcullis_testkit::{AdvisoryRecord, ImageBuilder, Layer};
 use serde_json::{Value, json};
 
 use crate::{
-    engines::{Daemon, can_run, dockerd},
+    engines::{Daemon, can_run, containerd, dockerd},
     support::{is_on, portcullis, run},
 };
 
@@ -299,4 +299,63 @@ fn podman_s_images_are_answered_too() {
     assert!(names().contains("/app"));
     // An overlay mount of the storage itself.
     _ = Command::new("umount").arg(folder.join("root/overlay")).stderr(Stdio::null()).status();
+}
+
+#[test]
+fn containerd_s_images_are_answered_too() {
+    if !is_on() || !can_run(&["containerd", "ctr"]) {
+        return;
+    }
+    let folder = tempfile::Builder::new().prefix("portcullis-ci").tempdir_in("/tmp").unwrap();
+    let folder = folder.path();
+    let (socket, _daemon) = containerd(folder);
+    let place = |name: &str| folder.join(name).display().to_string();
+    let ctr = |arguments: &[&str]| {
+        let mut ctr = Command::new("ctr");
+        let output = run(ctr.args(["-a", &socket, "-n", "builds", "images"]).args(arguments), &[0]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let load = |name: &str, version: &str| {
+        let manifest = format!(r#"{{"name": "lodash", "version": "{version}"}}"#);
+        let layer = Layer::new().file("app/node_modules/lodash/package.json", manifest).file("name", name);
+        let image = ImageBuilder::debian(12).layer(layer).name(name).build();
+        image.write_docker_archive(&folder.join("image.tar")).unwrap();
+        ctr(&["import", "--no-unpack", &place("image.tar")]);
+    };
+    load("docker.io/library/app:1", "4.17.15");
+    load("docker.io/library/portcullis-target:alone", "4.17.15");
+    load("docker.io/library/bystander:1", "4.17.21");
+    let before = ctr(&["list", "-q"]);
+    assert_eq!(before.lines().count(), 3, "{before}");
+    let ours = |arguments: &[&str]| {
+        let mut command = portcullis();
+        command
+            .env_remove("SOURCE_DATE_EPOCH")
+            .env("CONTAINERD_ADDRESS", &socket)
+            .env("CONTAINERD_NAMESPACE", "builds");
+        command.env("PORTCULLIS_CI_ENGINE", "containerd").env("PORTCULLIS_CI_RESULTS", place("results"));
+        command.env("PORTCULLIS_CACHE_DIR", place("cache")).args(arguments);
+        command
+    };
+    let log = fs::File::create(folder.join("watch.log")).unwrap();
+    let _sensor = Sensor(ours(&["ci", "watch"]).stderr(log).spawn().unwrap());
+    let log = || fs::read_to_string(folder.join("watch.log")).unwrap();
+    let until = |what: &str, holds: &dyn Fn() -> bool| {
+        let started = Instant::now();
+        while !holds() {
+            assert!(started.elapsed() < PATIENCE, "{what}\n{}", log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    until("the image without another name", &|| log().contains("queued for"));
+    // As nerdctl writes it, and as `ctr` does.
+    for tag in ["docker.io/library/portcullis-target:1", "portcullis-target:2"] {
+        ctr(&["tag", "docker.io/library/app:1", tag]);
+        let output = run(&mut ours(&["ci", "wait", "app:1", "--timeout", "4m"]), &[42, 44]);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("CVE-2021-23337"));
+        until("the tag taken off", &|| !ctr(&["list", "-q"]).contains(tag));
+    }
+    // Nothing else is touched, and the last name of an image stays.
+    assert_eq!(ctr(&["list", "-q"]), before);
+    assert_eq!(log().lines().filter(|line| line.contains("docker.io/library/app:1 (")).count(), 2, "{}", log());
 }

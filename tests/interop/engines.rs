@@ -194,13 +194,8 @@ fn podman_s_images_are_read_in_place_and_through_its_socket() {
     _ = Command::new("umount").arg(folder.join("root/overlay")).stderr(Stdio::null()).status();
 }
 
-#[test]
-fn containerd_s_images_are_read_from_its_content_store() {
-    if !is_on() || !can_run(&["containerd", "ctr"]) {
-        return;
-    }
-    let (folder, expected) = archives();
-    let folder = folder.path();
+/// Starts a containerd of its own; where it listens.
+pub fn containerd(folder: &Path) -> (String, Daemon) {
     let place = |name: &str| folder.join(name).display().to_string();
     let text = format!(
         "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {:?}\n",
@@ -211,7 +206,19 @@ fn containerd_s_images_are_read_from_its_content_store() {
     fs::write(folder.join("config.toml"), text).unwrap();
     let mut containerd = Command::new("containerd");
     containerd.arg("-c").arg(folder.join("config.toml"));
-    let _daemon = Daemon::start(&mut containerd, &folder.join("log"), &folder.join("c.sock"));
+    let daemon = Daemon::start(&mut containerd, &folder.join("log"), &folder.join("c.sock"));
+    (place("c.sock"), daemon)
+}
+
+#[test]
+fn containerd_s_images_are_read_from_its_content_store() {
+    if !is_on() || !can_run(&["containerd", "ctr"]) {
+        return;
+    }
+    let (folder, expected) = archives();
+    let folder = folder.path();
+    let place = |name: &str| folder.join(name).display().to_string();
+    let (_, _daemon) = containerd(folder);
     let ctr = |namespace: &str| {
         let mut ctr = Command::new("ctr");
         ctr.args(["-a", &place("c.sock"), "-n", namespace, "images"]);

@@ -160,6 +160,8 @@ pub(crate) enum CiEngine {
     Docker,
     /// Podman, through its socket.
     Podman,
+    /// containerd: the namespace of CONTAINERD_NAMESPACE, else `default`.
+    Containerd,
 }
 
 impl From<CiEngine> for EngineKind {
@@ -167,6 +169,7 @@ impl From<CiEngine> for EngineKind {
         match engine {
             CiEngine::Docker => Self::Docker,
             CiEngine::Podman => Self::Podman,
+            CiEngine::Containerd => Self::Containerd,
         }
     }
 }

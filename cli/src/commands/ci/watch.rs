@@ -145,11 +145,12 @@ impl Sensor {
     /// Passes on the moments at which something happened. It comes back to an engine that went away.
     fn listen(images: &EngineImages, sender: &mpsc::Sender<Instant>) {
         loop {
+            let began = Instant::now();
             let heard = images.watch(TICK, &mut || sender.send(Instant::now()).is_ok());
             if sender.send(Instant::now()).is_err() {
                 return;
             }
-            if heard.is_err() {
+            if heard.is_err() || began.elapsed() < PAUSE {
                 thread::sleep(PAUSE);
             }
         }
@@ -279,7 +280,7 @@ impl Sensor {
             }
             // By its name, for which a policy may have been written: an id would be called by any of its tags. A name may
             // point elsewhere by the time it is read: the id tells.
-            match scan(&format!("{}:{name}", self.kind.name()), &self.flags, left) {
+            match scan(&images.target(&name), &self.flags, left) {
                 Scanned::Report(report, bytes) if is_of(&report, id) => return (name, Ok((*report, bytes))),
                 Scanned::Report(..) => why = "its name was given to another image".to_owned(),
                 Scanned::TimedOut => break,

@@ -3,12 +3,15 @@
 //! API: <https://github.com/containerd/containerd/blob/v2.0.0/api/services/images/v1/images.proto> and
 //! `introspection/v1/introspection.proto`; the content store is an OCI layout's `blobs` folder.
 
+mod images;
+
 use std::{collections::HashMap, path::PathBuf};
 
-use portcullis_model::Platform;
+use portcullis_model::{Digest, Platform};
 use prost::Message;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+pub(super) use self::images::Images;
 use super::{address, failure, http::Engine, known_as};
 use crate::{Image, ImageError, layout, manifest::Descriptor, store::Store};
 
@@ -30,6 +33,18 @@ struct GetImageRequest {
 struct GetImageResponse {
     #[prost(message, optional, tag = "1")]
     image: Option<ImageMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ListImagesRequest {
+    #[prost(string, repeated, tag = "1")]
+    filters: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ListImagesResponse {
+    #[prost(message, repeated, tag = "1")]
+    images: Vec<ImageMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -74,23 +89,37 @@ struct Plugin {
 
 /// Opens an image of containerd.
 pub(super) fn open(name: &str, namespace: Option<&str>, platform: Option<&Platform>) -> Result<Image, ImageError> {
-    let socket = address::containerd().ok_or_else(|| {
-        failure(ENGINE, "no socket of it is there", "start it, or set CONTAINERD_ADDRESS to the path of its socket")
-    })?;
-    let engine = Engine::grpc(ENGINE, &socket)?;
+    let engine = connect()?;
     let chosen = namespace.map(ToOwned::to_owned).or_else(|| address::variable("CONTAINERD_NAMESPACE"));
     let namespaces = chosen.map_or_else(|| NAMESPACES.map(ToOwned::to_owned).to_vec(), |namespace| vec![namespace]);
     for namespace in &namespaces {
-        for name in known_as(name) {
-            if let Some(found) = get(&engine, namespace, &name)? {
+        // Of a digest, by the first of the names that mean it.
+        let names = if is_digest(name) {
+            list(&engine, namespace, Some(of_digest(name)))?.into_iter().map(|image| image.name).take(1).collect()
+        } else {
+            known_as(name)
+        };
+        for known in names {
+            if let Some(found) = get(&engine, namespace, &known)? {
                 let store = Store::open(&content_root(&engine)?)?;
-                return layout::open_descriptor(store, found, name, platform).map_err(explained);
+                return layout::open_descriptor(store, found, known, platform).map_err(explained);
             }
         }
     }
     let places = namespaces.join(", ");
     let hint = "see `ctr --namespace NAME images list`; a namespace is named as containerd:IMAGE@NAMESPACE";
     Err(failure(ENGINE, format!("it has no image {name} in the namespace {places}"), hint))
+}
+
+fn connect() -> Result<Engine, ImageError> {
+    let socket = address::containerd().ok_or_else(|| {
+        failure(ENGINE, "no socket of it is there", "start it, or set CONTAINERD_ADDRESS to the path of its socket")
+    })?;
+    Engine::grpc(ENGINE, &socket)
+}
+
+fn is_digest(text: &str) -> bool {
+    text.parse::<Digest>().is_ok()
 }
 
 /// What a missing blob of its store means.
@@ -102,6 +131,18 @@ fn explained(error: ImageError) -> ImageError {
         why,
         "it may have been thrown away once it was unpacked (discard_unpacked_layers); pull the image again, or scan it at its registry",
     )
+}
+
+/// The filter for the images of a digest.
+fn of_digest(digest: &str) -> String {
+    format!("target.digest==\"{digest}\"")
+}
+
+/// The images of a namespace, or those that pass a filter.
+fn list(engine: &Engine, namespace: &str, filter: Option<String>) -> Result<Vec<ImageMessage>, ImageError> {
+    let request = ListImagesRequest { filters: filter.into_iter().collect() };
+    let path = "/containerd.services.images.v1.Images/List";
+    Ok(call::<ListImagesResponse>(engine, namespace, path, &request)?.unwrap_or_default().images)
 }
 
 /// The image of a name; none where there is none.
@@ -133,12 +174,7 @@ fn call<T: Message + Default>(
     request: &impl Message,
 ) -> Result<Option<T>, ImageError> {
     let wrong = |why: &str| failure(ENGINE, why, "");
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", HeaderValue::from_static("application/grpc"));
-    headers.insert("te", HeaderValue::from_static("trailers"));
-    let value = HeaderValue::from_str(namespace).map_err(|_error| wrong("that is not a namespace"))?;
-    headers.insert(HeaderName::from_static("containerd-namespace"), value);
-    let (headers, body) = engine.call(path, headers, request.encode_to_vec())?;
+    let (headers, body) = engine.call(path, headers(namespace)?, &request.encode_to_vec())?;
     // An answer without a message has its status in its headers.
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match text("grpc-status") {
@@ -152,4 +188,14 @@ fn call<T: Message + Default>(
     let length = u32::from_be_bytes(*length) as usize;
     let message = message.get(..length).ok_or_else(|| wrong("its answer is cut short"))?;
     T::decode(message).map(Some).map_err(|_error| wrong("its answer is not understood"))
+}
+
+/// What every call says of itself.
+fn headers(namespace: &str) -> Result<HeaderMap, ImageError> {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+    headers.insert("te", HeaderValue::from_static("trailers"));
+    let value = HeaderValue::from_str(namespace).map_err(|_error| failure(ENGINE, "that is not a namespace", ""))?;
+    headers.insert(HeaderName::from_static("containerd-namespace"), value);
+    Ok(headers)
 }

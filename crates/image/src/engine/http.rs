@@ -92,12 +92,33 @@ impl Engine {
 
     /// Follows an answer that does not end: `piece` is called for each piece of it, and once in `tick` at least.
     pub(super) fn stream(&self, path: &str, tick: Duration, piece: &mut dyn FnMut() -> bool) -> Result<(), ImageError> {
+        self.follow(self.http.get(format!("{}{path}", self.base)), tick, piece)
+    }
+
+    /// Follows the messages of a call of gRPC that does not end, as `stream` does.
+    pub(super) fn subscribe(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        message: &[u8],
+        tick: Duration,
+        piece: &mut dyn FnMut() -> bool,
+    ) -> Result<(), ImageError> {
+        let request = self.http.post(format!("{}{path}", self.base)).headers(headers).body(framed(message));
+        self.follow(request, tick, piece)
+    }
+
+    fn follow(
+        &self,
+        request: reqwest::RequestBuilder,
+        tick: Duration,
+        piece: &mut dyn FnMut() -> bool,
+    ) -> Result<(), ImageError> {
         self.runtime.block_on(async {
             // Nothing may happen for hours.
-            let request = self.http.get(format!("{}{path}", self.base));
             let mut response = match tokio::time::timeout(tick, self.send(request)).await {
                 Ok(response) => response?,
-                // Podman sends the headers with the first event.
+                // Podman and containerd send the headers with the first event.
                 Err(_elapsed) => {
                     piece();
                     return Ok(());
@@ -127,15 +148,12 @@ impl Engine {
         &self,
         path: &str,
         headers: HeaderMap,
-        message: Vec<u8>,
+        message: &[u8],
     ) -> Result<(HeaderMap, Vec<u8>), ImageError> {
-        let mut body = vec![0];
-        body.extend(u32::try_from(message.len()).unwrap_or_default().to_be_bytes());
-        body.extend(message);
         self.runtime.block_on(async {
-            let request = self.http.post(format!("{}{path}", self.base)).headers(headers).body(body);
+            let request = self.http.post(format!("{}{path}", self.base)).headers(headers).body(framed(message));
             let mut response = self.send(request).await?;
-            let body = self.read(&mut response).await?;
+            let body = self.read_up_to(&mut response, MAX_LIST).await?;
             Ok((response.headers().clone(), body))
         })
     }
@@ -190,6 +208,14 @@ impl Engine {
     fn broken(&self, error: &reqwest::Error) -> ImageError {
         ImageError::Silent { engine: self.name, why: chain(error) }
     }
+}
+
+/// A message as gRPC sends it: not compressed, its length first.
+fn framed(message: &[u8]) -> Vec<u8> {
+    let mut body = vec![0];
+    body.extend(u32::try_from(message.len()).unwrap_or_default().to_be_bytes());
+    body.extend(message);
+    body
 }
 
 /// TLS as Docker's command line does it: `ca.pem`, `cert.pem` and `key.pem` in `DOCKER_CERT_PATH`.

@@ -1,6 +1,6 @@
 //! What an engine holds, as whoever watches it sees it: its images and their tags, and the moment when that changes.
 //!
-//! API: <https://docs.docker.com/reference/api/engine/>, which Podman speaks too. No image is made, changed or removed;
+//! API: <https://docs.docker.com/reference/api/engine/>, which Podman speaks too; containerd has its own. No image is made, changed or removed;
 //! a tag alone is, and never the last one of an image.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::{address, failure, http::Engine, is_name};
+use super::{address, containerd, failure, http::Engine, is_name};
 use crate::ImageError;
 
 /// Most images of an engine that are looked at.
@@ -21,6 +21,8 @@ pub enum EngineKind {
     Docker,
     /// Podman, through its socket.
     Podman,
+    /// containerd: one namespace of it, that of `CONTAINERD_NAMESPACE` or else `default`.
+    Containerd,
 }
 
 impl EngineKind {
@@ -30,6 +32,7 @@ impl EngineKind {
         match self {
             Self::Docker => "docker",
             Self::Podman => "podman",
+            Self::Containerd => "containerd",
         }
     }
 }
@@ -70,8 +73,12 @@ pub enum Untagged {
 }
 
 /// The images of an engine.
-pub struct EngineImages {
-    engine: Engine,
+pub struct EngineImages(Api);
+
+enum Api {
+    /// That of Docker.
+    Docker(Engine),
+    Containerd(containerd::Images),
 }
 
 impl EngineImages {
@@ -80,13 +87,22 @@ impl EngineImages {
     /// # Errors
     /// When nothing says where it listens.
     pub fn find(kind: EngineKind) -> Result<Self, ImageError> {
-        let address = match kind {
-            EngineKind::Docker => address::docker(),
-            EngineKind::Podman => address::podman(),
+        let (address, variable) = match kind {
+            EngineKind::Docker => (address::docker(), "DOCKER_HOST"),
+            EngineKind::Podman => (address::podman(), "CONTAINER_HOST"),
+            EngineKind::Containerd => return Ok(Self(Api::Containerd(containerd::Images::find()?))),
         };
-        let variable = if kind == EngineKind::Docker { "DOCKER_HOST" } else { "CONTAINER_HOST" };
         let missing = || failure(kind.name(), "no socket of it is there", format!("start it, or set {variable}"));
-        Ok(Self { engine: Engine::at(kind.name(), &address.ok_or_else(missing)?)? })
+        Ok(Self(Api::Docker(Engine::at(kind.name(), &address.ok_or_else(missing)?)?)))
+    }
+
+    /// What a scan calls an image of this engine.
+    #[must_use]
+    pub fn target(&self, name: &str) -> String {
+        match &self.0 {
+            Api::Docker(engine) => format!("{}:{name}", engine.name),
+            Api::Containerd(images) => images.target(name),
+        }
     }
 
     /// Every image with a name.
@@ -94,11 +110,16 @@ impl EngineImages {
     /// # Errors
     /// When the engine does not answer, or not as its API says.
     pub fn list(&self) -> Result<Vec<EngineImage>, ImageError> {
-        let (status, body) = self.engine.get_list("/images/json")?;
-        if !status.is_success() {
-            return Err(self.engine.refused(status, &body));
-        }
-        let mut images: Vec<EngineImage> = self.read("its images", &body)?;
+        let mut images = match &self.0 {
+            Api::Containerd(images) => images.list()?,
+            Api::Docker(engine) => {
+                let (status, body) = engine.get_list("/images/json")?;
+                if !status.is_success() {
+                    return Err(engine.refused(status, &body));
+                }
+                read(engine, "its images", &body)?
+            }
+        };
         images.truncate(MAX_IMAGES);
         Ok(images)
     }
@@ -108,18 +129,22 @@ impl EngineImages {
     /// # Errors
     /// As for `list`; and when it is no name.
     pub fn inspect(&self, name: &str) -> Result<Option<EngineImage>, ImageError> {
+        let engine = match &self.0 {
+            Api::Containerd(images) => return images.inspect(name),
+            Api::Docker(engine) => engine,
+        };
         if !is_name(name) {
-            return Err(failure(self.engine.name, format!("`{name}` is not the name of an image"), ""));
+            return Err(failure(engine.name, format!("`{name}` is not the name of an image"), ""));
         }
-        let (status, body) = self.engine.get(&format!("/images/{name}/json"))?;
+        let (status, body) = engine.get(&format!("/images/{name}/json"))?;
         match status {
             StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => self.read(name, &body).map(Some),
-            status => Err(self.engine.refused(status, &body)),
+            status if status.is_success() => read(engine, name, &body).map(Some),
+            status => Err(engine.refused(status, &body)),
         }
     }
 
-    /// Removes a tag of the image with this id, unless it is the last one. The engine removes by name alone: between
+    /// Removes a tag of the image with this id, unless it is the last one. Docker and Podman remove by name alone: between
     /// the question whose it is and the removal, a moment is left in which it can still be moved.
     ///
     /// # Errors
@@ -130,11 +155,15 @@ impl EngineImages {
         if image.tags.len() < 2 {
             return Ok(Untagged::Last);
         }
-        let (status, body) = self.engine.delete(&format!("/images/{tag}?noprune=true&force=false"))?;
+        let engine = match &self.0 {
+            Api::Containerd(images) => return images.remove(id, tag),
+            Api::Docker(engine) => engine,
+        };
+        let (status, body) = engine.delete(&format!("/images/{tag}?noprune=true&force=false"))?;
         match status {
             StatusCode::NOT_FOUND => Ok(Untagged::Absent),
             status if status.is_success() => Ok(Untagged::Removed),
-            status => Err(self.engine.refused(status, &body)),
+            status => Err(engine.refused(status, &body)),
         }
     }
 
@@ -144,13 +173,16 @@ impl EngineImages {
     /// # Errors
     /// When the engine does not answer.
     pub fn watch(&self, tick: Duration, changed: &mut dyn FnMut() -> bool) -> Result<(), ImageError> {
-        self.engine.stream("/events?filters=%7B%22type%22%3A%5B%22image%22%5D%7D", tick, changed)
+        match &self.0 {
+            Api::Docker(engine) => engine.stream("/events?filters=%7B%22type%22%3A%5B%22image%22%5D%7D", tick, changed),
+            Api::Containerd(images) => images.watch(tick, changed),
+        }
     }
+}
 
-    fn read<T: serde::de::DeserializeOwned>(&self, what: &str, body: &[u8]) -> Result<T, ImageError> {
-        let what = || format!("what {} says of {what}", self.engine.name);
-        serde_json::from_slice(body).map_err(|cause| ImageError::Json { what: what(), cause })
-    }
+fn read<T: serde::de::DeserializeOwned>(engine: &Engine, what: &str, body: &[u8]) -> Result<T, ImageError> {
+    let what = || format!("what {} says of {what}", engine.name);
+    serde_json::from_slice(body).map_err(|cause| ImageError::Json { what: what(), cause })
 }
 
 #[cfg(test)]
