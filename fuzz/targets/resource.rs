@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use portcullis_model::Timestamp;
-use portcullis_policy::{Exemption, PodSecurityLevel, Policy, StepBudget, WorkloadFacts, WorkloadRules};
+use portcullis_policy::{Exemption, PodSecurityLevel, Policy, WorkloadFacts, WorkloadReview, WorkloadRules};
 use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     let restricted = WorkloadRules { pod_security: Some(PodSecurityLevel::Restricted), ..WorkloadRules::default() };
     let baseline = WorkloadRules { pod_security: Some(PodSecurityLevel::Baseline), ..WorkloadRules::default() };
     // What the lower level refuses, the higher one refuses, too.
-    if !baseline.judge(&facts, &mut StepBudget::default()).is_empty() && object.pointer("/spec/os/name").is_none() {
-        assert!(!restricted.judge(&facts, &mut StepBudget::default()).is_empty());
+    if !WorkloadReview::new(facts).judge(&baseline).is_empty() && object.pointer("/spec/os/name").is_none() {
+        assert!(!WorkloadReview::new(facts).judge(&restricted).is_empty());
     }
 });
