@@ -25,6 +25,9 @@ pub(crate) struct KnownPrograms;
 /// How much is looked at from each place on: no pattern matches more.
 const LOOK_AHEAD: usize = 512;
 
+/// Memory that a pattern may take while it is looked for, in bytes.
+const DFA_SIZE: usize = 128 << 10;
+
 /// The longest evidence told, in characters.
 const MAX_EVIDENCE: usize = 100;
 
@@ -98,7 +101,7 @@ struct Patterns {
 fn patterns(row: usize) -> Option<(&'static Program, &'static Patterns)> {
     let program = PROGRAMS.get(row)?;
     // A pattern that is none finds nothing; a test holds all of them against that.
-    let pattern = |text: &str| RegexBuilder::new(text).unicode(false).build().ok();
+    let pattern = |text: &str| RegexBuilder::new(text).unicode(false).dfa_size_limit(DFA_SIZE).build().ok();
     let make = || Patterns { version: pattern(program.version), publisher: program.publisher.and_then(pattern) };
     Some((program, PATTERNS.get(row)?.get_or_init(make)))
 }
