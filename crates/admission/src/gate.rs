@@ -21,7 +21,7 @@ use crate::{
     evidence::Evidence,
     images::{images_of, pod_spec_pointer},
     memory::Remembered,
-    platforms::OfPlatform,
+    platforms::{OfManifest, OfPlatform},
     set::{Place, ReadySet},
     shared::{InFlight, Kept},
     surroundings::labels_of,
@@ -122,11 +122,14 @@ pub(crate) struct Rooms {
     pub(crate) remembered: Kept<FoundKey, Remembered>,
     /// Indexes of which nobody says anything, and all whose images passed.
     pub(crate) indexes: Kept<AnswerKey, ()>,
+    /// The same, for as long as what passed is kept.
+    pub(crate) silent: Kept<AnswerKey, ()>,
 }
 
 pub(crate) struct Work {
     pub(crate) resolving: InFlight<(Reference, Option<Digest>), Result<Digest, Arc<RegistryError>>>,
     pub(crate) discovering: InFlight<FoundKey, Arc<Discovery>>,
+    pub(crate) reading: InFlight<FoundKey, Result<OfManifest, Arc<RegistryError>>>,
     /// For policies that anybody's images may need.
     pub(crate) shared: Rooms,
     /// For policies of namespaces.
@@ -142,10 +145,12 @@ impl Default for Work {
             passed: Kept::with_room(room),
             remembered: Kept::with_room(room),
             indexes: Kept::with_room(NAMESPACES_INDEXES),
+            silent: Kept::with_room(NAMESPACES_INDEXES),
         };
         Self {
             resolving: InFlight::default(),
             discovering: InFlight::default(),
+            reading: InFlight::default(),
             shared: Rooms::default(),
             of_namespaces,
             clients: Kept::default(),

@@ -14,7 +14,7 @@ use crate::{
     decision::Granted,
     evidence::{alone, judged, verified},
     found::WayName,
-    gate::{AnswerKey, KEEP, Stage},
+    gate::{AnswerKey, KEEP, Rooms, Stage},
     memory::weight,
     set::{Asked, Place, uncertain},
 };
@@ -28,11 +28,13 @@ pub(crate) struct Judged {
     is_silent: bool,
     /// Where the registry is away: the judgement knows nothing of it then.
     away: Vec<WayName>,
+    /// The way that has given all of it.
+    kept_for: Option<WayName>,
 }
 
 impl Judged {
     const fn of(judgement: Judgement, fix: Option<String>) -> Self {
-        Self { judgement, fix, is_silent: false, away: Vec::new() }
+        Self { judgement, fix, is_silent: false, away: Vec::new(), kept_for: None }
     }
 }
 
@@ -160,12 +162,22 @@ impl Gate {
         digest: Digest,
         ways: &Ways,
     ) -> (Judgement, Option<String>) {
-        let Judged { judgement, fix, is_silent, away } = self.judgement_of(ready, digest, image, ways).await;
-        let indexes = &self.work.rooms(ready).indexes;
+        let Rooms { indexes, silent, .. } = self.work.rooms(ready);
         let key = |way: WayName| self.answer_key(ready, digest, image, way);
+        // As long as evidence is kept that was enough, so is that there was none about the index itself.
+        if ways.iter().any(|way| silent.get(&key(way.name)).is_some())
+            && let Some((judgement, fix)) = self.by_platforms(ready, image, digest, ways).await
+            && judgement.result == Outcome::Pass
+        {
+            return (judgement, fix);
+        }
+        let Judged { judgement, fix, is_silent, away, kept_for } = self.judgement_of(ready, digest, image, ways).await;
         if is_silent && let Some((judgement, fix)) = self.by_platforms(ready, image, digest, ways).await {
             if judgement.result == Outcome::Pass {
                 ways.iter().for_each(|way| indexes.keep(key(way.name), (), self.options.evidence_lifetime, 1));
+                if let Some(way) = kept_for {
+                    silent.keep(key(way), (), KEEP, 1);
+                }
             }
             return (judgement, fix);
         }
@@ -220,7 +232,7 @@ impl Gate {
             rooms.passed.keep(key(way), Arc::new(evidence), KEEP, weight(&found.candidates));
             self.remember(ready, image, digest, way, found.candidates);
         }
-        Judged { judgement, fix, is_silent, away: found.away }
+        Judged { judgement, fix, is_silent, away: found.away, kept_for: found.kept_for }
     }
 
     /// Nobody can tell which policies speak of what names no image; so it is enforced if any policy is.

@@ -7,10 +7,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use portcullis_errors::{Hint as _, chain};
 use portcullis_model::{Digest, Outcome, Reason};
 use portcullis_policy::Judgement;
-use portcullis_registry::{Descriptor, Manifest, Reference, RegistryError, media_type};
+use portcullis_registry::{Client, Descriptor, Manifest, Reference, RegistryError, media_type};
 use serde::Deserialize;
 
 use crate::{
@@ -33,6 +34,9 @@ pub(crate) struct OfPlatform {
     /// `linux/amd64`, as nodes read it; none where the index does not say, so that any node may run it.
     platform: Option<String>,
 }
+
+/// The images of an index, none where it is no index; and the bytes of its manifest.
+pub(crate) type OfManifest = (Option<Arc<Vec<OfPlatform>>>, usize);
 
 impl Gate {
     /// The answer about an index by the evidence about its images; none where it is no index.
@@ -88,12 +92,22 @@ impl Gate {
             return Ok(known);
         }
         let at = image.with_digest(digest);
-        let ask = async |way: &Way| way.client.manifest(&at).await.map_err(Arc::new);
-        let (manifest, way) = ways.first(image, ask).await?;
-        let found = runnable(&manifest).map(Arc::new);
-        self.work.platforms.keep(key(way), found.clone(), KEEP, manifest.bytes.len());
+        // Policies that speak of the same image come by here together.
+        let ask = |way: &Way| {
+            let (client, at) = (way.client.clone(), at.clone());
+            let work = || async move { read(&client, &at).await.map_err(Arc::new) }.boxed();
+            self.work.reading.run(key(way), work)
+        };
+        let ((found, bytes), way) = ways.first(image, ask).await?;
+        self.work.platforms.keep(key(way), found.clone(), KEEP, bytes);
         Ok(found)
     }
+}
+
+/// The images of what has this digest, and how many bytes tell of them.
+async fn read(client: &Client, at: &Reference) -> Result<OfManifest, RegistryError> {
+    let manifest = client.manifest(at).await?;
+    Ok((runnable(&manifest).map(Arc::new), manifest.bytes.len()))
 }
 
 /// The images that nodes of the platforms `wanted` may run; of all nodes, where none is named.

@@ -8,6 +8,7 @@
 mod answer;
 mod blobs;
 mod manifests;
+mod requests;
 mod routes;
 mod store;
 
@@ -18,6 +19,8 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+
+pub use requests::Requests;
 
 /// How a registry is to behave.
 #[derive(Debug, Clone)]
@@ -30,11 +33,13 @@ pub struct Options {
     pub referrers_page: usize,
     /// Asks for this user and password (Basic), if given.
     pub credentials: Option<(String, String)>,
+    /// Where every request is listed, if given.
+    pub requests: Option<Requests>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_bytes: 512 << 20, referrers: true, referrers_page: 1000, credentials: None }
+        Self { max_bytes: 512 << 20, referrers: true, referrers_page: 1000, credentials: None, requests: None }
     }
 }
 

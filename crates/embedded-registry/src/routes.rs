@@ -89,6 +89,9 @@ pub(crate) fn router(options: Options) -> Router {
 
 async fn handle(State(registry): State<Arc<Registry>>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
+    if let Some(requests) = &registry.options.requests {
+        requests.add(format!("{} {}", parts.method, parts.uri));
+    }
     let is_head = parts.method == Method::HEAD;
     let mut answer = if registry.admits(&parts.headers) {
         dispatch(&registry, &parts, body).await.unwrap_or_else(Refusal::answer)
