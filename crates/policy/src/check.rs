@@ -5,7 +5,7 @@ use portcullis_model::Timestamp;
 
 use crate::{
     Authority, EvidenceRules, Exception, LabelSelector, LicenseRules, Pattern, Policy, PolicyKind, Rule,
-    VulnerabilityRules, document::repository, rules, workloads,
+    VulnerabilityRules, absent::absent, document::repository, rules, workloads,
 };
 
 /// One thing that is wrong with a policy.
@@ -91,6 +91,9 @@ fn check_rule(field: &str, rule: &Rule, problems: &mut Vec<Problem>) {
         problems.push(Problem::new(format!("{field}.name"), "a rule without a name", "reasons call it by its name"));
     }
     if let Some(why) = rules::problem(rule) {
+        let missing =
+            absent(&rule.expression).map(|absent| format!("there is no `{}` in expressions here", absent.name));
+        let why = missing.unwrap_or(why);
         let hint = "it is CEL, true where the image is acceptable: `!findings.exists(f, f.kev)`; see docs/policy.md";
         problems.push(Problem::new(format!("{field}.expression"), format!("rule `{}`: {why}", rule.name), hint));
     }

@@ -14,6 +14,9 @@ const MAX_BYTES: usize = 4_096;
 const MAX_PARSED_NODES: usize = 5_000;
 /// The most parentheses, operators and calls inside one another.
 const MAX_NESTING: u16 = 48;
+/// The most levels of what is parsed: `a.b.c` and `1 + 2 + 3` need no parentheses to become deep, and whatever walks them
+/// uses the stack.
+const MAX_LEVELS: usize = 32;
 /// The most additions inside walks: each may double a text or a list that the next walk starts from.
 pub(crate) const MAX_ADDITIONS: u32 = 4;
 
@@ -24,13 +27,41 @@ pub(crate) fn parse(expression: &str) -> Result<IdedExpr, String> {
     }
     // The crate's other parser overflows the stack on a thousand parentheses.
     let parser = PrattParser::new().max_recursion_depth(MAX_NESTING).max_expression_node_count(MAX_PARSED_NODES);
-    parser.parse(expression).map_err(|errors| {
+    let parsed = parser.parse(expression).map_err(|errors| {
         let first = errors.errors.first();
         first.map_or_else(
             || "it cannot be parsed".to_owned(),
             |error| format!("it cannot be parsed: {} (column {})", shown(&error.msg), error.pos.1),
         )
-    })
+    })?;
+    if is_deep(&parsed) { Err(format!("it is more than {MAX_LEVELS} levels deep")) } else { Ok(parsed) }
+}
+
+/// Whether an expression has more levels than are walked. It uses no stack for that itself.
+fn is_deep(expression: &IdedExpr) -> bool {
+    let mut left = vec![(expression, 1)];
+    while let Some((one, level)) = left.pop() {
+        if level > MAX_LEVELS {
+            return true;
+        }
+        left.extend(parts(one).into_iter().map(|part| (part, level + 1)));
+    }
+    false
+}
+
+/// What an expression is made of, in the order in which it is evaluated.
+pub(crate) fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
+    match &expression.expr {
+        Expr::Call(call) => call.target.iter().map(|target| &**target).chain(&call.args).collect(),
+        Expr::Select(select) => vec![&*select.operand],
+        Expr::List(list) => list.elements.iter().collect(),
+        Expr::Map(map) => entries(map).collect(),
+        Expr::Comprehension(walk) => {
+            vec![&walk.iter_range, &walk.accu_init, &walk.loop_cond, &walk.loop_step, &walk.result]
+        }
+        // Nothing is made of types of one's own: they are refused as they are met.
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => Vec::new(),
+    }
 }
 
 /// What a kind of expression may name.

@@ -9,6 +9,7 @@ mod exemption;
 mod expression;
 mod spec;
 
+mod absent;
 mod age;
 mod authority;
 mod canonical;

@@ -14,7 +14,10 @@ use portcullis_model::Outcome;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Problem;
+use crate::{
+    Problem,
+    absent::{Absent, absent},
+};
 
 pub use pod_security::{CHECKS, POD_SECURITY_VERSION, PodSecurityCheck};
 
@@ -212,6 +215,9 @@ pub(crate) fn check(rules: &WorkloadRules, problems: &mut Vec<Problem>) {
     let names: Vec<&str> = variables.iter().map(|variable| variable.name.as_str()).collect();
     let mut wrong = |field: String, expression: &str, earlier: &[&str]| {
         if let Some(why) = expressions::problem(expression, earlier) {
+            if let Some(Absent { name, hint }) = absent(expression) {
+                return problems.push(Problem::new(field, format!("there is no `{name}` in expressions here"), hint));
+            }
             let hint = "it is CEL, as in a ValidatingAdmissionPolicy: `object.spec.replicas <= params.most`; \
                         see docs/policy.md";
             problems.push(Problem::new(field, why, hint));

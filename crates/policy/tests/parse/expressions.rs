@@ -1,6 +1,7 @@
 //! Expressions that are refused.
 
 use expect_test::expect;
+use portcullis_errors::Hint as _;
 use portcullis_policy::Policy;
 
 use crate::{HEAD, check, now};
@@ -110,4 +111,94 @@ fn expressions_that_are_refused() {
         hint: reasons call it by its name
     "#]],
     );
+}
+
+#[test]
+fn what_only_kubernetes_has_is_refused_when_the_policy_is_read() {
+    for (expression, name) in [
+        ("authorizer.group('apps').resource('deployments').check('get').allowed()", "authorizer"),
+        ("authorizer.requestResource.check('get').errored()", "authorizer"),
+        ("authorizer.serviceAccount('a', 'b').path('/healthz').check('get').reason() == ''", "authorizer"),
+        ("quantity('1Gi').isGreaterThan(quantity('1Mi'))", "quantity"),
+        ("quantity(object.a).compareTo(quantity('1')) < 0", "quantity"),
+        ("quantity('1').add(1).sub(1).sign() == 1", "quantity"),
+        ("isQuantity(object.a)", "isQuantity"),
+        ("url(object.a).getHost() == 'example.com'", "url"),
+        ("isURL(object.a)", "isURL"),
+        ("ip(object.a).family() == 4", "ip"),
+        ("ip.isCanonical(object.a)", "ip"),
+        ("isIP(object.a)", "isIP"),
+        ("cidr('10.0.0.0/8').containsIP(object.a)", "cidr"),
+        ("cidr('10.0.0.0/8').containsCIDR(cidr('10.1.0.0/16'))", "cidr"),
+        ("isCIDR(object.a)", "isCIDR"),
+        ("semver(object.a).isLessThan(semver('1.2.3'))", "semver"),
+        ("isSemver(object.a)", "isSemver"),
+        ("'%s'.format([object.a]) == ''", "format"),
+        ("!format.dns1123Label().validate(object.a).hasValue()", "format"),
+        ("!format.named('dns1123Label').value().validate(object.a).hasValue()", "format"),
+        ("optional.of(1).orValue(2) == 1", "optional"),
+        ("object.a.find('[0-9]+') == ''", "find"),
+        ("object.a.split('/').size() > 1", "split"),
+        ("object.a.lowerAscii() == ''", "lowerAscii"),
+        ("object.a.isSorted()", "isSorted"),
+        ("sets.contains([1], [1])", "sets"),
+        ("math.greatest(1, 2) == 2", "math"),
+        ("duration('1h') > duration('1m')", "duration"),
+        ("object.a.all(x, quantity(x.b).isLessThan(quantity('1')))", "quantity"),
+        ("true || quantity('1') == quantity('1')", "quantity"),
+    ] {
+        for place in [
+            "variables: [{name: v, expression: \"@\"}]\n    rules: [{name: r, expression: 'true'}]",
+            "rules: [{name: r, expression: \"@\"}]",
+            "rules: [{name: r, expression: 'true', messageExpression: \"@\"}]",
+        ] {
+            let text = format!("{HEAD}spec:\n  workloads:\n    {}\n", place.replace('@', expression));
+            let error = Policy::parse(&text, "p.yaml", now()).unwrap_err();
+            let said = error.to_string();
+            assert!(said.starts_with("p.yaml:6: ") && said.contains(&format!("there is no `{name}` in")), "{said}");
+            let hint = error.hint().unwrap();
+            assert!(hint.contains(" here"), "{expression}: {hint}");
+        }
+        let text = format!("{HEAD}spec:\n  rules:\n  - {{name: r, expression: \"{expression}\"}}\n");
+        let said = Policy::parse(&text, "p.yaml", now()).unwrap_err().to_string();
+        assert!(said.starts_with("p.yaml:6: ") && said.contains(&format!("there is no `{name}` in")), "{said}");
+    }
+}
+
+#[test]
+fn optional_values_are_refused_as_they_are_written() {
+    check(
+        "spec: {workloads: {rules: [{name: r, expression: \"object.?spec.orValue(1) == 1\"}]}}\n",
+        expect![[r#"
+        p.yaml:4: it cannot be parsed: unsupported syntax '.?' (column 7)
+        hint: it is CEL, as in a ValidatingAdmissionPolicy: `object.spec.replicas <= params.most`; see docs/policy.md
+    "#]],
+    );
+    check(
+        "spec: {workloads: {rules: [{name: r, expression: \"quantity('1Gi').isGreaterThan(quantity('1Mi'))\"}]}}\n",
+        expect![[r#"
+            p.yaml:4: there is no `quantity` in expressions here
+            hint: there are no quantities here: compare the texts, or keep this rule in a ValidatingAdmissionPolicy
+        "#]],
+    );
+    // A name of the author's own is none that is missing.
+    check(
+        "spec: {workloads: {rules: [{name: r, expression: \"object.l.all(url, url.nothing(1))\"}]}}\n",
+        expect![[r#"
+            p.yaml:4: there is no function `nothing`
+            hint: it is CEL, as in a ValidatingAdmissionPolicy: `object.spec.replicas <= params.most`; see docs/policy.md
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_deep_without_parentheses_is_refused_too() {
+    for (start, more) in [("object", ".a"), ("1", "+1"), ("object", "[0]"), ("object", ".a()"), ("1", "==1")] {
+        for places in ["rules: [{name: r, expression: '@'}]", "workloads: {rules: [{name: r, expression: '@'}]}"] {
+            let deep = format!("{start}{}", more.repeat(4_000 / more.len()));
+            let text = format!("{HEAD}spec: {{{}}}\n", places.replace('@', &deep));
+            let said = Policy::parse(&text, "p.yaml", now()).unwrap_err().to_string();
+            assert!(said.contains("more than 32 levels deep"), "{said}");
+        }
+    }
 }

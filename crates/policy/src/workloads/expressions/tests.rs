@@ -114,6 +114,17 @@ fn what_goes_wrong_is_never_a_pass() {
     check("['a'].map(a, a + a + a + a + a + a).size() > 0", expect!["refused: more than 4 additions are inside walks"]);
 }
 
+/// As deep as expressions may be, on the stack of a test's thread, which is that of a worker.
+#[test]
+fn what_is_as_deep_as_can_be_is_evaluated() {
+    check(&format!("{} > 0", vec!["1"; 31].join("+")), expect!["true"]);
+    check(&format!("{} > 0", vec!["1"; 33].join("+")), expect!["refused: it is more than 32 levels deep"]);
+    check(
+        &format!("object{} == 1", ".a".repeat(30)),
+        expect!["unknown: the rule could not be evaluated: No such key: a"],
+    );
+}
+
 #[test]
 fn policies_share_their_steps() {
     let object = json!({"spec": {"list": vec![0; 1000]}});
