@@ -78,7 +78,7 @@ pub fn match_all(
         }
         Ok(false)
     })?;
-    let findings = sorted(findings);
+    sort(&mut findings);
     warnings.extend(plan.notes.iter().map(|note| Warning::note(ADVISORIES, note.clone())));
     warnings.sort();
     warnings.dedup();
@@ -94,15 +94,22 @@ pub fn match_all(
     Ok(Matches { findings, warnings, coverage })
 }
 
-/// The findings in the order of reports. Each is moved twice, and not once for every comparison: they are large.
-fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
+/// Puts findings into the order of reports. Each is moved once or twice, and not for every comparison: they are large.
+fn sort(findings: &mut [Finding]) {
     let mut places: Vec<usize> = (0..findings.len()).collect();
     places.sort_by(|a, b| match (findings.get(*a), findings.get(*b)) {
         (Some(a), Some(b)) => order(a, b),
         _ => std::cmp::Ordering::Equal,
     });
-    let mut findings: Vec<Option<Finding>> = findings.into_iter().map(Some).collect();
-    places.into_iter().filter_map(|place| findings.get_mut(place)?.take()).collect()
+    for place in 0..findings.len() {
+        let Some(mut from) = places.get(place).copied() else { break };
+        // What stood there was moved away already, to where its own turn is told.
+        while from < place {
+            let Some(next) = places.get(from).copied() else { break };
+            from = next;
+        }
+        findings.swap(place, from);
+    }
 }
 
 /// The order of findings in every report.
