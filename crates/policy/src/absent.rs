@@ -79,7 +79,12 @@ pub(crate) struct Absent {
 
 /// The first name of an expression that is refused, as it is evaluated, that Kubernetes has and this has not.
 pub(crate) fn absent(expression: &str) -> Option<Absent> {
-    Search { bound: Vec::new() }.of(&parse(expression).ok()?)
+    match parse(expression) {
+        Ok(parsed) => Search { bound: Vec::new() }.of(&parsed),
+        // `.?` and `[?…]`: the parser knows them, and does not take them.
+        Err(why) if why.contains("unsupported syntax") => known("optional"),
+        Err(_) => None,
+    }
 }
 
 struct Search {

@@ -137,6 +137,8 @@ fn what_only_kubernetes_has_is_refused_when_the_policy_is_read() {
         ("!format.dns1123Label().validate(object.a).hasValue()", "format"),
         ("!format.named('dns1123Label').value().validate(object.a).hasValue()", "format"),
         ("optional.of(1).orValue(2) == 1", "optional"),
+        ("object.?a.orValue(1) == 1", "optional"),
+        ("object.a[?0].hasValue()", "optional"),
         ("object.a.find('[0-9]+') == ''", "find"),
         ("object.a.split('/').size() > 1", "split"),
         ("object.a.lowerAscii() == ''", "lowerAscii"),
@@ -170,9 +172,9 @@ fn optional_values_are_refused_as_they_are_written() {
     check(
         "spec: {workloads: {rules: [{name: r, expression: \"object.?spec.orValue(1) == 1\"}]}}\n",
         expect![[r#"
-        p.yaml:4: it cannot be parsed: unsupported syntax '.?' (column 7)
-        hint: it is CEL, as in a ValidatingAdmissionPolicy: `object.spec.replicas <= params.most`; see docs/policy.md
-    "#]],
+            p.yaml:4: there is no `optional` in expressions here
+            hint: there are no optional values here: use `has(…) ? … : …`
+        "#]],
     );
     check(
         "spec: {workloads: {rules: [{name: r, expression: \"quantity('1Gi').isGreaterThan(quantity('1Mi'))\"}]}}\n",

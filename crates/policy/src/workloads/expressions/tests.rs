@@ -123,6 +123,17 @@ fn what_is_as_deep_as_can_be_is_evaluated() {
         &format!("object{} == 1", ".a".repeat(30)),
         expect!["unknown: the rule could not be evaluated: No such key: a"],
     );
+    // Walks take the most of the stack: with as much inside them as is not refused.
+    let walks = |inner: &str| format!("[1].all(a, [1].all(b, {inner}))");
+    let forms: [fn(usize) -> String; 3] = [
+        |levels| format!("{} > 0", vec!["1"; levels].join("-") + "+" + &levels.to_string()),
+        |levels| format!("{}true", "true ? true : ".repeat(levels)),
+        |levels| format!("{}true{}", "!(false || ".repeat(2 * levels), ")".repeat(2 * levels)),
+    ];
+    for form in forms {
+        let deepest = (1..32).rev().map(|levels| walks(&form(levels))).find(|text| problem(text, &[]).is_none());
+        check(&deepest.unwrap(), expect!["true"]);
+    }
 }
 
 #[test]
