@@ -6,7 +6,7 @@
 //! The client stands on `reqwest` itself. `oci-client` 0.18 was weighed for each operation, and what this crate is
 //! for is out of its reach: it drops the headers of a refusal (`Retry-After`, `OCI-Subject`, `Link`), reads
 //! manifests and token answers without a limit, loses why a token was refused, sends Basic credentials to any realm
-//! that an answer names, and follows redirects to any address. Names are parsed by `oci-spec`, challenges by
+//! that an answer names, and follows redirects to any address. Challenges are parsed by
 //! `http-auth`.
 
 mod addresses;
@@ -16,6 +16,7 @@ mod client;
 mod credentials;
 mod descriptor;
 mod error;
+mod grammar;
 mod helper;
 mod manifests;
 mod pull_secrets;

@@ -5,10 +5,11 @@
 
 use std::{fmt, str::FromStr};
 
-use oci_spec::distribution::{ParseError, Reference as Parsed};
 use portcullis_errors::{Hint, printable};
 use portcullis_model::Digest;
 use serde::{Deserialize, Serialize, de};
+
+use crate::grammar::{self, Parts, Wrong, is_host};
 
 /// No name that a registry serves is longer; a longer text is not looked at.
 const MAX_BYTES: usize = 1024;
@@ -133,13 +134,13 @@ impl FromStr for Reference {
             refused("its digest is not sha256:<64 lower-case hex digits>", Some("only SHA-256 digests are taken"))
         })?;
         let lowered = lower_host(name);
-        let parsed: Parsed = lowered.parse().map_err(|error| explained(&error, text, name))?;
-        // Without a tag the parser says `latest`, which a digest makes meaningless.
-        let tag_is_written = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
-        let tag = parsed.tag().filter(|_| digest.is_none() || tag_is_written).map(ToOwned::to_owned);
-        let (registry, repository) = canonical(parsed.registry(), parsed.repository());
+        let Parts { registry, repository, tag } =
+            grammar::parse(&lowered).map_err(|wrong| explained(wrong, text, name))?;
+        // A digest makes it meaningless to say which tag was left out.
+        let tag = tag.or(if digest.is_none() { Some("latest") } else { None }).map(ToOwned::to_owned);
+        let (registry, repository) = canonical(registry, repository);
         if repository.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            // The parser takes an upper-case first part for a host when it checks, and for a folder when it splits.
+            // The grammar takes an upper-case first part for a host; it is read as a folder.
             let hint = format!("did you mean `{}`?", printable(&name.to_lowercase(), 200));
             return Err(refused("repositories have no upper-case letters", Some(&hint)));
         }
@@ -157,11 +158,6 @@ fn lower_host(name: &str) -> String {
     }
 }
 
-/// Whether a first part, in lower case, is read as a host by the rule of Docker's parser.
-fn is_host(part: &str) -> bool {
-    part.contains(['.', ':']) || part == "localhost"
-}
-
 /// One spelling for each registry: HTTPS has its own port, and Docker Hub several hosts.
 fn canonical(registry: &str, repository: &str) -> (String, String) {
     // Without its port, `registry:443` would read as a folder at Docker Hub.
@@ -173,16 +169,16 @@ fn canonical(registry: &str, repository: &str) -> (String, String) {
     (DOCKER_HUB.to_owned(), official + repository)
 }
 
-fn explained(error: &ParseError, text: &str, name: &str) -> ReferenceError {
+fn explained(wrong: Wrong, text: &str, name: &str) -> ReferenceError {
     let has_upper_case = name.chars().any(char::is_uppercase);
-    let (reason, hint) = match error {
-        ParseError::NameEmpty => ("it is empty", None),
-        ParseError::NameTooLong => ("its repository is longer than 255 characters", None),
-        _ if has_upper_case && name.to_lowercase().parse::<Parsed>().is_ok() => {
+    let (reason, hint) = match wrong {
+        Wrong::Empty => ("it is empty", None),
+        Wrong::TooLong => ("its repository is longer than 255 characters", None),
+        Wrong::Form if has_upper_case && grammar::parse(&name.to_lowercase()).is_ok() => {
             let lower = printable(&name.to_lowercase(), 200);
             ("repositories have no upper-case letters", Some(format!("did you mean `{lower}`?")))
         }
-        _ => ("it is not of the form [host[:port]/]repository[:tag][@sha256:…]", None),
+        Wrong::Form => ("it is not of the form [host[:port]/]repository[:tag][@sha256:…]", None),
     };
     ReferenceError { text: printable(text, 200), reason, hint }
 }
