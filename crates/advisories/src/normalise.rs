@@ -260,6 +260,17 @@ fn range_intervals(range: RangeRecord, scheme: Scheme, out: &mut Vec<Interval>, 
             scheme.name()
         )),
     }
+    if let Some(end) = ends_before_it_begins(&events, scheme) {
+        warn(format!(
+            "{} comes before the release that introduces it: the range holds no other version",
+            end.version()
+        ));
+        if let Event::LastAffected(version) = end {
+            let at = || Some(version.clone());
+            out.push(Interval { introduced: at(), last_affected: at(), fixed: None });
+        }
+        return;
+    }
     let first = out.len();
     let mut open: Option<Interval> = None;
     let mut events = events.into_iter().peekable();
@@ -292,6 +303,14 @@ fn range_intervals(range: RangeRecord, scheme: Scheme, out: &mut Vec<Interval>, 
         }
     }
     out.extend(open);
+}
+
+/// The end of a range of one pair that is a forerunner of its beginning: from 4 to 4.0.0.M3, a milestone of it. Taken by
+/// their order alone, the events would say that everything from 4 on is affected, for ever.
+fn ends_before_it_begins(events: &[Event], scheme: Scheme) -> Option<&Event> {
+    let [end @ (Event::Fixed(_) | Event::LastAffected(_)), begin @ Event::Introduced(_)] = events else { return None };
+    let is_before = scheme.compare(end.version(), begin.version()) == Ok(Ordering::Less);
+    (is_before && end.version().starts_with(begin.version())).then_some(end)
 }
 
 #[derive(Debug)]

@@ -98,6 +98,18 @@ fn what_others_leave_out_is_found() {
     assert_eq!(findings(&[npm], &open("npm", "jQuery")), [""; 0]);
 }
 
+/// Real records say so, of milestones that come before the release that they lead to.
+#[test]
+fn a_range_that_ends_before_it_begins_holds_the_version_that_it_names() {
+    for (end, at, after) in [("last_affected", "GHSA-1 affected", ""), ("fixed", "", "")] {
+        let range = json!({"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "4"}, {end: "4.0.0.M3"}]}]});
+        let records = [AdvisoryRecord::new("GHSA-1").affected("Maven", "org.example:x", range)];
+        let found =
+            |version: &str| findings(&[package(PackageType::Maven, "org.example:x", version)], &records).join(" ");
+        assert_eq!((found("4.0.0.M3").as_str(), found("998.0.0").as_str()), (at, after), "{end}");
+    }
+}
+
 #[test]
 fn what_cannot_be_compared_is_unknown_and_never_clean() {
     let bound = affects(json!([{"introduced": "0"}, {"fixed": "the next one"}]));
