@@ -284,6 +284,12 @@ impl Sensor {
                 Scanned::Report(report, bytes) if is_of(&report, id) => return (name, Ok((*report, bytes))),
                 Scanned::Report(..) => why = "its name was given to another image".to_owned(),
                 Scanned::TimedOut => break,
+                // One that is going away may still answer here, by a connection that was opened before.
+                Scanned::Silent(message) => {
+                    why = message;
+                    thread::sleep(PAUSE.min(left));
+                    continue;
+                }
                 Scanned::Failed(message) => {
                     why = message;
                     thread::sleep(PAUSE.min(left));
