@@ -20,6 +20,11 @@ fn failure(engine: &'static str, why: impl Into<String>, hint: impl Into<String>
     ImageError::Engine { engine, why: why.into(), hint: hint.into() }
 }
 
+/// Where an engine listens. One whose socket is gone may be starting again: it is silent, as one that does not answer.
+fn found<T>(engine: &'static str, place: Option<T>, hint: &str) -> Result<T, ImageError> {
+    place.ok_or_else(|| ImageError::Silent { engine, why: "no socket of it is there".into(), hint: hint.into() })
+}
+
 /// Opens an image of Podman, Buildah or CRI-O: from the storage that they share, or through Podman's socket.
 pub(crate) fn open_podman(name: &str, options: &OpenOptions) -> Result<Image, ImageError> {
     let from_storage = storage::open(name);
@@ -66,4 +71,19 @@ fn known_as(name: &str) -> Vec<String> {
 fn is_name(name: &str) -> bool {
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
     !name.is_empty() && name.bytes().all(is_fine) && !name.split('/').any(|part| matches!(part, "" | "." | ".."))
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_errors::Hint;
+
+    use super::*;
+
+    #[test]
+    fn an_engine_without_a_socket_is_silent() {
+        let error = found("docker", None::<String>, "start it").unwrap_err();
+        assert!(matches!(error, ImageError::Silent { .. }), "{error:?}");
+        assert_eq!(error.to_string(), "docker: it does not answer: no socket of it is there");
+        assert_eq!(error.hint().as_deref(), Some("start it"));
+    }
 }

@@ -101,6 +101,8 @@ pub enum ImageError {
         engine: &'static str,
         /// What was heard in place of an answer.
         why: String,
+        /// What can be done.
+        hint: String,
     },
     /// A layer.
     #[error(transparent)]
@@ -137,8 +139,7 @@ impl Hint for ImageError {
                  skopeo copy docker://{reference} oci-archive:image.tar"
             )),
             Self::Platform { .. } => Some("choose one with --platform os/architecture".into()),
-            Self::Silent { .. } => Some("is it running, and may you use it? Members of its group and root may".into()),
-            Self::Engine { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
+            Self::Silent { hint, .. } | Self::Engine { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
             Self::Registry(error) => error.hint(),
             Self::Reference(error) => error.hint(),
             _ => None,

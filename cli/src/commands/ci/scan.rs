@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn an_engine_that_went_away_is_known_by_the_words_of_its_error() {
-        let error = ImageError::Silent { engine: "docker", why: "no such file".into() };
+        let error = ImageError::Silent { engine: "docker", why: "no such file".into(), hint: String::new() };
         assert!(portcullis_errors::chain(&error).contains(SILENCE), "{error}");
     }
 }

@@ -12,7 +12,7 @@ use prost::Message;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub(super) use self::images::Images;
-use super::{address, failure, http::Engine, known_as};
+use super::{address, failure, found, http::Engine, known_as};
 use crate::{Image, ImageError, layout, manifest::Descriptor, store::Store};
 
 const ENGINE: &str = "containerd";
@@ -112,10 +112,8 @@ pub(super) fn open(name: &str, namespace: Option<&str>, platform: Option<&Platfo
 }
 
 fn connect() -> Result<Engine, ImageError> {
-    let socket = address::containerd().ok_or_else(|| {
-        failure(ENGINE, "no socket of it is there", "start it, or set CONTAINERD_ADDRESS to the path of its socket")
-    })?;
-    Engine::grpc(ENGINE, &socket)
+    let hint = "start it, or set CONTAINERD_ADDRESS to the path of its socket";
+    Engine::grpc(ENGINE, &found(ENGINE, address::containerd(), hint)?)
 }
 
 fn is_digest(text: &str) -> bool {

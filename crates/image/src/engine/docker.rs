@@ -11,7 +11,7 @@ use portcullis_registry::Reference;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::{address, failure, http::Engine, is_name};
+use super::{address, failure, found, http::Engine, is_name};
 use crate::{
     Blob, Image, ImageError, OpenOptions, StoredLayer,
     manifest::{Config, MAX_DOCUMENT},
@@ -44,10 +44,8 @@ struct Info {
 
 /// Opens an image of the Docker engine that the environment names.
 pub(crate) fn open(name: &str, options: &OpenOptions) -> Result<Image, ImageError> {
-    let address = address::docker().ok_or_else(|| {
-        let hint = "start it, set DOCKER_HOST, or name the image without `docker:` to read it from its registry";
-        failure("docker", "no socket of it is there", hint)
-    })?;
+    let hint = "start it, set DOCKER_HOST, or name the image without `docker:` to read it from its registry";
+    let address = found("docker", address::docker(), hint)?;
     open_at("docker", &address, name, options)
 }
 

@@ -206,7 +206,8 @@ impl Engine {
     }
 
     fn broken(&self, error: &reqwest::Error) -> ImageError {
-        ImageError::Silent { engine: self.name, why: chain(error) }
+        let hint = "is it running, and may you use it? Members of its group and root may".to_owned();
+        ImageError::Silent { engine: self.name, why: chain(error), hint }
     }
 }
 

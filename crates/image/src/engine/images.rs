@@ -1,14 +1,14 @@
 //! What an engine holds, as whoever watches it sees it: its images and their tags, and the moment when that changes.
 //!
-//! API: <https://docs.docker.com/reference/api/engine/>, which Podman speaks too; containerd has its own. No image is made, changed or removed;
-//! a tag alone is, and never the last one of an image.
+//! API: <https://docs.docker.com/reference/api/engine/>, which Podman speaks too; containerd has its own. No image is
+//! made, changed or removed; a tag alone is, and never the last one of an image.
 
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use super::{address, containerd, failure, http::Engine, is_name};
+use super::{address, containerd, failure, found, http::Engine, is_name};
 use crate::ImageError;
 
 /// Most images of an engine that are looked at.
@@ -92,8 +92,8 @@ impl EngineImages {
             EngineKind::Podman => (address::podman(), "CONTAINER_HOST"),
             EngineKind::Containerd => return Ok(Self(Api::Containerd(containerd::Images::find()?))),
         };
-        let missing = || failure(kind.name(), "no socket of it is there", format!("start it, or set {variable}"));
-        Ok(Self(Api::Docker(Engine::at(kind.name(), &address.ok_or_else(missing)?)?)))
+        let address = found(kind.name(), address, &format!("start it, or set {variable}"))?;
+        Ok(Self(Api::Docker(Engine::at(kind.name(), &address)?)))
     }
 
     /// What a scan calls an image of this engine.
