@@ -121,6 +121,24 @@ fn every_attempt_is_at_the_image_s_name_and_none_at_the_tag_that_asks() {
 }
 
 #[test]
+fn an_answer_that_breaks_off_is_a_failure_of_that_image_and_uses_up_the_attempts() {
+    let mut worker = Worker::new();
+    let archived = worker.add("archived:1", &["archived:1", "portcullis-target:1"]);
+    let inspected = worker.add("inspected:1", &["inspected:1", "portcullis-target:2"]);
+    worker.engine.fail("/images/archived:1/get", vec![Fault::Cut(20); 100]);
+    worker.engine.fail(&format!("/images/{inspected}/json"), vec![Fault::Cut(20); 100]);
+    outcome(&mut worker.portcullis(&["ci", "watch", "--once", "--deadline", "20s"]), 0);
+    for id in [&archived, &inspected] {
+        let record = worker.record(id);
+        assert_eq!(record["exitCode"], 44);
+        assert!(record["message"].as_str().unwrap().contains("its answer does not come whole: "), "{record}");
+    }
+    let requests = worker.engine.requests();
+    let fetched: Vec<_> = requests.iter().filter(|request| request.path.ends_with("/get")).collect();
+    assert_eq!(fetched.len(), 3, "{fetched:?}");
+}
+
+#[test]
 fn an_image_that_vanishes_is_not_answered_by_an_earlier_result() {
     let mut worker = Worker::new();
     let id = worker.add("app:1", &["app:1", "portcullis-target:1"]);

@@ -205,7 +205,12 @@ impl Engine {
         failure(self.name, format!("it answers {status}: {message}"), "")
     }
 
+    /// An engine that is not reached is silent. One that begins an answer, or lets wait for it, fails at this one alone.
     fn broken(&self, error: &reqwest::Error) -> ImageError {
+        let is_silent = (error.is_connect() || error.is_request()) && !error.is_timeout();
+        if !is_silent {
+            return failure(self.name, format!("its answer does not come whole: {}", chain(error)), "");
+        }
         let hint = "is it running, and may you use it? Members of its group and root may".to_owned();
         ImageError::Silent { engine: self.name, why: chain(error), hint }
     }
