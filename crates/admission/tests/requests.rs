@@ -2,19 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::time::Duration;
+mod support;
 
 use bytes::Bytes;
 use portcullis_admission::{Gate, ImageDecision, Options};
-use portcullis_attest::{Bundle, SigningKey, VerificationSummary, store, store_legacy};
+use portcullis_attest::{Bundle, SigningKey, store, store_legacy};
 use portcullis_embedded_registry::{EmbeddedRegistry, Handle, Requests};
-use portcullis_model::{Digest, Inputs, Outcome, PolicyRef, Reason, Timestamp, Verdict};
-use portcullis_policy::Policy;
-use portcullis_registry::{Client, Credentials, Descriptor, PlainHttp, Reference, media_type};
+use portcullis_model::{Digest, Outcome, Timestamp};
+use portcullis_registry::{Client, Credentials, Descriptor, Reference, media_type};
 use serde_json::json;
-
-/// The moment of all decisions.
-const NOW: i64 = 1_800_000_000;
+use support::{NOW, client, policy, signed};
 
 /// A registry that lists what it is asked, and who vouches for its images.
 struct Setting {
@@ -33,12 +30,7 @@ impl Setting {
             ..portcullis_embedded_registry::Options::default()
         };
         let registry = EmbeddedRegistry::start(options).unwrap();
-        let options = portcullis_registry::Options {
-            plain_http: PlainHttp::Always,
-            timeout: Duration::from_secs(20),
-            ..portcullis_registry::Options::default()
-        };
-        let client = Client::new(options, Credentials::anonymous()).unwrap();
+        let client = client(Credentials::anonymous());
         Self { registry, requests, client, key: SigningKey::generate().unwrap() }
     }
 
@@ -65,28 +57,8 @@ impl Setting {
         descriptor
     }
 
-    /// A verdict of so many seconds ago, signed.
     fn bundle(&self, subject: &Descriptor, seconds_ago: i64) -> Bundle {
-        let time = Timestamp::from_unix(NOW - seconds_ago);
-        let digest = |text: &str| Digest::of(text.as_bytes());
-        let result = Outcome::Pass;
-        let verdict = Verdict {
-            result,
-            policy: PolicyRef { name: "pipeline".into(), digest: digest("policy"), audit: false },
-            reasons: vec![Reason { result, rule: "vulnerabilities".into(), message: "as the test says".into() }],
-            inputs: Inputs {
-                image: Some(subject.digest),
-                inventory: digest("inventory"),
-                database: digest("database"),
-                policy: digest("policy"),
-                vex: Vec::new(),
-                engine: "0.1.0".into(),
-            },
-            time,
-        };
-        let resource = self.named(":v1");
-        let summary = VerificationSummary::of(&verdict, &resource, &subject.digest, Vec::new());
-        Bundle::sign(&summary.statement(&resource, &subject.digest).unwrap(), &self.key, time).unwrap()
+        signed(&self.key, &self.named(":v1"), subject.digest, Outcome::Pass, seconds_ago)
     }
 
     async fn attest(&self, subject: &Descriptor, seconds_ago: i64) {
@@ -96,16 +68,9 @@ impl Setting {
 
     /// A gate of two policies that both speak of the image.
     fn gate(&self) -> Gate {
-        let key = serde_json::to_string(&self.key.verifying_key().to_pem()).unwrap();
-        let policy = |name: &str| {
-            let text = format!(
-                "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: {name}}}\nspec:\n  \
-                 evidence: {{authorities: [{{key: {key}}}], maxAge: 24h}}\n"
-            );
-            Policy::parse(&text, "policy.yaml", Timestamp::from_unix(NOW)).unwrap()
-        };
         let options = Options { now: Some(Timestamp::from_unix(NOW)), ..Options::default() };
-        Gate::new([policy("one"), policy("two")].concat(), self.client.clone(), options).unwrap()
+        Gate::new(["one", "two"].map(|name| policy(name, &self.key, "24h")).concat(), self.client.clone(), options)
+            .unwrap()
     }
 
     async fn decide(&self, gate: &Gate, what: &str) -> ImageDecision {

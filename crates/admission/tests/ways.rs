@@ -2,27 +2,25 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod support;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use portcullis_admission::{Decision, FoundSecrets, Gate, Options, PullIdentity, Surroundings};
-use portcullis_attest::{Bundle, SigningKey, VerificationSummary, store};
+use portcullis_attest::{SigningKey, store};
 use portcullis_embedded_registry::EmbeddedRegistry;
-use portcullis_model::{Digest, Inputs, Outcome, PolicyRef, Reason, Timestamp, Verdict};
+use portcullis_model::{Outcome, Timestamp};
 use portcullis_policy::Policy;
-use portcullis_registry::{
-    Client, Credentials, Descriptor, PlainHttp, PullSecretForm, PullSecrets, Reference, media_type,
-};
+use portcullis_registry::{Credentials, Descriptor, PullSecretForm, PullSecrets, Reference, media_type};
 use serde_json::{Value, json};
+use support::{NOW, client, policy, signed};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
 };
-
-/// The moment of all decisions.
-const NOW: i64 = 1_800_000_000;
 
 /// A registry that tells its users apart: `gate` gets what is there, those called `away` too many requests, those called
 /// `slow` no answer; all others are refused.
@@ -120,26 +118,8 @@ impl Setting {
 
     /// Attests a verdict of so many seconds ago.
     async fn attest(&self, result: Outcome, seconds_ago: i64) {
-        let time = Timestamp::from_unix(NOW - seconds_ago);
-        let digest = |text: &str| Digest::of(text.as_bytes());
-        let verdict = Verdict {
-            result,
-            policy: PolicyRef { name: "pipeline".into(), digest: digest("policy"), audit: false },
-            reasons: vec![Reason { result, rule: "vulnerabilities".into(), message: "as the test says".into() }],
-            inputs: Inputs {
-                image: Some(self.subject.digest),
-                inventory: digest("inventory"),
-                database: digest("database"),
-                policy: digest("policy"),
-                vex: Vec::new(),
-                engine: "0.1.0".into(),
-            },
-            time,
-        };
-        let resource: Reference = format!("{}/app:v1", self.front).parse().unwrap();
-        let summary = VerificationSummary::of(&verdict, &resource, &self.subject.digest, Vec::new());
-        let statement = summary.statement(&resource, &self.subject.digest).unwrap();
-        let bundle = Bundle::sign(&statement, &self.key, time).unwrap();
+        let image: Reference = format!("{}/app:v1", self.front).parse().unwrap();
+        let bundle = signed(&self.key, &image, self.subject.digest, result, seconds_ago);
         let at: Reference = format!("{}/app:v1", self.inside).parse().unwrap();
         store(&client(Credentials::anonymous()), &at, &self.subject, &[bundle]).await.unwrap();
     }
@@ -158,12 +138,7 @@ impl Setting {
     }
 
     fn policy(&self, max_age: &str) -> Vec<Policy> {
-        let key = serde_json::to_string(&self.key.verifying_key().to_pem()).unwrap();
-        let text = format!(
-            "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {{name: p}}\nspec:\n  \
-             evidence: {{authorities: [{{key: {key}}}], maxAge: {max_age}}}\n"
-        );
-        Policy::parse(&text, "policy.yaml", Timestamp::from_unix(NOW)).unwrap()
+        policy("p", &self.key, max_age)
     }
 
     async fn decide(&self, gate: &Gate, secrets: &[&str]) -> Decision {
@@ -173,17 +148,6 @@ impl Setting {
             "spec": {"containers": [{"name": "c", "image": image}], "imagePullSecrets": secrets}});
         gate.look_again(&pod).await.unwrap()
     }
-}
-
-fn client(credentials: Credentials) -> Client {
-    let options = portcullis_registry::Options {
-        plain_http: PlainHttp::Always,
-        timeout: Duration::from_secs(20),
-        retries: 1,
-        max_wait: Duration::from_millis(10),
-        ..Default::default()
-    };
-    Client::new(options, credentials).unwrap()
 }
 
 #[tokio::test]
