@@ -11,8 +11,8 @@ use std::ops::Deref;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portcullis_errors::printable;
 use portcullis_model::{Digest, Timestamp};
-use serde::Deserialize;
-use sigstore_types::{Sha256Hash, dsse::pae};
+use serde::{Deserialize, de::IgnoredAny};
+use sigstore_types::{Sha256Hash, SignatureContent, dsse::pae};
 
 use crate::{
     Candidate, Format, Identity, Statement, StatementError, TrustRoot, VerificationSummary, VerifyError, VerifyingKey,
@@ -273,6 +273,10 @@ impl Verifier {
         now: Timestamp,
     ) -> Result<(usize, Option<Timestamp>), VerifyError> {
         let bundle = keyless::read(&candidate.bytes)?;
+        // What the library verifies must be what was read here.
+        if !matches!(bundle.content, SignatureContent::DsseEnvelope(_)) {
+            return Err(VerifyError::NoStatement);
+        }
         let content = Sha256Hash::new(*subject.as_bytes());
         let mut refused = VerifyError::NoAuthority { found: "certificate" };
         for (index, authority) in self.authorities.iter().enumerate() {
@@ -286,11 +290,30 @@ impl Verifier {
     }
 }
 
+/// Where a bundle or an envelope keeps what is signed.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Contents {
+    #[serde(default)]
+    dsse_envelope: Option<IgnoredAny>,
+    #[serde(default)]
+    message_signature: Option<IgnoredAny>,
+    #[serde(default)]
+    payload: Option<IgnoredAny>,
+}
+
+/// What everyone reads in the same way: no key stands twice, and one thing is signed. Of two, one reader may verify the
+/// one and another one believe the other.
 pub(crate) fn strict(bytes: &[u8]) -> Result<(), VerifyError> {
     json::require_unique_keys(bytes).map_err(|error| match error {
         NotStrict::DuplicateKey(key) => VerifyError::DuplicateKey(key),
         NotStrict::Malformed(reason) => VerifyError::Malformed(reason),
-    })
+    })?;
+    let Contents { dsse_envelope, message_signature, payload } = parse(bytes)?;
+    match [dsse_envelope, message_signature, payload].into_iter().flatten().count() {
+        0 | 1 => Ok(()),
+        count => Err(VerifyError::Malformed(format!("it holds {count} contents"))),
+    }
 }
 
 fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, VerifyError> {

@@ -341,6 +341,30 @@ fn duplicate_keys_are_refused_outside_and_inside() {
     assert_eq!(refused, VerifyError::Statement(StatementError::DuplicateKey("sha256".into())));
 }
 
+/// Of two contents one reader may verify the first, and another one believe the second.
+#[test]
+fn one_thing_is_signed_and_nothing_stands_beside_it() {
+    let (bundle, digest, key) = forged(|_| ());
+    let text = String::from_utf8(bundle.bytes.to_vec()).unwrap();
+    let message = r#""messageSignature":{"signature":"AAAA"}"#;
+    let before = text.replacen('{', &format!("{{{message},"), 1);
+    let after = format!("{},{message}}}", text.strip_suffix('}').unwrap());
+    // Of a certificate, whose library takes what it meets first.
+    let by_certificate = before.replace(r#""publicKey":"#, r#""certificate":{"rawBytes":"AAAA"},"x":"#);
+    let envelope = serde_json::from_str::<Value>(&text).unwrap()["dsseEnvelope"].clone();
+    let free =
+        json!({"payload": STANDARD.encode("{}"), "payloadType": "application/vnd.in-toto+json", "signatures": []});
+    let mut beside = envelope.clone();
+    beside["dsseEnvelope"] = free;
+    let of_envelope =
+        |value: &Value| Candidate { format: portcullis_attest::Format::Envelope, ..candidate(value.to_string()) };
+    assert!(verifier(&key).verify(&of_envelope(&envelope), &digest, now()).is_ok());
+    for double in [candidate(before), candidate(after), candidate(by_certificate), of_envelope(&beside)] {
+        let refused = verifier(&key).verify(&double, &digest, now()).unwrap_err();
+        assert_eq!(refused, VerifyError::Malformed("it holds 2 contents".into()), "{double:?}");
+    }
+}
+
 #[test]
 fn statements_of_both_versions_and_no_other() {
     let key = key();
