@@ -144,6 +144,12 @@ fn what_a_trusted_signer_attests_beside_the_image_is_a_document() {
     let (_, stderr) = run(path, &["replay", "told.json", "--db", "one.db", "--vex", bundle.to_str().unwrap()], 42);
     assert!(stderr.contains("the same, byte for byte"), "{stderr}");
 
+    // An image with nothing to speak of has a document that says nothing.
+    ImageBuilder::debian(12).package("base-files", "12.4").build().write_oci_dir(&path.join("clean")).unwrap();
+    let attest = ["attest", "clean", "--db", "one.db", "--attest-type", "openvex", "--key", "vendor.key"];
+    run(path, &attest, 0);
+    run(path, &["scan", "clean", "-q", "--db", "one.db", "--vex-key", "vendor.pub"], 0);
+
     let (_, stderr) = run(path, &["scan", "dir:.", "--db", "one.db", "--vex-key", "vendor.pub"], 2);
     assert!(stderr.contains("lie beside an image") && stderr.contains("--vex"), "{stderr}");
 }

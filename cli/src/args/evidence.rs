@@ -124,7 +124,7 @@ pub(crate) enum EvidenceType {
 pub(crate) struct AttestArgs {
     /// The image in its registry, or an oci-dir:.
     pub(crate) image: String,
-    /// A report that `scan -o json` wrote; without it the image is scanned now.
+    /// A report that `scan -o json` wrote, as it was judged; without it the image is scanned and judged now.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
     #[command(flatten)]
@@ -138,7 +138,7 @@ pub(crate) struct AttestArgs {
 }
 
 /// Whom to believe.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct AuthorityArgs {
     /// The public key that must have signed: a file, or env://NAME.
@@ -166,9 +166,9 @@ pub(crate) struct AuthorityArgs {
 #[command(next_help_heading = "Judgement")]
 pub(crate) struct AttestedVexArgs {
     /// Take the VEX attestations beside the image that this public key has signed: a file, or env://NAME.
-    #[arg(long, env = "PORTCULLIS_VEX_KEY", value_name = "REF", conflicts_with = "vex_identity")]
+    #[arg(long, env = "PORTCULLIS_VEX_KEY", value_name = "REF")]
     pub(crate) vex_key: Option<String>,
-    /// Take those that this identity has signed, by a certificate of Sigstore: exact, or with * and **.
+    /// Take those, too, that this identity has signed, by a certificate of Sigstore: exact, or with * and **.
     #[arg(long, env = "PORTCULLIS_VEX_IDENTITY", value_name = "IDENTITY", requires = "vex_issuer")]
     pub(crate) vex_identity: Option<String>,
     /// Who vouches for that identity, exactly.

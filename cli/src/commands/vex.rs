@@ -1,19 +1,17 @@
 //! Shared by the commands that scan: what is attested beside an image of which vulnerabilities affect it, in documents
 //! of those who are trusted for that.
 
-use portcullis_admission::verifier_of;
-use portcullis_attest::{Candidate, Discovery, TrustRoot, discover, discover_in_layout, predicate_type};
+use portcullis_attest::{Discovery, Statement, Verified, Verifier, discover, discover_in_layout, predicate_type};
 use portcullis_errors::chain;
 use portcullis_image::{Image, Source};
 use portcullis_model::Digest;
-use portcullis_vex::Document;
+use portcullis_vex::{Document, VexError};
 
-use super::verify::authority_policy;
+use super::evidence::verifier;
 use crate::{
     args::{AttestedVexArgs, AuthorityArgs},
-    diagnostics::Failure,
+    diagnostics::{Context as _, Failure},
     settings::{self, Access},
-    signing,
 };
 
 /// The documents that a trusted signer has attested of an image; none where nobody is trusted for that.
@@ -31,18 +29,16 @@ pub(super) fn attested(
         return Err(nowhere());
     }
     let now = settings::clock();
-    let authority = AuthorityArgs {
-        key: vex_key.clone(),
+    // By key or by identity: whoever is named is trusted.
+    let nobody = AuthorityArgs { trusted_root: vex_trusted_root.clone(), ..AuthorityArgs::default() };
+    let by_key = AuthorityArgs { key: vex_key.clone(), ..nobody.clone() };
+    let by_identity = AuthorityArgs {
         certificate_identity: vex_identity.clone(),
         certificate_oidc_issuer: vex_issuer.clone(),
-        trusted_root: None,
+        ..nobody
     };
-    let root: Option<TrustRoot> =
-        vex_trusted_root.as_deref().map(|path| signing::trust_root(Some(path))).transpose()?;
-    let mut verifiers = Vec::new();
-    for policy in authority_policy(&authority, None, now)? {
-        verifiers.extend(verifier_of(&policy, root.as_ref())?);
-    }
+    let verifiers = [by_key, by_identity].map(|authority| verifier(&authority, now));
+    let verifiers: Vec<Verifier> = verifiers.into_iter().filter_map(Result::transpose).collect::<Result<_, _>>()?;
     let mut documents = Vec::new();
     // Of an index as a whole, and of the one image that was chosen from it.
     for digest in [image.target.index_digest, image.target.digest].into_iter().flatten() {
@@ -53,11 +49,12 @@ pub(super) fn attested(
                 .with_hint("try again, or scan without --vex-key and --vex-identity"));
         }
         for candidate in &candidates {
-            let verify = |verifier: &portcullis_attest::Verifier| verifier.verify(candidate, &digest, now);
-            let statement = verifiers.iter().find_map(|verifier| verify(verifier).ok());
-            if statement.is_some_and(|statement| statement.predicate_type().starts_with(predicate_type::OPENVEX)) {
-                documents.push(document(candidate)?);
-            }
+            let verified = verifiers.iter().find_map(|verifier| verifier.verify(candidate, &digest, now).ok());
+            let Some(verified) = verified.filter(|found| found.predicate_type().starts_with(predicate_type::OPENVEX))
+            else {
+                continue;
+            };
+            documents.extend(document(&verified)?);
         }
     }
     Ok(documents)
@@ -79,8 +76,17 @@ fn nowhere() -> Failure {
         .with_hint("give documents with --vex")
 }
 
-/// A bundle is a document for `--vex`, too: `evidence download` and `replay` go by its digest.
-fn document(candidate: &Candidate) -> Result<Document, Failure> {
-    let name = format!("attested as {}", Digest::of(&candidate.bytes));
-    Ok(portcullis_vex::read(&name, &candidate.bytes)?)
+/// What was verified, and nothing else that the bundle may hold; none where it makes no statement, as that of an image
+/// with nothing to speak of. The bundle is a document for `--vex`, too: `evidence download` and `replay` go by its digest.
+fn document(verified: &Verified<Statement>) -> Result<Option<Document>, Failure> {
+    let name = format!("attested as {}", verified.bundle());
+    let statement = verified.to_bytes().context(|| name.clone())?;
+    match portcullis_vex::read(&name, &statement) {
+        Ok(mut document) => {
+            document.digest = *verified.bundle();
+            Ok(Some(document))
+        }
+        Err(VexError::Empty { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -45,9 +45,13 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Document, VexError> {
     }
     let malformed = |cause| VexError::Malformed { name: name.to_owned(), cause };
     let mut probe: Probe = serde_json::from_slice(bytes).map_err(malformed)?;
-    let payload = probe.dsse_envelope.take().map(|envelope| envelope.payload).or_else(|| probe.payload.take());
-    let payload = payload.map(|text| STANDARD.decode(text)).transpose();
-    let payload = payload.map_err(|_error| VexError::Payload { name: name.to_owned() })?;
+    let unreadable = || VexError::Payload { name: name.to_owned() };
+    let payload = match (probe.dsse_envelope.take(), probe.payload.take()) {
+        // Which of them was signed, another reader might see in another way.
+        (Some(_), Some(_)) => return Err(unreadable()),
+        (envelope, payload) => envelope.map(|envelope| envelope.payload).or(payload),
+    };
+    let payload = payload.map(|text| STANDARD.decode(text)).transpose().map_err(|_error| unreadable())?;
     if let Some(statement) = &payload {
         probe = serde_json::from_slice(statement).map_err(malformed)?;
     }

@@ -5,6 +5,7 @@
 mod limits;
 mod support;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portcullis_model::Digest;
 use portcullis_vex::{VexError, read};
 use proptest::prelude::*;
@@ -58,6 +59,19 @@ fn older_openvex_and_attested_ones_are_read() {
         "predicate": openvex(json!([statement])),
     });
     assert!(said(&attested).iter().all(|line| line.contains("component_not_present")));
+    // The same in an envelope, and in a bundle; but not in two places at once.
+    let envelope =
+        json!({"payloadType": "application/vnd.in-toto+json", "payload": STANDARD.encode(attested.to_string())});
+    let bundle = json!({"dsseEnvelope": envelope});
+    for signed in [&envelope, &bundle] {
+        assert!(said(signed).iter().all(|line| line.contains("component_not_present")), "{signed}");
+    }
+    let mut two = bundle;
+    two["payload"] = STANDARD.encode("{}").into();
+    for unclear in [two, json!({"payload": "%"})] {
+        let error = read("a.json", unclear.to_string().as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), "the envelope a.json holds nothing that can be read");
+    }
 }
 
 #[test]
