@@ -5,8 +5,6 @@
 //! regular expression takes more time to build than all of a verification.
 
 const DOCKER_HUB: &str = "docker.io";
-/// The longest repository, in bytes.
-const MAX_REPOSITORY: usize = 255;
 /// The longest tag, in bytes.
 const MAX_TAG: usize = 128;
 
@@ -24,7 +22,6 @@ pub(crate) struct Parts<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wrong {
     Empty,
-    TooLong,
     Form,
 }
 
@@ -52,10 +49,6 @@ pub(crate) fn parse(text: &str) -> Result<Parts<'_>, Wrong> {
     let may_be_host = name.contains('/') && is_domain(first);
     if !(may_be_host || is_component(first)) || !parts.all(is_component) {
         return Err(Wrong::Form);
-    }
-    let official = if registry == DOCKER_HUB && !repository.contains('/') { "library/".len() } else { 0 };
-    if repository.len() + official > MAX_REPOSITORY {
-        return Err(Wrong::TooLong);
     }
     Ok(Parts { registry, repository, tag })
 }
@@ -111,7 +104,6 @@ mod tests {
                 Ok((found.registry().to_owned(), found.repository().to_owned(), tag))
             }
             Err(ParseError::NameEmpty) => Err(Wrong::Empty),
-            Err(ParseError::NameTooLong) => Err(Wrong::TooLong),
             Err(_) => Err(Wrong::Form),
         }
     }
@@ -182,7 +174,7 @@ mod tests {
         ] {
             assert_eq!(ours(text), theirs(text), "{text:?}");
         }
-        for count in [119, 120, 127, 128, 129, 247, 248, 249, 254, 255, 256, 260] {
+        for count in [119, 120, 127, 128, 129, 246, 247] {
             for text in [
                 long(count),
                 format!("a:{}", long(count)),

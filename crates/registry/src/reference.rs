@@ -13,6 +13,8 @@ use crate::grammar::{self, Parts, Wrong, is_host};
 
 /// No name that a registry serves is longer; a longer text is not looked at.
 const MAX_BYTES: usize = 1024;
+/// The longest repository in its canonical form, in bytes.
+const MAX_REPOSITORY: usize = 255;
 const DOCKER_HUB: &str = "docker.io";
 /// Other names of Docker Hub: a rule for one holds for all.
 const DOCKER_HUB_ALIASES: [&str; 2] = ["index.docker.io", "registry-1.docker.io"];
@@ -139,6 +141,9 @@ impl FromStr for Reference {
         // A digest makes it meaningless to say which tag was left out.
         let tag = tag.or(if digest.is_none() { Some("latest") } else { None }).map(ToOwned::to_owned);
         let (registry, repository) = canonical(registry, repository);
+        if repository.len() > MAX_REPOSITORY {
+            return Err(refused("its repository is longer than 255 characters", None));
+        }
         if repository.bytes().any(|byte| byte.is_ascii_uppercase()) {
             // The grammar takes an upper-case first part for a host; it is read as a folder.
             let hint = format!("did you mean `{}`?", printable(&name.to_lowercase(), 200));
@@ -173,7 +178,6 @@ fn explained(wrong: Wrong, text: &str, name: &str) -> ReferenceError {
     let has_upper_case = name.chars().any(char::is_uppercase);
     let (reason, hint) = match wrong {
         Wrong::Empty => ("it is empty", None),
-        Wrong::TooLong => ("its repository is longer than 255 characters", None),
         Wrong::Form if has_upper_case && grammar::parse(&name.to_lowercase()).is_ok() => {
             let lower = printable(&name.to_lowercase(), 200);
             ("repositories have no upper-case letters", Some(format!("did you mean `{lower}`?")))
@@ -292,6 +296,19 @@ mod tests {
     fn a_port_is_kept_where_the_host_would_read_as_a_folder() {
         assert_eq!("registry:443/x".parse::<Reference>().unwrap().to_string(), "registry:443/x:latest");
         assert_eq!("registry.example:443/x".parse::<Reference>().unwrap().to_string(), "registry.example/x:latest");
+    }
+
+    /// By its canonical form: what is said of it can be said again.
+    #[test]
+    fn repositories_have_an_end() {
+        for (host, rest) in
+            [("", 247), ("docker.io/", 247), ("index.docker.io/", 247), ("docker.io:443/", 247), ("a.b/", 255)]
+        {
+            let name = |count: usize| format!("{host}{}", "a".repeat(count));
+            let longest: Reference = name(rest).parse().unwrap();
+            assert_eq!(longest.to_string().parse(), Ok(longest), "{host}");
+            assert!(name(rest + 1).parse::<Reference>().unwrap_err().to_string().contains("255"), "{host}");
+        }
     }
 
     proptest! {
