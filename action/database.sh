@@ -9,6 +9,8 @@ answer() { printf 'database=%s\n' "$1" >>"$GITHUB_OUTPUT"; }
 source=$(printf '%s\n' "$INPUT_DB" "$INPUT_DB_KEY" "$INPUT_DB_ECOSYSTEMS" | sha256sum)
 kept=$PORTCULLIS_CACHE_DIR/portcullis-${source%% *}.db
 mkdir -p "$PORTCULLIS_CACHE_DIR"
+# Those that no run has touched for a week would travel in the cache for good.
+find "$PORTCULLIS_CACHE_DIR" -maxdepth 1 -name 'portcullis*.db' -mtime +7 -delete
 update=(db update "--db=$kept")
 case $INPUT_DB in
   '')

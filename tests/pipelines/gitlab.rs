@@ -132,6 +132,35 @@ fn component_and_template_are_the_same_jobs() {
     check_schema(&["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"], &[alone]);
 }
 
+/// A key that was replaced under its name is another one: what the old one signed is not kept for it.
+#[test]
+fn a_database_is_kept_for_its_source_and_key() {
+    let text = text(TEMPLATE);
+    let from = text.find("      # A file for each source and key").unwrap();
+    let lines = text[from..].lines().take_while(|line| !line.contains("mkdir")).collect::<Vec<_>>().join("\n");
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |database: &str, reference: &str, key: &str| {
+        fs::write(folder.path().join("db.pub"), key).unwrap();
+        let mut shell = Command::new("sh");
+        shell.current_dir(folder.path()).env("PORTCULLIS_CACHE_DIR", "cache").env("KEY", key);
+        shell.env("PORTCULLIS_SCAN_DB", database).env("PORTCULLIS_SCAN_DB_KEY", reference);
+        let output = run(shell.args(["-euc", &format!("{lines}\nprintf %s \"$kept\"")]), &[0]).stdout;
+        String::from_utf8(output).unwrap()
+    };
+    let first = kept("oci://a.b/db", "db.pub", "one");
+    assert!(first.starts_with("cache/portcullis-") && first.ends_with(".db"), "{first}");
+    assert_eq!(kept("oci://a.b/db", "db.pub", "one"), first);
+    assert_eq!(kept("oci://a.b/db", "env://KEY", "one"), first);
+    for other in [
+        kept("oci://a.b/db", "db.pub", "two"),
+        kept("oci://a.b/db", "env://KEY", "two"),
+        kept("oci://a.b/other", "db.pub", "one"),
+        kept("oci://a.b/db", "", "one"),
+    ] {
+        assert_ne!(other, first);
+    }
+}
+
 /// The shell in the jobs, by ShellCheck, for the plainest of shells.
 #[test]
 fn the_scripts_are_plain_shell() {

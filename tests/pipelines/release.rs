@@ -182,7 +182,11 @@ fn the_image_holds_the_released_program() {
         return skip("to run in the image, for want of root");
     }
     let mut inside = Command::new("chroot");
-    inside.arg(&unpacked).args(["/bin/sh", "-c", "portcullis --version && portcullis demo --output /tmp/demo"]);
+    inside.arg(&unpacked).args([
+        "/bin/sh",
+        "-c",
+        "portcullis --version && printenv HOME | sha256sum && portcullis demo --output /tmp/demo",
+    ]);
     let said = run(inside.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin").env("HOME", "/tmp"), &[0]).stdout;
     assert!(String::from_utf8_lossy(&said).contains(Release::version()));
 }

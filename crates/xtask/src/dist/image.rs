@@ -24,7 +24,8 @@ const USER: u32 = 65_532;
 
 /// What scripts of pipelines use; busybox is all of these.
 const APPLETS: &str = "[ awk basename cat chmod cp cut date dirname echo env expr false find grep head id ln ls mkdir \
-                       mktemp mv printf pwd rm sed sh sleep sort tail tar test touch tr true uname wc which xargs";
+                       mktemp mv printenv printf pwd rm sed sh sha256sum sleep sort tail tar test touch tr true uname \
+                       wc which xargs";
 
 /// Writes the layout; the image is called as the version is.
 pub(super) fn run(folder: &Path, program: &str, layout: &Path, shell: Option<&Path>) -> anyhow::Result<()> {
