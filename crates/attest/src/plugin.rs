@@ -20,6 +20,18 @@ use crate::{KeyError, VerifyingKey};
 const PROTOCOL: &str = "v1";
 /// What programs of this kind are called.
 const PREFIX: &str = "sigstore-kms-";
+/// Variables with passwords and tokens that are for us, and not for a program that keeps a key.
+const SECRETS: [&str; 9] = [
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "CI_JOB_TOKEN",
+    "CI_REGISTRY_PASSWORD",
+    "COSIGN_PASSWORD",
+    "DOCKER_AUTH_CONFIG",
+    "GITHUB_TOKEN",
+    "PORTCULLIS_GITLAB_TOKEN",
+    "PORTCULLIS_REGISTRY_PASSWORD",
+    "SIGSTORE_ID_TOKEN",
+];
 /// How long one call may take: a person may have to touch a token.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 /// An answer holds a key or a signature: a few kilobytes.
@@ -209,8 +221,7 @@ async fn ask(program: &str, resource: &str, hash: Hash, call: Value, message: &[
     }
     let mut command = Command::new(program);
     command.arg(PROTOCOL).arg(arguments.to_string()).kill_on_drop(true);
-    // Passwords that are for others.
-    command.env_remove("COSIGN_PASSWORD").env_remove("PORTCULLIS_REGISTRY_PASSWORD");
+    SECRETS.iter().for_each(|name| _ = command.env_remove(name));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let mut child = command.spawn().map_err(cannot)?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());

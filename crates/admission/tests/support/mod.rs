@@ -25,7 +25,13 @@ pub(crate) fn client(credentials: Credentials) -> Client {
 }
 
 /// A verdict of so many seconds ago, signed.
-pub(crate) fn signed(key: &SigningKey, image: &Reference, subject: Digest, result: Outcome, seconds_ago: i64) -> Bundle {
+pub(crate) fn signed(
+    key: &SigningKey,
+    image: &Reference,
+    subject: Digest,
+    result: Outcome,
+    seconds_ago: i64,
+) -> Bundle {
     let time = Timestamp::from_unix(NOW - seconds_ago);
     let digest = |text: &str| Digest::of(text.as_bytes());
     let verdict = Verdict {
