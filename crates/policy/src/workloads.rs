@@ -195,6 +195,9 @@ impl WorkloadRules {
     }
 }
 
+/// The most variables of one policy.
+const MAX_VARIABLES: usize = 64;
+
 /// What is wrong with workload rules.
 pub(crate) fn check(rules: &WorkloadRules, problems: &mut Vec<Problem>) {
     let WorkloadRules { pod_security, except, params: _, variables, rules } = rules;
@@ -211,6 +214,10 @@ pub(crate) fn check(rules: &WorkloadRules, problems: &mut Vec<Problem>) {
         } else if pod_security.is_none() {
             problems.push(Problem::new(field, "an exception from no level", "name a level in `podSecurity`"));
         }
+    }
+    if variables.len() > MAX_VARIABLES {
+        let message = format!("more than {MAX_VARIABLES} variables");
+        problems.push(Problem::new("spec.workloads.variables", message, "write what is used once where it is used"));
     }
     let names: Vec<&str> = variables.iter().map(|variable| variable.name.as_str()).collect();
     let mut wrong = |field: String, expression: &str, earlier: &[&str]| {

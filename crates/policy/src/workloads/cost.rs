@@ -1,6 +1,9 @@
 //! What an expression may cost, before it is evaluated. A walk over a list costs its body times the longest list that is
 //! there, so walks inside one another multiply. Additions make lists and texts longer by what was there at the start, and
 //! literals by what they hold. Other functions that let texts grow are not there, and additions inside walks are few.
+//!
+//! The engine copies a value wholly where a literal keeps it, where lists are added, where a walk binds it, and where it is
+//! the answer: each of these counts with all that the value holds.
 
 use cel::{
     Value as Cel,
@@ -72,6 +75,9 @@ pub(super) struct Sizes {
     text: u64,
 }
 
+/// The levels of what a variable may give. Values are walked by recursion, and each variable may hold the one before.
+const MAX_VALUE_LEVELS: usize = 64;
+
 impl Default for Sizes {
     fn default() -> Self {
         Self { longest: 1, values: 1, text: 1 }
@@ -91,33 +97,43 @@ impl Sizes {
                 self.longest = self.longest.max(values.len() as u64);
                 values.iter().for_each(|value| self.add(value));
             }
-            Value::Object(fields) => {
-                self.longest = self.longest.max(fields.len() as u64);
-                for (name, value) in fields {
-                    self.text = self.text.max(name.len() as u64);
-                    self.add(value);
-                }
-            }
+            Value::Object(fields) => self.add_fields(fields.len(), fields),
             Value::String(text) => self.text = self.text.max(text.len() as u64),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
-    /// As [`Self::add`], of what an expression gave.
-    pub(super) fn add_computed(&mut self, value: &Cel) {
-        self.values += 1;
-        match value {
-            Cel::List(values) => {
-                self.longest = self.longest.max(values.len() as u64);
-                values.iter().for_each(|value| self.add_computed(value));
-            }
-            Cel::Map(map) => {
-                self.longest = self.longest.max(map.map.len() as u64);
-                map.map.values().for_each(|value| self.add_computed(value));
-            }
-            Cel::String(text) => self.text = self.text.max(text.len() as u64),
-            _ => {}
+    /// As [`Self::add`], of so many named values.
+    pub(super) fn add_fields<'a>(&mut self, count: usize, fields: impl IntoIterator<Item = (&'a String, &'a Value)>) {
+        self.longest = self.longest.max(count as u64);
+        for (name, value) in fields {
+            self.text = self.text.max(name.len() as u64);
+            self.add(value);
         }
+    }
+
+    /// As [`Self::add`], of what an expression gave. None where it has more levels than may be.
+    pub(super) fn with_computed(mut self, value: &Cel) -> Option<Self> {
+        let mut left = vec![(value, 1)];
+        while let Some((value, level)) = left.pop() {
+            if level > MAX_VALUE_LEVELS {
+                return None;
+            }
+            self.values += 1;
+            match value {
+                Cel::List(values) => {
+                    self.longest = self.longest.max(values.len() as u64);
+                    left.extend(values.iter().map(|value| (value, level + 1)));
+                }
+                Cel::Map(map) => {
+                    self.longest = self.longest.max(map.map.len() as u64);
+                    left.extend(map.map.values().map(|value| (value, level + 1)));
+                }
+                Cel::String(text) => self.text = self.text.max(text.len() as u64),
+                _ => {}
+            }
+        }
+        Some(self)
     }
 }
 
@@ -129,15 +145,19 @@ pub(super) struct Cost<'a> {
     /// Of the inputs with the literals and additions that were met so far.
     sizes: Sizes,
     scope: Scope,
+    /// The names of the innermost walk, for what it walks over.
+    walked: Vec<&'a str>,
 }
 
 impl<'a> Cost<'a> {
-    pub(super) fn of(expression: &IdedExpr, variables: &'a [&'a str], sizes: &Sizes) -> Result<u64, String> {
-        let mut cost = Self { variables, inputs: *sizes, sizes: *sizes, scope: Scope::new(&LANGUAGE) };
-        cost.expression(expression, 0)
+    pub(super) fn of(expression: &'a IdedExpr, variables: &'a [&'a str], sizes: &Sizes) -> Result<u64, String> {
+        let scope = Scope::new(&LANGUAGE);
+        let mut cost = Self { variables, inputs: *sizes, sizes: *sizes, scope, walked: Vec::new() };
+        let steps = cost.expression(expression, 0)?;
+        Ok(steps.saturating_add(if is_plain(expression) { 0 } else { cost.values() }))
     }
 
-    fn expression(&mut self, expression: &IdedExpr, depth: usize) -> Result<u64, String> {
+    fn expression(&mut self, expression: &'a IdedExpr, depth: usize) -> Result<u64, String> {
         match &expression.expr {
             Expr::Ident(name) => self.name(name),
             Expr::Call(call) => self.call(call, depth),
@@ -153,11 +173,13 @@ impl<'a> Cost<'a> {
             // Lists can be added, so that what their literals hold adds up.
             Expr::List(list) => {
                 self.sizes.longest = self.sizes.longest.saturating_add(list.elements.len() as u64);
-                self.sum(list.elements.iter(), depth)
+                let parts = self.sum(list.elements.iter(), depth)?;
+                Ok(parts.saturating_add(self.kept(list.elements.iter())))
             }
             Expr::Map(map) => {
                 self.sizes.longest = self.sizes.longest.max(map.entries.len() as u64);
-                self.sum(entries(map), depth)
+                let parts = self.sum(entries(map), depth)?;
+                Ok(parts.saturating_add(self.kept(entries(map))))
             }
             Expr::Literal(LiteralValue::String(text)) => {
                 self.sizes.text = self.sizes.text.saturating_add(text.inner().len() as u64);
@@ -168,7 +190,22 @@ impl<'a> Cost<'a> {
         }
     }
 
-    fn sum<'b>(&mut self, parts: impl Iterator<Item = &'b IdedExpr>, depth: usize) -> Result<u64, String> {
+    /// What a literal copies. It holds that, beside what there was before.
+    fn kept(&mut self, parts: impl Iterator<Item = &'a IdedExpr>) -> u64 {
+        let copies = parts.map(|part| if is_borrowed(part) { self.held(part) } else { 1 });
+        let copies = copies.fold(0, u64::saturating_add);
+        self.sizes.values = self.sizes.values.saturating_add(copies);
+        copies
+    }
+
+    /// The most values that an expression gives each time.
+    fn held(&self, expression: &IdedExpr) -> u64 {
+        // All rounds of a walk together see what it walks over once.
+        let is_walked = root(expression).is_some_and(|name| self.walked.contains(&name));
+        if is_walked { self.values() / self.longest() + 1 } else { self.values() }
+    }
+
+    fn sum(&mut self, parts: impl Iterator<Item = &'a IdedExpr>, depth: usize) -> Result<u64, String> {
         let mut all = 1_u64;
         for part in parts {
             all = all.saturating_add(self.expression(part, depth)?);
@@ -184,7 +221,7 @@ impl<'a> Cost<'a> {
         }
     }
 
-    fn call(&mut self, call: &CallExpr, depth: usize) -> Result<u64, String> {
+    fn call(&mut self, call: &'a CallExpr, depth: usize) -> Result<u64, String> {
         let name = call.func_name.as_str();
         self.scope.call(call, depth)?;
         let parts = call.target.iter().map(|target| &**target).chain(call.args.iter());
@@ -193,6 +230,7 @@ impl<'a> Cost<'a> {
             // Both sides are there already; each is made of inputs and of literals, which are counted by themselves.
             self.sizes.longest = self.sizes.longest.saturating_add(self.inputs.longest);
             self.sizes.text = self.sizes.text.saturating_add(self.inputs.text);
+            self.sizes.values = self.sizes.values.saturating_add(self.inputs.values);
         }
         let is_literal = |part: &IdedExpr| matches!(part.expr, Expr::Literal(_));
         let own = match name {
@@ -205,22 +243,41 @@ impl<'a> Cost<'a> {
                 }
                 PATTERN_STEPS.saturating_add(self.text())
             }
-            "_==_" | "_!=_" if !call.args.iter().any(is_literal) => self.sizes.values / 4 + 1,
-            "@in" | "_in_" => self.longest(),
-            "_+_" => self.longest().max(self.text() / 16).saturating_add(1),
+            "_==_" | "_!=_" if !call.args.iter().any(is_literal) => self.values() / 4 + 1,
+            "@in" | "_in_" if call.args.first().is_none_or(is_literal) => self.longest(),
+            "@in" | "_in_" => self.longest().max(self.values() / 4),
+            "_+_" => {
+                let longer = self.longest().max(self.text() / 16).saturating_add(1);
+                // What a walk adds to its own result is moved; to texts and numbers nothing else can be added.
+                let is_moved = |part: &IdedExpr| matches!(&part.expr, Expr::Ident(name) if name.starts_with('@'));
+                let is_copied = !call.args.iter().any(|part| is_plain(part) || is_moved(part));
+                longer.max(if is_copied { self.values() } else { 0 })
+            }
             _ => 1 + self.text() / 64,
         };
         Ok(own.saturating_add(parts))
     }
 
-    fn walk(&mut self, walk: &ComprehensionExpr, depth: usize) -> Result<u64, String> {
+    fn walk(&mut self, walk: &'a ComprehensionExpr, depth: usize) -> Result<u64, String> {
         self.scope.deeper(depth)?;
         let range = self.expression(&walk.iter_range, depth)?;
+        // Each element is copied to be bound.
+        let bound = self.held(&walk.iter_range);
         let before = self.scope.enter(walk)?;
+        let walked = [Some(walk.iter_var.as_str()), walk.iter_var2.as_deref()].into_iter().flatten().collect();
+        let outer = std::mem::replace(&mut self.walked, walked);
         let once = self.sum([&walk.accu_init, &walk.result].into_iter(), depth + 1)?;
+        let values = self.sizes.values;
         let each = self.sum([&walk.loop_cond, &walk.loop_step].into_iter(), depth + 1)?;
+        if matches!(walk.accu_init.expr, Expr::List(_)) {
+            // What one round keeps is kept by all.
+            let kept = (self.sizes.values - values).saturating_mul(self.longest());
+            self.sizes.values = values.saturating_add(kept);
+        }
+        self.walked = outer;
         self.scope.leave(before);
-        Ok(range.saturating_add(once).saturating_add(each.saturating_mul(self.longest())))
+        let rounds = each.saturating_mul(self.longest());
+        Ok([range, bound, once, rounds].into_iter().fold(0, u64::saturating_add))
     }
 
     /// The longest list that may be there, after what additions inside walks make of it.
@@ -231,5 +288,45 @@ impl<'a> Cost<'a> {
     /// As [`Self::longest`], of texts.
     fn text(&self) -> u64 {
         self.sizes.text.saturating_mul(1 << self.scope.additions().min(MAX_ADDITIONS))
+    }
+
+    /// As [`Self::longest`], of all values together.
+    fn values(&self) -> u64 {
+        self.sizes.values.saturating_mul(1 << self.scope.additions().min(MAX_ADDITIONS))
+    }
+}
+
+/// Whether what an expression gives is there already, so that keeping it copies it. All else is made anew, and moved.
+fn is_borrowed(expression: &IdedExpr) -> bool {
+    match &expression.expr {
+        Expr::Ident(_) => true,
+        Expr::Select(select) => !select.test,
+        Expr::Call(call) => matches!(call.func_name.as_str(), "_?_:_" | "_[_]" | "dyn"),
+        _ => false,
+    }
+}
+
+/// Whether an expression gives a truth, a number or a text, whatever the values are.
+fn is_plain(expression: &IdedExpr) -> bool {
+    match &expression.expr {
+        Expr::Literal(_) => true,
+        Expr::Call(call) if call.func_name == "_?_:_" => call.args.iter().skip(1).all(is_plain),
+        Expr::Call(call) if call.func_name == "_+_" => call.args.iter().any(is_plain),
+        Expr::Comprehension(walk) => is_plain(&walk.accu_init),
+        Expr::Call(_) => !is_borrowed(expression),
+        Expr::Select(select) => select.test,
+        _ => false,
+    }
+}
+
+/// The name that a path of fields starts at.
+fn root(expression: &IdedExpr) -> Option<&str> {
+    let mut expression = expression;
+    while let Expr::Select(select) = &expression.expr {
+        expression = &select.operand;
+    }
+    match &expression.expr {
+        Expr::Ident(name) => Some(name),
+        _ => None,
     }
 }

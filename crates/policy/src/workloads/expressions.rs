@@ -23,6 +23,8 @@ use crate::{expression::parse, judge::shown};
 const MAX_STEPS: u64 = 2_000_000;
 /// What making one value of an object or of `params` ready takes.
 const VALUE_STEPS: u64 = 2;
+/// The name before those of variables.
+const VARIABLES: &str = "variables";
 /// What reading one byte of an expression takes.
 const BYTE_STEPS: u64 = 8;
 
@@ -38,10 +40,16 @@ fn compile(expression: &str, variables: &[&str], sizes: &Sizes) -> Result<(IdedE
 }
 
 /// What expressions may name of an object, made once for the rules of all policies.
-#[derive(Debug)]
 pub(super) struct Inputs {
     sizes: Sizes,
-    values: Vec<(&'static str, Cel)>,
+    /// With the inputs: binding a value copies it, and finding it again does not.
+    context: Context<'static, 'static>,
+}
+
+impl std::fmt::Debug for Inputs {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Inputs").field("sizes", &self.sizes).finish_non_exhaustive()
+    }
 }
 
 impl Inputs {
@@ -56,8 +64,13 @@ impl Inputs {
         ];
         let mut sizes = Sizes::default();
         given.iter().for_each(|(_, value)| sizes.add(value));
-        let values = || given.map(|(name, value)| (name, cel(value))).into();
-        budget.take(sizes.values().saturating_mul(VALUE_STEPS)).then(|| Self { sizes, values: values() })
+        budget.take(sizes.values().saturating_mul(VALUE_STEPS)).then(|| {
+            let mut context = Context::with_env(environment());
+            for (name, value) in given {
+                context.add_variable_from_value(name, cel(value));
+            }
+            Self { sizes, context }
+        })
     }
 }
 
@@ -82,14 +95,14 @@ pub(super) fn judge(
 /// Expressions of one policy about one object.
 struct Evaluation<'a> {
     facts: &'a WorkloadFacts<'a>,
-    /// None where the object is too large.
-    inputs: Option<&'a Inputs>,
-    params: Cel,
+    /// With `params` and the variables; none where the object is too large.
+    context: Option<Context<'a, 'static>>,
     sizes: Sizes,
     steps: u64,
     budget: &'a mut StepBudget,
     names: Vec<&'a str>,
-    variables: HashMap<Key, Cel>,
+    /// Those that could be evaluated.
+    defined: HashMap<Key, Cel>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -99,23 +112,36 @@ impl<'a> Evaluation<'a> {
         inputs: Option<&'a Inputs>,
         budget: &'a mut StepBudget,
     ) -> Self {
-        let params: Value = params.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let mut sizes = inputs.map_or_else(Sizes::default, |inputs| inputs.sizes);
         let before = sizes.values();
-        sizes.add(&params);
+        sizes.add_fields(params.len(), params);
         let is_paid = budget.take((sizes.values() - before).saturating_mul(VALUE_STEPS));
-        let (params, names, variables) = (cel(&params), Vec::new(), HashMap::new());
-        Self { facts, inputs: inputs.filter(|_| is_paid), params, sizes, steps: 0, budget, names, variables }
+        let context = inputs.filter(|_| is_paid).map(|inputs| {
+            let mut context = inputs.context.new_inner_scope();
+            context.add_variable_from_value("params", cel_map(params));
+            context.add_variable_from_value(VARIABLES, Cel::Map(HashMap::<Key, Cel>::new().into()));
+            context
+        });
+        Self { facts, context, sizes, steps: 0, budget, names: Vec::new(), defined: HashMap::new() }
     }
 
     /// One that cannot be evaluated is not there: a rule that needs it is then unknown.
     fn define(&mut self, variable: &'a Variable) {
-        if let Ok(value) = self.evaluate(&variable.expression) {
+        let name = variable.name.as_str();
+        if let Ok(value) = self.evaluate(&variable.expression)
             // What it holds counts for those that build upon it: else each could double the one before.
-            self.sizes.add_computed(&value);
-            self.variables.insert(Key::from(variable.name.as_str()), value);
+            && let Some(sizes) = self.sizes.with_computed(&value)
+            && self.budget.take((sizes.values() - self.sizes.values()).saturating_mul(VALUE_STEPS))
+            && let Some(context) = &mut self.context
+        {
+            self.sizes = sizes;
+            // Each is found by its whole name, so that none is copied again. The map is asked by `has` alone, which
+            // looks for a name in it.
+            self.defined.insert(Key::from(name), Cel::Null);
+            context.add_variable_from_value(VARIABLES, Cel::Map(self.defined.clone().into()));
+            context.add_variable_from_value(format!("{VARIABLES}.{name}"), value);
         }
-        self.names.push(&variable.name);
+        self.names.push(name);
     }
 
     fn violation(&mut self, rule: &WorkloadRule) -> Option<Violation> {
@@ -145,9 +171,8 @@ impl<'a> Evaluation<'a> {
 
     fn evaluate(&mut self, expression: &str) -> Result<Cel, String> {
         const TOO_MANY: &str = "the rules of all policies may take too many steps together";
-        let inputs = self.inputs.ok_or(TOO_MANY)?;
-        let reading = (expression.len() as u64).saturating_mul(BYTE_STEPS) + self.variables.len() as u64;
-        if !self.budget.take(reading) {
+        let reading = (expression.len() as u64).saturating_mul(BYTE_STEPS) + self.names.len() as u64;
+        if self.context.is_none() || !self.budget.take(reading) {
             return Err(TOO_MANY.to_owned());
         }
         let (parsed, steps) = compile(expression, &self.names, &self.sizes)?;
@@ -165,17 +190,8 @@ impl<'a> Evaluation<'a> {
         if uses("namespaceObject") && self.facts.namespace_object.is_none() {
             return Err("the namespace is not known".to_owned());
         }
-        let mut context = Context::with_env(environment());
-        for (name, value) in inputs.values.iter().filter(|(name, _)| uses(name)) {
-            context.add_variable_from_value(*name, value.clone());
-        }
-        if uses("params") {
-            context.add_variable_from_value("params", self.params.clone());
-        }
-        if uses("variables") {
-            context.add_variable_from_value("variables", Cel::Map(self.variables.clone().into()));
-        }
-        Cel::resolve(&parsed, &context).map_err(|error| error.to_string())
+        let context = self.context.as_ref().ok_or(TOO_MANY)?;
+        Cel::resolve(&parsed, context).map_err(|error| error.to_string())
     }
 }
 
@@ -203,12 +219,13 @@ fn cel(value: &Value) -> Cel {
         },
         Value::String(text) => Cel::String(Arc::new(text.clone())),
         Value::Array(values) => Cel::List(Arc::new(values.iter().map(cel).collect())),
-        Value::Object(fields) => {
-            let fields: HashMap<Key, Cel> =
-                fields.iter().map(|(name, value)| (Key::from(name.as_str()), cel(value))).collect();
-            Cel::Map(fields.into())
-        }
+        Value::Object(fields) => cel_map(fields),
     }
+}
+
+fn cel_map<'a>(fields: impl IntoIterator<Item = (&'a String, &'a Value)>) -> Cel {
+    let fields = fields.into_iter().map(|(name, value)| (Key::from(name.as_str()), cel(value)));
+    Cel::Map(fields.collect::<HashMap<Key, Cel>>().into())
 }
 
 #[cfg(test)]

@@ -245,3 +245,104 @@ fn what_an_expression_brings_itself_is_not_walked_for_ever() {
         assert_eq!(outcome(1000, meant), None, "{meant}");
     }
 }
+
+fn rule(expression: &str) -> WorkloadRule {
+    WorkloadRule {
+        name: "r".to_owned(),
+        expression: expression.to_owned(),
+        message: None,
+        message_expression: None,
+        field: None,
+        fix: None,
+    }
+}
+
+/// What is said of an object; none where all is well.
+fn said(object: &Value, variables: &[&str], expression: &str) -> Option<String> {
+    let facts = WorkloadFacts { object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let named =
+        |(number, text): (usize, &&str)| Variable { name: format!("v{number}"), expression: (*text).to_owned() };
+    let variables = variables.iter().enumerate().map(named).collect();
+    let asked = WorkloadRules { variables, ..of_rule(rule(expression)) };
+    WorkloadReview::new(facts).judge(&asked).pop().map(|one| one.message)
+}
+
+#[test]
+fn what_is_copied_is_counted() {
+    let object = json!({"l": vec![1; 100], "m": {"args": vec![1; 20_000]}, "e": [{"n": 1}, {"n": 2}]});
+    let many = |part: &str| vec![part; 400].join(",");
+    let keys = (0..300).map(|number| format!("{number}:object")).collect::<Vec<_>>().join(",");
+    for hostile in [
+        format!("size([{}]) > 0", many("object")),
+        format!("size([{}]) > 0", many("object.m")),
+        format!("size({{{keys}}}) > 0"),
+        "object.l.map(x, object).size() > 0".to_owned(),
+        "object.l.map(x, {1: object.m}).size() > 0".to_owned(),
+        "object.l.map(x, true ? object.m : x).size() > 0".to_owned(),
+        "object.l.map(x, object.l.map(y, x)).map(z, object.l.map(a, z)).size() > 0".to_owned(),
+        "object.l.all(x, [object].all(y, true))".to_owned(),
+        "object.l.all(x, object.m in [object.m])".to_owned(),
+        format!("[1].map(x, [{}])[0].size() > 0", many("object.m")),
+    ] {
+        let said = said(&object, &[], &hostile);
+        assert!(said.as_ref().is_some_and(|said| said.contains("steps")), "{said:?} of {hostile}");
+    }
+    let object = json!({"l": vec![1; 100], "m": {"args": vec![1; 300]}, "e": [{"n": 1}, {"n": 2}]});
+    for meant in [
+        "object.e.map(x, x.n).size() == 2",
+        "object.e.filter(x, x.n > 1).map(x, [x.n, x.n]).size() == 1",
+        "[object.e[0].n, object.e[1].n] == [1, 2]",
+        "{'first': object.e[0].n}['first'] == 1",
+        "object.m.args.all(x, x == 1)",
+    ] {
+        assert_eq!(said(&object, &[], meant), None, "{meant}");
+    }
+    assert_eq!(said(&object, &["object.m.args", "variables.v0"], "has(variables.v1) && size(variables.v1) > 1"), None);
+}
+
+/// What an expression gives is converted as a whole, and so it counts even where it is no answer.
+#[test]
+fn answers_are_counted() {
+    let object = json!({"m": {"args": vec![1; 20_000]}});
+    let facts =
+        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let asked = WorkloadRules { rules: vec![rule("object.m"); 1000], ..WorkloadRules::default() };
+    let said = WorkloadReview::new(facts).judge(&asked);
+    assert!(said[0].message.contains("gives a map"), "{:?}", said[0]);
+    assert!(said[999].message.contains("steps"), "{:?}", said[999]);
+}
+
+/// A value within a value within a value: each variable adds the levels of its expression to those of the one before.
+#[test]
+fn values_do_not_get_deeper_for_ever() {
+    let nested = |number: usize| format!("{}variables.v{}{}", "[".repeat(20), number - 1, "]".repeat(20));
+    let texts: Vec<String> =
+        (0..400).map(|number| if number == 0 { "[1]".to_owned() } else { nested(number) }).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let object = json!({});
+    assert_eq!(said(&object, &texts, "size(variables.v3) == 1"), None);
+    let deep = said(&object, &texts, "size(variables.v4) == 1").unwrap();
+    assert!(deep.contains("No such key: v4"), "{deep}");
+    let deepest = said(&object, &texts, "size(variables.v399) == 1").unwrap();
+    assert!(deepest.contains("No such key: v399"), "{deepest}");
+    let variable = Variable { name: "v".to_owned(), expression: "1".to_owned() };
+    let mut problems = Vec::new();
+    let variables = |count: usize| WorkloadRules { variables: vec![variable.clone(); count], ..of_rule(rule("true")) };
+    crate::workloads::check(&variables(64), &mut problems);
+    assert_eq!(problems, []);
+    crate::workloads::check(&variables(65), &mut problems);
+    assert_eq!(problems[0].message, "more than 64 variables");
+}
+
+/// The inputs are bound once: rules that look at one field of a large object do not copy it each.
+#[test]
+fn many_rules_share_what_they_look_at() {
+    let object = json!({"metadata": {"name": "p"}, "l": vec![1; 20_000]});
+    let facts =
+        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let variables = vec![Variable { name: "l".to_owned(), expression: "object.l".to_owned() }];
+    let params = BTreeMap::from([("most".to_owned(), json!(vec![1; 20_000]))]);
+    let text = "object.metadata.name.startsWith('p') && size(variables.l) > size(params.most) - 1";
+    let asked = WorkloadRules { rules: vec![rule(text); 1000], variables, params, ..WorkloadRules::default() };
+    assert_eq!(WorkloadReview::new(facts).judge(&asked), []);
+}
