@@ -40,14 +40,9 @@ pub(super) enum Scanned {
     Report(Box<Report>, Vec<u8>),
     /// Its time was over.
     TimedOut,
-    /// The engine went away meanwhile: that says nothing of the image.
-    Silent(String),
     /// Something went wrong.
     Failed(String),
 }
-
-/// How a scan says that the engine went away: the words of [`portcullis_image::ImageError::Silent`].
-const SILENCE: &str = ": it does not answer: ";
 
 /// The flags of `scan` that a sensor passes on.
 pub(super) fn flags(args: &CiScanArgs, jobs: usize) -> Vec<OsString> {
@@ -103,8 +98,7 @@ fn run(target: &str, flags: &[OsString], left: Duration) -> io::Result<Scanned> 
     }
     let message = String::from_utf8_lossy(&message);
     let said = message.lines().find_map(|line| line.strip_prefix("error: ")).unwrap_or(message.trim());
-    let said = if said.is_empty() { format!("it ended with {status}") } else { printable(said, 1_000) };
-    Ok(if said.contains(SILENCE) { Scanned::Silent(said) } else { Scanned::Failed(said) })
+    Ok(Scanned::Failed(if said.is_empty() { format!("it ended with {status}") } else { printable(said, 1_000) }))
 }
 
 /// Waits until the child ends; none if it had to be ended.
@@ -135,17 +129,4 @@ fn reader(pipe: Option<impl Read + Send + 'static>, limit: u64) -> thread::JoinH
         }
         kept
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use portcullis_image::ImageError;
-
-    use super::*;
-
-    #[test]
-    fn an_engine_that_went_away_is_known_by_the_words_of_its_error() {
-        let error = ImageError::Silent { engine: "docker", why: "no such file".into(), hint: String::new() };
-        assert!(portcullis_errors::chain(&error).contains(SILENCE), "{error}");
-    }
 }

@@ -284,15 +284,14 @@ impl Sensor {
                 Scanned::Report(report, bytes) if is_of(&report, id) => return (name, Ok((*report, bytes))),
                 Scanned::Report(..) => why = "its name was given to another image".to_owned(),
                 Scanned::TimedOut => break,
-                // One that is going away may still answer here, by a connection that was opened before.
-                Scanned::Silent(message) => {
-                    why = message;
-                    thread::sleep(PAUSE.min(left));
-                    continue;
-                }
                 Scanned::Failed(message) => {
                     why = message;
+                    // An engine that is going away may still answer by a connection that was opened before. Where it is
+                    // away, the scan says nothing of the image.
+                    let answers = |new: EngineImages| !matches!(new.inspect(id), Err(ImageError::Silent { .. }));
+                    attempts += u32::from(self.images().is_ok_and(answers));
                     thread::sleep(PAUSE.min(left));
+                    continue;
                 }
             }
             attempts += 1;
