@@ -35,7 +35,7 @@ pub(crate) struct OfPlatform {
     platform: Option<String>,
 }
 
-/// The images of an index, none where it is no index; and the bytes of its manifest.
+/// The images of an index, none where it is no index; and how many bytes it takes to keep them.
 pub(crate) type OfManifest = (Option<Arc<Vec<OfPlatform>>>, usize);
 
 impl Gate {
@@ -55,14 +55,13 @@ impl Gate {
             }
         };
         let wanted = ready.policy.spec.evidence.as_ref().map(|rules| rules.platforms.as_slice()).unwrap_or_default();
+        let refused = |message: String| Some((alone(Outcome::Fail, "evidence.platforms", message), None));
+        if all.len() > MAX_PLATFORMS {
+            return refused(format!("the index holds more than {MAX_PLATFORMS} images"));
+        }
         let asked = asked(&all, wanted);
-        if asked.is_empty() || all.len() > MAX_PLATFORMS {
-            let message = if asked.is_empty() {
-                "the index holds no image of a platform that is asked for".to_owned()
-            } else {
-                format!("the index holds more than {MAX_PLATFORMS} images")
-            };
-            return Some((alone(Outcome::Fail, "evidence.platforms", message), None));
+        if asked.is_empty() {
+            return refused("the index holds no image of a platform that is asked for".to_owned());
         }
         let judging = asked.iter().map(|one| self.judgement_of(ready, one.digest, image, ways));
         let judged = futures_util::future::join_all(judging).await;
@@ -104,21 +103,31 @@ impl Gate {
     }
 }
 
-/// The images of what has this digest, and how many bytes tell of them.
+/// The images of what has this digest, and how many bytes they take.
 async fn read(client: &Client, at: &Reference) -> Result<OfManifest, RegistryError> {
-    let manifest = client.manifest(at).await?;
-    Ok((runnable(&manifest).map(Arc::new), manifest.bytes.len()))
+    let found = runnable(&client.manifest(at).await?);
+    let weight = weight(found.as_deref().unwrap_or_default());
+    Ok((found.map(Arc::new), weight))
+}
+
+fn weight(images: &[OfPlatform]) -> usize {
+    let texts = images.iter().map(|one| one.platform.as_ref().map_or(0, String::len)).sum::<usize>();
+    texts + size_of_val(images) + 256
 }
 
 /// The images that nodes of the platforms `wanted` may run; of all nodes, where none is named.
 fn asked<'a>(all: &'a [OfPlatform], wanted: &[String]) -> Vec<&'a OfPlatform> {
-    let wanted: Vec<String> = wanted.iter().map(|name| normal(name, false)).collect();
+    let wanted = wanted.iter().map(|name| {
+        let name = normal(name, false);
+        let is_exact = all.iter().any(|one| one.platform.as_ref() == Some(&name));
+        let stand_ins = if is_exact { Vec::new() } else { stand_ins(&name) };
+        (name, stand_ins)
+    });
+    let wanted: Vec<(String, Vec<String>)> = wanted.collect();
     let is_asked = |one: &&OfPlatform| {
         let Some(platform) = &one.platform else { return true };
-        let is_meant = |wanted: &String| {
-            let is_exact = all.iter().any(|other| other.platform.as_ref() == Some(wanted));
-            is_within(platform, wanted)
-                || (!is_exact && stand_ins(wanted).iter().any(|stand_in| is_within(platform, stand_in)))
+        let is_meant = |(wanted, stand_ins): &(String, Vec<String>)| {
+            is_within(platform, wanted) || stand_ins.iter().any(|stand_in| is_within(platform, stand_in))
         };
         wanted.is_empty() || wanted.iter().any(is_meant)
     };
@@ -192,6 +201,9 @@ fn runnable(manifest: &Manifest) -> Option<Vec<OfPlatform>> {
         .collect();
     found.sort_by(|one, other| (&one.platform, one.digest).cmp(&(&other.platform, other.digest)));
     found.dedup();
+    // One more than may be shows that there are too many.
+    found.truncate(MAX_PLATFORMS + 1);
+    found.shrink_to_fit();
     Some(found)
 }
 
@@ -227,6 +239,19 @@ mod tests {
         assert_eq!(runnable(&manifest(media_type::OCI_MANIFEST, &index)), None);
         let wanted = |names: &[&str]| asked(&found, &owned(names)).len();
         assert_eq!([wanted(&[]), wanted(&["linux/amd64"]), wanted(&["linux"]), wanted(&["linux/amd"])], [3, 2, 3, 1]);
+    }
+
+    #[test]
+    fn of_too_many_images_only_so_many_are_kept_that_it_can_be_told() {
+        let entry = |number: u32| {
+            let content = number.to_string();
+            serde_json::to_value(Descriptor::of(media_type::OCI_MANIFEST, content.as_bytes())).unwrap()
+        };
+        let all: Vec<_> = (0..5000).map(entry).collect();
+        let index = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": all});
+        let found = runnable(&manifest(media_type::OCI_INDEX, &index)).unwrap();
+        assert_eq!(found.len(), MAX_PLATFORMS + 1);
+        assert!((1000..20_000).contains(&weight(&found)), "{}", weight(&found));
     }
 
     fn owned(names: &[&str]) -> Vec<String> {
