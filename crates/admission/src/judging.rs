@@ -173,11 +173,11 @@ impl Gate {
         }
         let Judged { judgement, fix, is_silent, away, kept_for } = self.judgement_of(ready, digest, image, ways).await;
         if is_silent && let Some((judgement, fix)) = self.by_platforms(ready, image, digest, ways).await {
-            if judgement.result == Outcome::Pass {
-                ways.iter().for_each(|way| indexes.keep(key(way.name), (), self.options.evidence_lifetime, 1));
-                if let Some(way) = kept_for {
-                    silent.keep(key(way), (), KEEP, 1);
-                }
+            if judgement.result == Outcome::Pass
+                && let Some(way) = kept_for
+            {
+                indexes.keep(key(way), (), self.options.evidence_lifetime, 1);
+                silent.keep(key(way), (), KEEP, 1);
             }
             return (judgement, fix);
         }
