@@ -110,7 +110,8 @@ type FoundKey = (ImageKey, Option<Digest>);
 /// With the policy and the keys, identities and roots that it trusts.
 pub(crate) type AnswerKey = (FoundKey, Digest, Digest);
 
-/// The room of what policies of namespaces found enough: so that no tenant's policy drives out what others' need.
+/// The room of what policies of all namespaces together found enough: so that they drive out nothing that policies of the
+/// cluster need.
 const NAMESPACES_ROOM: usize = 4 << 20;
 /// As much, of indexes.
 const NAMESPACES_INDEXES: usize = 512;
