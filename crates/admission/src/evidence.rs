@@ -59,6 +59,11 @@ impl Evidence {
         self.summaries.is_empty() && self.problems.is_empty()
     }
 
+    /// Whether an authority has given a verdict, whatever it is.
+    pub(crate) const fn is_spoken(&self) -> bool {
+        !self.summaries.is_empty()
+    }
+
     fn refuse(&mut self, refusal: VerifyError) {
         if !self.refusals.contains(&refusal) {
             self.refusals.push(refusal);

@@ -35,13 +35,17 @@ enum Sight {
 #[derive(Debug)]
 pub(crate) struct Found {
     /// What any of them gave.
-    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) candidates: Arc<[Candidate]>,
     /// The one whose problems count; none where what was seen is the whole.
     incomplete: Option<Arc<Discovery>>,
     /// The ways on which the registry is away, where what it gave before may count.
     pub(crate) away: Vec<WayName>,
     /// The way that a pass may be kept for: it has, with the gate's own, given all of it.
     pub(crate) kept_for: Option<WayName>,
+    /// The ways that saw all that there is, for who shows their credential.
+    pub(crate) complete: Vec<WayName>,
+    /// Whether the gate's own credentials opened all of it.
+    pub(crate) is_own: bool,
 }
 
 impl Found {
@@ -59,12 +63,14 @@ impl Found {
             let is_seen = answer.sight() == Sight::Complete || own.sight() == Sight::Complete;
             is_seen && union([**answer, own].into_iter()).len() == candidates.len()
         };
-        let is_own_enough = own.sight() == Sight::Complete && own.found.candidates.len() == candidates.len();
-        let kept_for = match is_own_enough {
+        let is_own = union([own].into_iter()).len() == candidates.len();
+        let kept_for = match is_own && own.sight() == Sight::Complete {
             true => Some(own.name),
             false => all.iter().find(gives_all).map(|answer| answer.name),
         };
-        Self { candidates, incomplete: incomplete.map(|answer| Arc::clone(&answer.found)), away, kept_for }
+        let complete = all.iter().filter(|one| one.sight() == Sight::Complete).map(|one| one.name).collect();
+        let incomplete = incomplete.map(|answer| Arc::clone(&answer.found));
+        Self { candidates: candidates.into(), incomplete, away, kept_for, complete, is_own }
     }
 
     /// What could not be read, and counts.

@@ -106,14 +106,14 @@ pub(crate) struct Subject<'a> {
 /// An image in its repository.
 pub(crate) type ImageKey = (String, Digest);
 /// With the credential that opened it; none for the gate's own.
-type FoundKey = (ImageKey, Option<Digest>);
+pub(crate) type FoundKey = (ImageKey, Option<Digest>);
 /// With the policy and the keys, identities and roots that it trusts.
 pub(crate) type AnswerKey = (FoundKey, Digest, Digest);
 
 /// The room of what policies of all namespaces together found enough: so that they drive out nothing that policies of the
 /// cluster need.
 const NAMESPACES_ROOM: usize = 4 << 20;
-/// As much, of indexes.
+/// So many of their indexes.
 const NAMESPACES_INDEXES: usize = 512;
 
 /// Where evidence is kept that was enough for a policy.
@@ -121,9 +121,9 @@ const NAMESPACES_INDEXES: usize = 512;
 pub(crate) struct Rooms {
     pub(crate) passed: Kept<AnswerKey, Arc<Evidence>>,
     pub(crate) remembered: Kept<FoundKey, Remembered>,
-    /// Indexes of which nobody says anything, and all whose images passed.
-    pub(crate) indexes: Kept<AnswerKey, ()>,
-    /// The same, for as long as what passed is kept.
+    /// What there was of indexes of which nobody says anything, and all whose images passed.
+    pub(crate) indexes: Kept<AnswerKey, Remembered>,
+    /// That it is so, for as long as what passed is kept.
     pub(crate) silent: Kept<AnswerKey, ()>,
 }
 
@@ -145,7 +145,7 @@ impl Default for Work {
         let of_namespaces = Rooms {
             passed: Kept::with_room(room),
             remembered: Kept::with_room(room),
-            indexes: Kept::with_room(NAMESPACES_INDEXES),
+            indexes: Kept::with_room(room),
             silent: Kept::with_room(NAMESPACES_INDEXES),
         };
         Self {
@@ -161,6 +161,11 @@ impl Default for Work {
 }
 
 impl Work {
+    /// Both.
+    pub(crate) const fn all_rooms(&self) -> [&Rooms; 2] {
+        [&self.shared, &self.of_namespaces]
+    }
+
     pub(crate) const fn rooms(&self, ready: &ReadyPolicy) -> &Rooms {
         if ready.policy.namespace.is_some() { &self.of_namespaces } else { &self.shared }
     }

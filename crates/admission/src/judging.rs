@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use portcullis_attest::Candidate;
 use portcullis_errors::{Hint as _, chain};
 use portcullis_model::{Digest, Outcome, Timestamp};
 use portcullis_policy::Judgement;
@@ -13,9 +14,9 @@ use crate::{
     authorities::ReadyPolicy,
     decision::Granted,
     evidence::{alone, judged, verified},
-    found::WayName,
+    found::{Found, WayName},
     gate::{AnswerKey, KEEP, Rooms, Stage},
-    memory::weight,
+    memory::{Remembered, weight},
     set::{Asked, Place, uncertain},
 };
 
@@ -30,11 +31,13 @@ pub(crate) struct Judged {
     away: Vec<WayName>,
     /// The way that has given all of it.
     kept_for: Option<WayName>,
+    /// What was found, as it came.
+    found: Arc<[Candidate]>,
 }
 
 impl Judged {
-    const fn of(judgement: Judgement, fix: Option<String>) -> Self {
-        Self { judgement, fix, is_silent: false, away: Vec::new(), kept_for: None }
+    fn of(judgement: Judgement, fix: Option<String>) -> Self {
+        Self { judgement, fix, is_silent: false, away: Vec::new(), kept_for: None, found: Arc::default() }
     }
 }
 
@@ -162,7 +165,7 @@ impl Gate {
         digest: Digest,
         ways: &Ways,
     ) -> (Judgement, Option<String>) {
-        let Rooms { indexes, silent, .. } = self.work.rooms(ready);
+        let (Rooms { indexes, silent, .. }, now) = (self.work.rooms(ready), self.now());
         let key = |way: WayName| self.answer_key(ready, digest, image, way);
         // As long as evidence is kept that was enough, so is that there was none about the index itself.
         if ways.iter().any(|way| silent.get(&key(way.name)).is_some())
@@ -171,18 +174,21 @@ impl Gate {
         {
             return (judgement, fix);
         }
-        let Judged { judgement, fix, is_silent, away, kept_for } = self.judgement_of(ready, digest, image, ways).await;
+        let judged = self.judgement_of(ready, digest, image, ways).await;
+        let Judged { judgement, fix, is_silent, away, kept_for, found } = judged;
         if is_silent && let Some((judgement, fix)) = self.by_platforms(ready, image, digest, ways).await {
             if judgement.result == Outcome::Pass
                 && let Some(way) = kept_for
             {
-                indexes.keep(key(way), (), self.options.evidence_lifetime, 1);
+                let weight = weight(&found);
+                indexes.keep(key(way), Remembered::of(found, now), self.options.evidence_lifetime, weight);
                 silent.keep(key(way), (), KEEP, 1);
             }
             return (judgement, fix);
         }
         // An index of which nobody said anything, as this very policy knows, is what its images are.
-        if away.iter().any(|way| indexes.get(&key(*way)).is_some())
+        let was_silent = |old: Remembered| old.is_silent(ready, &digest, now);
+        if away.iter().any(|way| indexes.get(&key(*way)).is_some_and(was_silent))
             && let Some((judgement, fix)) = self.by_platforms(ready, image, digest, ways).await
             && judgement.result == Outcome::Pass
         {
@@ -222,17 +228,28 @@ impl Gate {
         let found = self.discover(image, digest, ways).await;
         let evidence = verified(&found.candidates, found.problems(), verifier, &digest, now);
         let is_silent = evidence.is_silent();
+        self.renew(image, digest, &found);
+        let is_of_it =
+            |((of, _), _, trusted): &AnswerKey| *trusted == ready.authorities && of.1 == digest && of.0 == image.name();
+        if evidence.is_spoken() {
+            self.work.all_rooms().iter().for_each(|rooms| rooms.silent.forget(is_of_it));
+        }
         let (judgement, fix) = judged(ready, image, &evidence, now);
         if judgement.result == Outcome::Unknown
             && let Some(judgement) = self.by_memory(ready, image, digest, &found.away)
         {
             return Judged::of(judgement, None);
         }
+        if judgement.result == Outcome::Fail {
+            // What another way had seen of it before is older.
+            rooms.passed.forget(|key| is_of_it(key) && key.1 == ready.reference.digest);
+        }
         if let Some(way) = found.kept_for.filter(|_| judgement.result == Outcome::Pass) {
             rooms.passed.keep(key(way), Arc::new(evidence), KEEP, weight(&found.candidates));
-            self.remember(ready, image, digest, way, found.candidates);
+            self.remember(ready, image, digest, way, Arc::clone(&found.candidates));
         }
-        Judged { judgement, fix, is_silent, away: found.away, kept_for: found.kept_for }
+        let Found { candidates, away, kept_for, .. } = found;
+        Judged { judgement, fix, is_silent, away, kept_for, found: candidates }
     }
 
     /// Nobody can tell which policies speak of what names no image; so it is enforced if any policy is.

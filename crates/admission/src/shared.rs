@@ -98,31 +98,58 @@ impl<K: Eq + Hash + Clone, V: Clone> Kept<K, V> {
         if lifetime.is_zero() || bytes > self.room {
             return;
         }
-        let now = Instant::now();
         let mut keeping = locked(&self.keeping);
         keeping.remove(&key);
+        self.insert(&mut keeping, key, Entry { end: Instant::now() + lifetime, value, bytes });
+    }
+
+    /// Changes the answers of these keys into others of so many bytes, or takes them away. They end when they would have
+    /// ended; one for which there is no room any more is gone.
+    pub(crate) fn change(&self, is_meant: impl Fn(&K) -> bool, change: impl Fn(&K, &V) -> Option<(V, usize)>) {
+        let mut keeping = locked(&self.keeping);
+        let meant: Vec<K> = keeping.all.keys().filter(|key| is_meant(key)).cloned().collect();
+        for key in meant {
+            let Some(Entry { end, value, .. }) = keeping.remove(&key) else { continue };
+            if let Some((value, bytes)) = change(&key, &value)
+                && bytes <= self.room
+            {
+                self.insert(&mut keeping, key, Entry { end, value, bytes });
+            }
+        }
+    }
+
+    /// Forgets the answers of these keys.
+    pub(crate) fn forget(&self, is_meant: impl Fn(&K) -> bool) {
+        let mut keeping = locked(&self.keeping);
+        let meant: Vec<K> = keeping.all.keys().filter(|key| is_meant(key)).cloned().collect();
+        meant.iter().for_each(|key| _ = keeping.remove(key));
+    }
+
+    /// Keeps an answer that is not there, and may need all of the room.
+    fn insert(&self, keeping: &mut Keeping<K, V>, key: K, entry: Entry<V>) {
+        let (now, bytes) = (Instant::now(), entry.bytes);
         let is_full =
             |keeping: &Keeping<K, V>| keeping.all.len() >= MAX_KEPT || keeping.bytes.saturating_add(bytes) > self.room;
-        if is_full(&keeping) {
+        if is_full(keeping) {
             let ended: Vec<K> =
                 keeping.all.iter().filter(|(_, entry)| entry.end <= now).map(|(key, _)| key.clone()).collect();
-            ended.iter().for_each(|key| keeping.remove(key));
+            ended.iter().for_each(|key| _ = keeping.remove(key));
         }
-        while is_full(&keeping)
+        while is_full(keeping)
             && let Some(first) = keeping.all.iter().min_by_key(|(_, entry)| entry.end).map(|(key, _)| key.clone())
         {
             keeping.remove(&first);
         }
         keeping.bytes += bytes;
-        keeping.all.insert(key, Entry { end: now + lifetime, value, bytes });
+        keeping.all.insert(key, entry);
     }
 }
 
 impl<K: Eq + Hash, V> Keeping<K, V> {
-    fn remove(&mut self, key: &K) {
-        if let Some(entry) = self.all.remove(key) {
-            self.bytes -= entry.bytes;
-        }
+    fn remove(&mut self, key: &K) -> Option<Entry<V>> {
+        let entry = self.all.remove(key)?;
+        self.bytes -= entry.bytes;
+        Some(entry)
     }
 }
 
@@ -174,5 +201,22 @@ mod tests {
         }
         assert_eq!((kept.get(&0), kept.get(&1), kept.get(&2)), (None, Some(1), Some(2)));
         assert_eq!((kept.all().len(), locked(&kept.keeping).bytes), (2, 2 * large));
+    }
+
+    #[test]
+    fn kept_answers_are_changed_and_forgotten() {
+        let kept = Kept::<usize, usize>::with_room(100);
+        for number in 1..=4 {
+            kept.keep(number, number, Duration::from_secs(60 * number as u64), 20);
+        }
+        let end = |key: usize| locked(&kept.keeping).all.get(&key).map(|entry| entry.end);
+        let before = end(3);
+        kept.change(|key| *key == 3, |key, value| Some((key * 100 + value, 50)));
+        assert_eq!((kept.get(&1), kept.get(&2), kept.get(&3), end(3)), (None, Some(2), Some(303), before));
+        kept.change(|key| *key == 3, |_, value| Some((*value, 101)));
+        assert_eq!((kept.get(&3), locked(&kept.keeping).bytes), (None, 40), "there is no room for it");
+        kept.change(|key| *key == 7, |_, _| Some((7, 1)));
+        kept.forget(|key| *key == 2);
+        assert_eq!((kept.get(&7), kept.get(&2), kept.get(&4), locked(&kept.keeping).bytes), (None, None, Some(4), 20));
     }
 }
