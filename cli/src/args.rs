@@ -8,6 +8,7 @@ mod ci;
 mod db;
 mod evidence;
 mod shared;
+mod typed;
 
 pub(crate) use ci::{
     CiCommand, CiPlaceArgs, CiScanArgs, ForgeArgs, GateArgs, GithubArgs, GithubPart, GitlabArgs, GitlabPart, WaitArgs,
@@ -16,7 +17,7 @@ pub(crate) use ci::{
 pub(crate) use db::{DbCommand, DbExportArgs, DbImportArgs, DbPublishArgs, DbUpdateArgs, NetworkArgs, TrustArgs};
 pub(crate) use evidence::{
     AttestArgs, AttestedVexArgs, AuthorityArgs, EvidenceCommand, EvidenceListArgs, EvidenceType, Shape, SignArgs,
-    SignBlobArgs, SignerArgs, VerifyArgs, VerifyBundleArgs, Who,
+    SignBlobArgs, SignerArgs, VerifyArgs, VerifyBundleArgs,
 };
 pub(crate) use shared::{BaselineArgs, CacheArgs, CachePlaceArgs, JudgeArgs, OutputArgs, SourceArgs, parse_duration};
 

@@ -13,7 +13,7 @@ mod signing;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use clap::{CommandFactory as _, error::ErrorKind};
 use portcullis_policy::ExitStatus;
 
 use crate::args::Cli;
@@ -21,7 +21,7 @@ use crate::args::Cli;
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Cli::try_parse() {
+    match Cli::of_process(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => {
             let outcome = commands::run(cli);
             diagnostics::conclude(outcome).into()
@@ -137,7 +137,7 @@ mod tests {
         let sections = [
             ("## `portcullis github REPORT`", &["github"] as &[&str], &[] as &[&str]),
             ("## `portcullis gitlab REPORT`", &["gitlab"], &[]),
-            ("`ci watch`, beside the judgement and cache flags of `scan`:", &["ci", "watch"], &["Judgement", "Cache"]),
+            ("`ci watch`, beside `--db`, ", &["ci", "watch"], &["Judgement", "Cache"]),
             ("`ci wait IMAGE` (", &["ci", "wait"], &["Output"]),
         ];
         for (heading, path, told_elsewhere) in sections {

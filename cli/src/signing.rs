@@ -9,31 +9,31 @@ use portcullis_errors::Secret;
 use tokio::runtime::Runtime;
 
 use crate::{
-    args::{SignerArgs, Who},
+    args::SignerArgs,
     diagnostics::{Context as _, Failure},
     settings,
 };
 
 /// The signer that the arguments name.
 pub(crate) fn signer(args: &SignerArgs, ca_file: Option<&Path>) -> Result<StatementSigner, Failure> {
-    let SignerArgs { who, identity_token, signing_config, trusted_root, timestamp_url } = args;
+    let SignerArgs { key, keyless, identity_token, signing_config, trusted_root, timestamp_url } = args;
     let client = || {
         let authorities = ca_file.map(settings::read_file).transpose()?;
         Ok::<_, Failure>(ServiceClient::new(authorities.as_deref())?)
     };
     // What is for the other way of signing may come from the environment: it is no reason to refuse this one.
-    match who {
-        Who::Nobody => Err(Failure::usage("nothing to sign with").with_hint(
+    match key {
+        None if !keyless => Err(Failure::usage("nothing to sign with").with_hint(
             "make a key with `portcullis key generate` and give it with --key, or sign as the CI job with --keyless",
         )),
-        Who::Key(reference) => {
+        Some(reference) => {
             let signer = of_key(reference)?;
             Ok(match timestamp_url {
                 Some(url) => signer.with_timestamps(TimestampAuthority::new(url, &client()?)?),
                 None => signer,
             })
         }
-        Who::Identity => {
+        None => {
             let services = match (signing_config, trusted_root) {
                 (Some(path), Some(_)) => SigningServices::from_json(&settings::read_file(path)?)?,
                 (None, None) => SigningServices::public()?,

@@ -32,25 +32,42 @@ fn what_is_typed_counts_before_the_environment() {
     outcome(sign(folder).env("PORTCULLIS_KEY", "cosign.key").env("PORTCULLIS_KEYLESS", "false"), 0);
     let (_, told) = outcome(sign(folder).env("PORTCULLIS_KEYLESS", "true"), 1);
     assert!(told.contains(needs_token), "{told}");
-    for mut unclear in [
-        {
-            let mut it = sign(folder);
-            it.args(key).arg("--keyless");
-            it
-        },
-        {
-            let mut it = sign(folder);
-            it.env("PORTCULLIS_KEY", "cosign.key").env("PORTCULLIS_KEYLESS", "true");
-            it
-        },
-    ] {
-        let (_, told) = outcome(&mut unclear, 2);
-        assert!(told.contains("either a key signs (--key, PORTCULLIS_KEY) or an identity"), "{told}");
-    }
+    let (_, told) = outcome(sign(folder).args(key).arg("--keyless"), 2);
+    assert!(told.contains("'--key <REF>' cannot be used with '--keyless'"), "{told}");
+    let mut by_both = sign(folder);
+    let (_, told) = outcome(by_both.env("PORTCULLIS_KEY", "cosign.key").env("PORTCULLIS_KEYLESS", "true"), 2);
+    assert!(told.contains("tip: PORTCULLIS_KEY and PORTCULLIS_KEYLESS are set in the environment"), "{told}");
     let (_, told) = outcome(&mut sign(folder), 2);
     assert!(told.contains("nothing to sign with") && told.contains("--keyless"), "{told}");
     let (_, told) = outcome(portcullis().args(["scan", "oci-dir:missing", "--attest"]), 2);
     assert!(told.contains("nothing to sign with"), "{told}");
+}
+
+/// What a whole pipeline sets does not keep one job from saying something else.
+#[test]
+fn what_excludes_a_typed_flag_is_not_taken_from_the_environment() {
+    let folder = with_key();
+    let run = |arguments: &[&str], variables: &[(&str, &str)], code| {
+        let mut command = portcullis();
+        command.current_dir(folder.path()).args(arguments).envs(variables.iter().copied());
+        outcome(&mut command, code).1
+    };
+    let missing = |told: &str, name: &str| assert!(told.contains(name) && told.contains("No such file"), "{told}");
+    let judged = [("PORTCULLIS_FAIL_ON", "low"), ("PORTCULLIS_IGNORE_UNFIXED", "false")];
+    missing(&run(&["scan", ".", "--policy", "none.yaml"], &judged, 1), "none.yaml");
+    let trusted = [
+        ("PORTCULLIS_KEY", "none.pub"),
+        ("PORTCULLIS_CERTIFICATE_IDENTITY", "a@example.org"),
+        ("PORTCULLIS_CERTIFICATE_OIDC_ISSUER", "https://example.org"),
+        ("PORTCULLIS_MAX_AGE", "1h"),
+    ];
+    missing(&run(&["verify", "127.0.0.1:1/app", "--policy", "none.yaml"], &trusted, 1), "none.yaml");
+    let by_policy = [("PORTCULLIS_POLICY", "none.yaml"), ("PORTCULLIS_CERTIFICATE_IDENTITY", "a@example.org")];
+    missing(&run(&["verify", "127.0.0.1:1/app", "--key", "none.pub"], &by_policy, 1), "none.pub");
+    let told = run(&["scan", "."], &[("PORTCULLIS_POLICY", "none.yaml"), ("PORTCULLIS_FAIL_ON", "low")], 2);
+    assert!(told.contains("tip: PORTCULLIS_POLICY and PORTCULLIS_FAIL_ON are set in the environment"), "{told}");
+    let told = run(&["scan", ".", "--policy", "none.yaml", "--fail-on", "low"], &judged, 2);
+    assert!(told.contains("'--policy <FILE>' cannot be used with '--fail-on") && !told.contains("tip:"), "{told}");
 }
 
 /// An identity would be shown to services whose signatures nobody here verifies.

@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{
-    ArgMatches, Args, Command, FromArgMatches, Subcommand, ValueEnum, builder::BoolishValueParser, error::ErrorKind,
-    parser::ValueSource,
-};
+use clap::{Args, Subcommand, ValueEnum, builder::BoolishValueParser};
 
 use super::{JudgeArgs, SourceArgs};
 
@@ -13,8 +10,13 @@ use super::{JudgeArgs, SourceArgs};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Signing")]
 pub(crate) struct SignerArgs {
-    #[command(flatten)]
-    pub(crate) who: Who,
+    /// The private key: a file, env://NAME, or NAME://RESOURCE of a program sigstore-kms-NAME. The password of a file is
+    /// taken from COSIGN_PASSWORD.
+    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF", conflicts_with = "keyless")]
+    pub(crate) key: Option<String>,
+    /// Sign as whoever an identity token names, with a certificate of Sigstore and an entry in its log.
+    #[arg(long, env = "PORTCULLIS_KEYLESS", value_parser = BoolishValueParser::new())]
+    pub(crate) keyless: bool,
     /// With --keyless, the identity token: a file, or env://NAME. By default that of the CI job, or SIGSTORE_ID_TOKEN.
     #[arg(long, env = "PORTCULLIS_IDENTITY_TOKEN", value_name = "REF")]
     pub(crate) identity_token: Option<String>,
@@ -29,63 +31,6 @@ pub(crate) struct SignerArgs {
     /// With --key, a timestamp authority (RFC 3161) that witnesses when the key signed.
     #[arg(long, env = "PORTCULLIS_TIMESTAMP_URL", value_name = "URL")]
     pub(crate) timestamp_url: Option<String>,
-}
-
-/// Who signs. What the command line says counts before what the environment says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Who {
-    /// Nothing was said.
-    Nobody,
-    /// The holder of a key.
-    Key(String),
-    /// Whoever an identity token names.
-    Identity,
-}
-
-#[derive(Debug, Args)]
-struct WhoArgs {
-    /// The private key: a file, env://NAME, or NAME://RESOURCE of a program sigstore-kms-NAME. The password of a file is
-    /// taken from COSIGN_PASSWORD.
-    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF")]
-    key: Option<String>,
-    /// Sign as whoever an identity token names, with a certificate of Sigstore and an entry in its log.
-    #[arg(long, env = "PORTCULLIS_KEYLESS", value_parser = BoolishValueParser::new())]
-    keyless: bool,
-}
-
-impl FromArgMatches for Who {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let WhoArgs { key, keyless } = WhoArgs::from_arg_matches(matches)?;
-        let is_typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
-        match (key, keyless) {
-            (None, false) => Ok(Self::Nobody),
-            (None, true) => Ok(Self::Identity),
-            (Some(key), false) => Ok(Self::Key(key)),
-            (Some(key), true) => match (is_typed("key"), is_typed("keyless")) {
-                (true, false) => Ok(Self::Key(key)),
-                (false, true) => Ok(Self::Identity),
-                _ => Err(clap::Error::raw(
-                    ErrorKind::ArgumentConflict,
-                    "either a key signs (--key, PORTCULLIS_KEY) or an identity (--keyless, PORTCULLIS_KEYLESS)\n",
-                )),
-            },
-        }
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-impl Args for Who {
-    fn augment_args(command: Command) -> Command {
-        WhoArgs::augment_args(command)
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        WhoArgs::augment_args_for_update(command)
-    }
 }
 
 /// How evidence is signed.
@@ -154,7 +99,13 @@ pub(crate) struct AuthorityArgs {
     )]
     pub(crate) certificate_identity: Option<String>,
     /// Who vouches for the identity, exactly.
-    #[arg(long, env = "PORTCULLIS_CERTIFICATE_OIDC_ISSUER", value_name = "URL", requires = "certificate_identity")]
+    #[arg(
+        long,
+        env = "PORTCULLIS_CERTIFICATE_OIDC_ISSUER",
+        value_name = "URL",
+        requires = "certificate_identity",
+        conflicts_with = "key"
+    )]
     pub(crate) certificate_oidc_issuer: Option<String>,
     /// The trust root behind certificates and timestamps; the public good instance's by default.
     #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
@@ -186,7 +137,13 @@ pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) authority: AuthorityArgs,
     /// The policy, with its authorities.
-    #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE", group = "authority")]
+    #[arg(
+        long,
+        env = "PORTCULLIS_POLICY",
+        value_name = "FILE",
+        group = "authority",
+        conflicts_with = "certificate_oidc_issuer"
+    )]
     pub(crate) policy: Option<PathBuf>,
     /// The oldest verdict that counts, such as 24h. With --policy, the policy says.
     #[arg(long, env = "PORTCULLIS_MAX_AGE", value_name = "AGE", conflicts_with = "policy")]
