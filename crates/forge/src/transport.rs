@@ -142,7 +142,7 @@ impl Transport {
             let pause = Duration::from_millis(500) * (repetitions + 1);
             let sent = heard(patience, request.header(name, value).send()).await?;
             let response = match sent {
-                Ok(response) => read(response, self.0.silence).await?,
+                Ok(response) => self.read(response).await?,
                 // Nothing was sent where there was no connection.
                 Err(error) if error.is_connect() && repetitions + 1 < MAX_CONNECTIONS && pause < self.left() => {
                     repetitions += 1;
@@ -150,7 +150,7 @@ impl Transport {
                     continue;
                 }
                 Err(error) if error.is_connect() => return Err(TransportError::Unreachable(error.without_url())),
-                Err(error) => return Err(TransportError::Interrupted(error.without_url())),
+                Err(error) => return Err(self.broken(error)),
             };
             let answer = Answer {
                 method: &parts.method,
@@ -168,6 +168,29 @@ impl Transport {
         }
     }
 
+    async fn read(&self, mut response: reqwest::Response) -> Result<Response<Bytes>, TransportError> {
+        let mut body = BytesMut::new();
+        let silence = self.0.silence;
+        while let Some(piece) = heard(silence, response.chunk()).await?.map_err(|error| self.broken(error))? {
+            if body.len() + piece.len() > MAX_ANSWER {
+                return Err(TransportError::TooLarge(MAX_ANSWER));
+            }
+            body.extend_from_slice(&piece);
+        }
+        let mut answer = Response::new(body.freeze());
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = response.headers().clone();
+        Ok(answer)
+    }
+
+    /// Why an answer did not come: no more may be waited for it, or it broke off.
+    fn broken(&self, error: reqwest::Error) -> TransportError {
+        if self.left().is_zero() {
+            return TransportError::OutOfTime;
+        }
+        TransportError::Interrupted(error.without_url())
+    }
+
     /// An address that is the forge's own.
     fn own(&self, text: &str) -> Result<Url, TransportError> {
         let url = Url::parse(text).ok().filter(|url| url.origin() == self.0.base.origin());
@@ -178,21 +201,6 @@ impl Transport {
 /// What comes within `patience`.
 async fn heard<T>(patience: Duration, coming: impl Future<Output = T>) -> Result<T, TransportError> {
     tokio::time::timeout(patience, coming).await.map_err(|_elapsed| TransportError::Silent(patience))
-}
-
-async fn read(mut response: reqwest::Response, silence: Duration) -> Result<Response<Bytes>, TransportError> {
-    let interrupted = |error: reqwest::Error| TransportError::Interrupted(error.without_url());
-    let mut body = BytesMut::new();
-    while let Some(piece) = heard(silence, response.chunk()).await?.map_err(interrupted)? {
-        if body.len() + piece.len() > MAX_ANSWER {
-            return Err(TransportError::TooLarge(MAX_ANSWER));
-        }
-        body.extend_from_slice(&piece);
-    }
-    let mut answer = Response::new(body.freeze());
-    *answer.status_mut() = response.status();
-    *answer.headers_mut() = response.headers().clone();
-    Ok(answer)
 }
 
 /// The address of an API. A token goes over TLS, or stays on this machine.
@@ -293,13 +301,18 @@ mod tests {
         });
         assert_eq!(sent(bit_by_bit, 0, MINUTE).unwrap().body().len(), 16);
         for head in ["", "HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n"] {
-            let silent = forge(move |mut stream| {
-                _ = stream.read(&mut [0; 4096]).unwrap();
-                stream.write_all(head.as_bytes()).unwrap();
-                std::thread::sleep(MINUTE);
-            });
-            let error = sent(silent, 0, MINUTE).unwrap_err();
+            // Each answers one connection.
+            let silent = || {
+                forge(move |mut stream| {
+                    _ = stream.read(&mut [0; 4096]).unwrap();
+                    stream.write_all(head.as_bytes()).unwrap();
+                    std::thread::sleep(MINUTE);
+                })
+            };
+            let error = sent(silent(), 0, MINUTE).unwrap_err();
             assert!(matches!(error, TransportError::Silent(_)), "{error:?}");
+            let error = sent(silent(), 0, Duration::from_millis(500)).unwrap_err();
+            assert!(matches!(error, TransportError::OutOfTime), "{error:?}");
         }
     }
 

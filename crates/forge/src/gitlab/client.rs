@@ -113,12 +113,11 @@ impl GitLab {
     /// # Errors
     /// When GitLab does not take it.
     pub async fn note(&self, name: &str, text: &str) -> Result<bool, ForgeError> {
-        const WHAT: &str = NOTE;
         let Some((project, request)) = self.context.merge_request else { return Ok(false) };
         let marker = marker(name);
         let body = format!("{marker}\n{text}");
         if body.len() > MAX_NOTE {
-            return Err(ForgeError::TooLarge { forge: FORGE, what: WHAT.to_owned(), limit: MAX_NOTE });
+            return Err(ForgeError::TooLarge { forge: FORGE, what: NOTE.to_owned(), limit: MAX_NOTE });
         }
         self.transport
             .again(|| async {
@@ -126,12 +125,12 @@ impl GitLab {
                     Some(note) => {
                         let mut edit = EditMergeRequestNote::builder();
                         let edit = edit.project(project).merge_request(request).note(note).body(body.as_str());
-                        self.tell(WHAT, built(WHAT, edit.build())?).await
+                        self.tell(NOTE, built(NOTE, edit.build())?).await
                     }
                     None => {
                         let mut create = CreateMergeRequestNote::builder();
                         let create = create.project(project).merge_request(request).body(body.as_str());
-                        self.tell(WHAT, built(WHAT, create.build())?).await
+                        self.tell(NOTE, built(NOTE, create.build())?).await
                     }
                 }
             })
