@@ -11,15 +11,15 @@ use portcullis_forge::{
 };
 use portcullis_model::{Outcome as VerdictOutcome, Report, SeverityLevel};
 use portcullis_policy::ExitStatus;
-use portcullis_report::{RenderOptions, annotations, count_new, format_named, headline, totals};
+use portcullis_report::{RenderOptions, annotations, count_new, headline, totals};
 
 use super::{
     attest::read_report,
-    telling::{Refusal, Told as Said, tell},
+    telling::{Refusal, Told as Said, rendered, tell},
 };
 use crate::{
     args::{ForgeArgs, GithubArgs, GithubPart, Global},
-    diagnostics::{Context as _, Failure, Outcome, say},
+    diagnostics::{Failure, Outcome, say},
     output, settings,
 };
 
@@ -68,12 +68,7 @@ struct Sarif<'a> {
 
 impl Told<'_> {
     fn rendered(&self, format: &str, max_bytes: Option<usize>) -> Result<String, Failure> {
-        let options = RenderOptions { max_bytes, ..self.options.clone() };
-        let mut bytes = Vec::new();
-        if let Some(format) = format_named(format) {
-            format.write(&self.report, &options, &mut bytes).context(|| format!("the {} report", format.name()))?;
-        }
-        String::from_utf8(bytes).context(|| format!("the {format} report"))
+        rendered(format, &self.report, &RenderOptions { max_bytes, ..self.options.clone() })
     }
 
     /// Annotations, the summary of the job, the outputs of the step.

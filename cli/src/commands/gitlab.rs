@@ -9,15 +9,15 @@ use portcullis_forge::{
 };
 use portcullis_model::{Outcome as VerdictOutcome, Report};
 use portcullis_policy::ExitStatus;
-use portcullis_report::{RenderOptions, format_named, headline};
+use portcullis_report::{RenderOptions, headline};
 
 use super::{
     attest::read_report,
-    telling::{Refusal, Told as Said, tell},
+    telling::{Refusal, Told as Said, rendered, tell},
 };
 use crate::{
     args::{ForgeArgs, GitlabArgs, GitlabPart, Global},
-    diagnostics::{Context as _, Failure, Outcome, say},
+    diagnostics::{Failure, Outcome, say},
     settings,
 };
 
@@ -90,10 +90,12 @@ impl Told<'_> {
     async fn publish(&self, gitlab: &GitLab, part: GitlabPart) -> Result<Said, Refusal> {
         let title = headline(&self.report, self.options.baseline.as_ref());
         Ok(match part {
-            GitlabPart::Note => match gitlab.note(self.name, &self.text()?).await? {
-                true => Said::Done("merge request: note written".to_owned()),
-                false => Said::Note("merge request: this pipeline is for none".to_owned()),
-            },
+            GitlabPart::Note => {
+                match gitlab.note(self.name, &rendered("markdown", &self.report, &self.options)?).await? {
+                    true => Said::Done("merge request: note written".to_owned()),
+                    false => Said::Note("merge request: this pipeline is for none".to_owned()),
+                }
+            }
             GitlabPart::Status => {
                 let verdict = &self.report.verdict;
                 let state = match (verdict.result, verdict.policy.audit) {
@@ -117,13 +119,5 @@ impl Told<'_> {
                 Said::Done(format!("package: {name} {version}: {} uploaded", self.files.len()))
             }
         })
-    }
-
-    fn text(&self) -> Result<String, Failure> {
-        let mut bytes = Vec::new();
-        if let Some(format) = format_named("markdown") {
-            format.write(&self.report, &self.options, &mut bytes).context(|| "the markdown report".to_owned())?;
-        }
-        String::from_utf8(bytes).context(|| "the markdown report".to_owned())
     }
 }

@@ -2,11 +2,22 @@
 //! from being told.
 
 use portcullis_forge::ForgeError;
+use portcullis_model::Report;
+use portcullis_report::{RenderOptions, format_named};
 
 use crate::{
     args::Global,
     diagnostics::{Context as _, Failure, say},
 };
+
+/// The report in a format of text.
+pub(super) fn rendered(format: &str, report: &Report, options: &RenderOptions) -> Result<String, Failure> {
+    let what = || format!("the {format} report");
+    let format = format_named(format).ok_or_else(|| Failure::usage(format!("there is no format {format}")))?;
+    let mut bytes = Vec::new();
+    format.write(report, options, &mut bytes).context(what)?;
+    String::from_utf8(bytes).context(what)
+}
 
 /// What became of a part.
 pub(super) enum Told {

@@ -123,7 +123,8 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 const BREAK: &str = "&#8203;";
 
 /// `text` without what hides, as one word or sentence of Markdown: nothing in it is markup, a link, a mention or a
-/// reference.
+/// reference, but of commits: a forge links whatever it has a commit of that name for, and breaking hexadecimal numbers
+/// would break every digest that somebody copies.
 ///
 /// References: <https://docs.gitlab.com/user/markdown/#gitlab-specific-references>,
 /// <https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls>.

@@ -168,6 +168,19 @@ fn no_image_is_so_hostile_that_its_comment_is_too_long() {
     }
 }
 
+#[test]
+fn notes_that_are_left_out_of_a_comment_are_counted() {
+    let mut report = sample::report();
+    report.inventory.warnings = (0..21).map(|number| Warning::note(format!("path{number}"), "odd")).collect();
+    let page = written(format_named("github-summary").unwrap(), &report);
+    assert_eq!(page.matches("note: path").count(), 20);
+    assert!(page.contains("\n- and 1 more\n\n</details>"), "{page}");
+    report.inventory.warnings.pop();
+    let page = written(format_named("github-summary").unwrap(), &report);
+    assert_eq!(page.matches("note: path").count(), 20);
+    assert!(page.contains(": odd\n\n</details>"), "{page}");
+}
+
 /// What a terminal, an editor or the log of a pipeline would act on.
 #[test]
 fn hostile_names_stay_names() {

@@ -56,6 +56,9 @@ const SHOWN_AT_ONCE: usize = 20;
 /// How many commands are shown.
 const MAX_COMMANDS: usize = 20;
 
+/// How many notes are shown.
+const MAX_NOTES: usize = 20;
+
 /// Room for the words that say how many entries were left out.
 const MORE: usize = 40;
 
@@ -281,9 +284,8 @@ fn facts(text: &mut String, report: &Report, view: &View<'_>, run: Option<&Pipel
     facts.push(format!("database {}", database_words(report)));
     facts.push(format!("at {} by {} {}", report.created, report.tool.name, report.tool.version));
     facts.extend(run.map(|run| format!("in {}", run.words())));
-    facts.extend(
-        view.notes.iter().take(room.listed.min(20)).map(|note| format!("note: {}: {}", note.path, note.message)),
-    );
-    list(text, usize::MAX, room.budget.saturating_sub(MORE), facts.into_iter());
+    let most = facts.len() + room.listed.min(MAX_NOTES);
+    facts.extend(view.notes.iter().map(|note| format!("note: {}: {}", note.path, note.message)));
+    list(text, most, room.budget.saturating_sub(MORE), facts.into_iter());
     text.push_str("\n</details>\n");
 }
