@@ -139,6 +139,16 @@ fn an_answer_that_breaks_off_is_a_failure_of_that_image_and_uses_up_the_attempts
 }
 
 #[test]
+fn words_of_an_error_do_not_make_an_engine_silent() {
+    let mut worker = Worker::new();
+    let id = worker.add("app:1", &["app:1", "portcullis-target:1"]);
+    let vex = "docker: it does not answer: no.json";
+    outcome(&mut worker.portcullis(&["ci", "watch", "--once", "--deadline", "30s", "--vex", vex]), 0);
+    let message = worker.record(&id)["message"].to_string();
+    assert!(message.contains(vex) && !message.contains("not done within"), "{message}");
+}
+
+#[test]
 fn an_image_that_vanishes_is_not_answered_by_an_earlier_result() {
     let mut worker = Worker::new();
     let id = worker.add("app:1", &["app:1", "portcullis-target:1"]);

@@ -7,7 +7,6 @@
 mod ahead;
 mod mounts;
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and says what it skips")]
 mod tests;
 
 use std::{

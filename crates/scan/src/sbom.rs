@@ -30,7 +30,6 @@ pub(crate) fn take(target: &Target, document: &[u8]) -> Result<Taken, ScanError>
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

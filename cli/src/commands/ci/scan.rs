@@ -21,18 +21,9 @@ const MAX_MESSAGE: u64 = 16 << 10;
 /// How long a scan may take beyond its deadline: it keeps it itself, and says what it did not read.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The variables that a scan sees, beside those of others: what judges, and where the cache lies, with the database that
-/// is kept there. What was meant for other commands does not speak to it.
-const VARIABLES: [&str; 8] = [
-    "PORTCULLIS_DB",
-    "PORTCULLIS_POLICY",
-    "PORTCULLIS_FAIL_ON",
-    "PORTCULLIS_IGNORE_UNFIXED",
-    "PORTCULLIS_VEX",
-    "PORTCULLIS_CACHE_DIR",
-    "PORTCULLIS_CACHE_SIZE",
-    "PORTCULLIS_NO_CACHE",
-];
+/// The one variable of ours that a scan sees: where the cache lies, with the database that is kept there. What judges is
+/// passed as flags, and what was meant for other commands does not speak to it.
+const VARIABLE: &str = "PORTCULLIS_CACHE_DIR";
 
 /// How a scan ended.
 pub(super) enum Scanned {
@@ -81,7 +72,7 @@ fn run(target: &str, flags: &[OsString], left: Duration) -> io::Result<Scanned> 
     command.arg(format!("{}s", left.as_secs().max(1))).args(flags);
     let is_ours = |name: &OsString| name.as_encoded_bytes().starts_with(b"PORTCULLIS_");
     let names = std::env::vars_os().map(|(name, _)| name).filter(is_ours);
-    for name in names.filter(|name| !VARIABLES.iter().any(|known| name == known)) {
+    for name in names.filter(|name| name != VARIABLE) {
         command.env_remove(name);
     }
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;

@@ -181,7 +181,7 @@ fn call<T: Message + Default>(
         status => return Err(wrong(&format!("it answers with status {status}: {}", text("grpc-message")))),
     }
     let Some(([0, length @ ..], message)) = body.split_first_chunk::<5>() else {
-        return Ok(None);
+        return Err(wrong("its answer has no message"));
     };
     let length = u32::from_be_bytes(*length) as usize;
     let message = message.get(..length).ok_or_else(|| wrong("its answer is cut short"))?;
