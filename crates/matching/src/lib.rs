@@ -23,8 +23,8 @@ pub use distributions::{DISTRIBUTIONS, Filed, Names, Rule};
 pub use explain::{Explained, Explanation, Judged, explain, explain_in};
 pub use portcullis_model::DistributionCoverage;
 use portcullis_model::{
-    AdvisoryCoverage, AdvisoryKey, AdvisoryLookup, Affected, Distribution, Finding, LookupError, Package, Uncovered,
-    Warning, lookup_name,
+    AdvisoryCoverage, AdvisoryKey, AdvisoryLookup, Affected, Distribution, Finding, LookupError, Package, PackageType,
+    Uncovered, Warning, lookup_name,
 };
 use portcullis_versions::Scheme;
 pub use range::Match;
@@ -64,6 +64,8 @@ pub fn match_all(
     for package in packages {
         match route(package, distribution, &plan, &languages, lookup)? {
             Route::Ask(places) => matcher.package(package, &places, plan.pro.as_deref())?,
+            // The distribution's advisories speak of its owner, or that one is counted itself.
+            Route::Uncovered(_) if package.kind == PackageType::Generic && package.owned_by.is_some() => {}
             Route::Uncovered(what) => *matcher.uncovered.entry(what).or_default() += 1,
             Route::OfUncoveredDistribution | Route::Own => {}
         }

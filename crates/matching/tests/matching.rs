@@ -180,6 +180,37 @@ fn what_the_distribution_installed_is_suppressed_where_it_speaks_of_that() {
     assert_eq!(uncovered.findings[0].suppressed, None);
 }
 
+/// Bitnami's advisories are about upstream's releases: a third party builds those, and a distribution mends its own.
+#[test]
+fn a_known_program_is_upstream_s_where_a_third_party_installed_it() {
+    let mut nginx = package(PackageType::Generic, "nginx", "1.25.3");
+    let mut owner = package(PackageType::Deb, "nginx", "1.25.3-1~bookworm");
+    nginx.owned_by = Some(owner.purl.clone());
+    let debian_s = AdvisoryRecord::new("DEBIAN-CVE-2024-1").affects("Debian:12", "nginx", "0", Some("1.0-1"));
+    let bitnami_s = AdvisoryRecord::new("BIT-nginx-2024-2").affects("Bitnami", "nginx", "0", Some("1.25.4"));
+    let suppressed = |owner: &Package, records: &[AdvisoryRecord]| {
+        let matches = matched(&[nginx.clone(), owner.clone()], records);
+        let by = |finding: &portcullis_model::Finding| finding.suppressed.as_ref().map(|by| by.by.clone());
+        matches.findings.iter().map(|finding| (finding.id.clone(), by(finding))).collect::<Vec<_>>()
+    };
+    let bitnami = |by: Option<&str>| vec![("BIT-nginx-2024-2".to_owned(), by.map(str::to_owned))];
+    let both = [debian_s.clone(), bitnami_s.clone()];
+    assert_eq!(suppressed(&owner, &both), bitnami(Some("distribution")));
+    // A distribution without advisories decides nothing.
+    assert_eq!(suppressed(&owner, std::slice::from_ref(&bitnami_s)), bitnami(None));
+    owner.vendor = Some("NGINX Packaging <nginx-packaging@f5.com>".into());
+    assert_eq!(suppressed(&owner, &both), bitnami(None));
+    // Where nothing is known of upstream, the owner is what advisories speak of, and what is counted.
+    let uncovered = |packages: &[Package]| {
+        let uncovered = matched(packages, std::slice::from_ref(&debian_s)).coverage.uncovered;
+        uncovered.into_iter().map(|Uncovered { what, packages }| format!("{packages} {what}")).collect::<Vec<_>>()
+    };
+    let nobody_s = Package { owned_by: None, ..nginx.clone() };
+    assert_eq!(uncovered(&[nginx.clone(), owner]), ["1 deb packages by NGINX"]);
+    assert_eq!(uncovered(&[nginx.clone(), package(PackageType::Deb, "nginx", "1.22.1-9")]), [""; 0]);
+    assert_eq!(uncovered(&[nobody_s]), ["1 generic packages"]);
+}
+
 #[test]
 fn what_nothing_is_known_of_is_said() {
     let record = [AdvisoryRecord::new("GHSA-1").affects("npm", "x", "0", None)];

@@ -3,7 +3,7 @@
 //! Expressions: <https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions/>. Of `A OR B` the user may choose, so
 //! both must be denied; of `A AND B` one is enough. What is no expression is compared as it stands.
 
-use portcullis_model::{Package, normalised_license};
+use portcullis_model::{Package, PackageType, normalised_license};
 
 use crate::{
     Action, LicenseRules,
@@ -16,7 +16,9 @@ pub(crate) fn judge(rules: &LicenseRules, packages: &[Package], reasons: &mut Re
     let mut found = Vec::new();
     let mut undeclared = 0_usize;
     for package in packages {
-        undeclared += usize::from(package.licenses.is_empty());
+        // A known program declares nothing by itself: that is for the package that its file belongs to.
+        let is_its_owner_s = package.kind == PackageType::Generic && package.owned_by.is_some();
+        undeclared += usize::from(package.licenses.is_empty() && !is_its_owner_s);
         for license in package.licenses.iter().filter(|license| is_denied(license, &denied)) {
             found.push(format!("{} {} ({})", shown(&package.name), shown(&package.version), shown(license)));
         }

@@ -93,10 +93,6 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
             // A file that came after its owner's own record is not what the owner installed.
             let owner = owner.filter(|owner| brought <= owner.recorded && owner.kind.is_operating_system());
             let owner = owner.map(|owner| owner.name.as_str()).filter(|_| !package.kind.is_operating_system());
-            // What a file says of itself counts where no package manager knows better.
-            if owner.is_some() && package.evidence.is_some() {
-                continue;
-            }
             let key = add(package, distribution.as_ref(), &mut packages);
             // One copy that nobody owns is one copy that upstream's advisories speak of.
             owned_by

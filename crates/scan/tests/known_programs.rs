@@ -2,6 +2,7 @@
 
 mod support;
 
+use portcullis_model::Package;
 use portcullis_testkit::{DebianPackage, ImageBuilder, Layer, dpkg_status};
 use support::{packages, taken};
 
@@ -23,20 +24,26 @@ fn owned() -> Layer {
         .executable(OPENSSL, openssl("3.0.19"))
 }
 
+/// Matching decides whose advisories speak of it: a distribution's, or, where a third party installed it, upstream's.
 #[test]
-fn what_a_distribution_owns_is_the_distribution_s() {
+fn what_a_system_s_package_owns_names_its_owner() {
     let builder = ImageBuilder::new().layer(owned());
-    let found = packages(&builder);
-    assert_eq!(found, ["openssl 3.0.19-1 var/lib/dpkg/status @0"]);
-    let built = builder.clone().layer(Layer::new().executable("usr/local/bin/openssl", openssl("3.0.19"))).build();
-    let taken = taken(&built);
-    let generic: Vec<_> =
-        taken.inventory.packages.iter().filter(|package| package.purl == "pkg:generic/openssl@3.0.19").collect();
-    let [package] = generic.as_slice() else { panic!("{:?}", taken.inventory) };
-    assert_eq!(package.locations.len(), 1, "{package:?}");
-    assert_eq!(package.evidence.as_deref(), Some("known program `openssl`: OpenSSL 3.0.19 27 Jan 2026"));
-    let coverage = taken.coverage.unwrap();
-    assert_eq!((coverage.executable_files, coverage.known_files), (2, 2), "{coverage:?}");
+    let expected = ["openssl 3.0.19 usr/bin/openssl @0", "openssl 3.0.19-1 var/lib/dpkg/status @0"];
+    assert_eq!(packages(&builder), expected);
+    let generic = |builder: &ImageBuilder| {
+        let taken = taken(&builder.clone().build());
+        let coverage = taken.coverage.unwrap();
+        assert_eq!(coverage.executable_files, coverage.known_files, "{coverage:?}");
+        let found = taken.inventory.packages.into_iter().filter(|package| package.purl == "pkg:generic/openssl@3.0.19");
+        let [package] = <[Package; 1]>::try_from(found.collect::<Vec<_>>()).unwrap();
+        assert_eq!(package.evidence.as_deref(), Some("known program `openssl`: OpenSSL 3.0.19 27 Jan 2026"));
+        package
+    };
+    let package = generic(&builder);
+    assert_eq!(package.owned_by.as_deref(), Some("pkg:deb/openssl@3.0.19-1?arch=amd64"));
+    // Another copy that nobody owns is upstream's.
+    let package = generic(&builder.layer(Layer::new().executable("usr/local/bin/openssl", openssl("3.0.19"))));
+    assert_eq!((package.locations.len(), package.owned_by), (2, None));
 }
 
 #[test]

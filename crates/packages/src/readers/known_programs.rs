@@ -1,8 +1,8 @@
 //! Programs that no package manager installed, by what they say of themselves: one table, one row each.
 //!
 //! A file is looked into only where a row of the table names it, while it streams by; all that is held is a window of
-//! some hundred bytes. Whether it is a distribution's is not known here: what a package of a distribution owns is left
-//! out when the layers are laid over one another.
+//! some hundred bytes. Whether it is a distribution's is not known here: that is found when the layers are laid over one
+//! another, and whose advisories then speak of it is decided when packages are matched.
 
 mod table;
 

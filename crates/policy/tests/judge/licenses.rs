@@ -30,3 +30,28 @@ fn licences() {
         "#]],
     );
 }
+
+#[test]
+fn a_known_program_declares_what_its_owner_does() {
+    let mut image = Image::with(&[]);
+    let owner = Package {
+        purl: "pkg:deb/debian/openssl@3".into(),
+        licenses: vec!["Apache-2.0".into()],
+        ..Package::new(PackageType::Deb, "openssl", "3")
+    };
+    let program = Package { owned_by: Some(owner.purl.clone()), ..Package::new(PackageType::Generic, "openssl", "3") };
+    let nobody_s = Package { owned_by: None, ..program.clone() };
+    image.packages = vec![owner.clone(), program.clone()];
+    let expected = expect![[r#"
+        pass
+    "#]];
+    image.check("licenses: {undeclared: deny}", expected);
+    image.packages = vec![Package { licenses: Vec::new(), ..owner }, program, nobody_s];
+    image.check(
+        "licenses: {undeclared: deny}",
+        expect![[r#"
+            fail
+            - fail licenses.undeclared: 2 packages without a declared licence
+        "#]],
+    );
+}
