@@ -103,14 +103,22 @@ fn sort(findings: &mut [Finding]) {
         (Some(a), Some(b)) => order(a, b),
         _ => std::cmp::Ordering::Equal,
     });
-    for place in 0..findings.len() {
-        let Some(mut from) = places.get(place).copied() else { break };
-        // What stood there was moved away already, to where its own turn is told.
-        while from < place {
-            let Some(next) = places.get(from).copied() else { break };
-            from = next;
+    arrange(findings, places);
+}
+
+/// Moves items to their places: `places` says of each place where what belongs there stands now, each number once.
+fn arrange<T>(items: &mut [T], mut places: Vec<usize>) {
+    for start in 0..places.len() {
+        let mut at = start;
+        // Once around the cycle: a place that has what belongs there is marked by its own number.
+        while let Some(place) = places.get_mut(at) {
+            let from = std::mem::replace(place, at);
+            if from == start {
+                break;
+            }
+            items.swap(at, from);
+            at = from;
         }
-        findings.swap(place, from);
     }
 }
 
@@ -212,4 +220,47 @@ fn entries(place: &Place<'_>, package: &Package, lookup: &dyn AdvisoryLookup) ->
 /// Whether an entry that names binary packages names this one.
 fn concerns(entry: &Affected, package: &Package) -> bool {
     entry.binaries.is_empty() || entry.binaries.contains(&package.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::SeverityLevel;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn finding((level, package, id): (u8, u8, u8)) -> Finding {
+        let level = match level {
+            0 => SeverityLevel::Low,
+            1 => SeverityLevel::High,
+            _ => SeverityLevel::Unknown,
+        };
+        let package = testing::package(PackageType::Npm, &package.to_string(), "1");
+        let mut finding = merge::finding(&package, &[], None);
+        finding.severity.level = level;
+        finding.id = id.to_string();
+        finding
+    }
+
+    /// A way that goes round a cycle anew for each of its places takes hours for this one.
+    #[test]
+    fn a_rotation_is_arranged_in_one_round() {
+        const ITEMS: usize = 1 << 20;
+        for first in [1, 20_000, ITEMS - 1] {
+            let mut items: Vec<usize> = (0..ITEMS).collect();
+            arrange(&mut items, (0..ITEMS).map(|place| (place + first) % ITEMS).collect());
+            assert!(items.iter().enumerate().all(|(place, &item)| item == (place + first) % ITEMS));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn findings_are_sorted_as_by_comparison(parts in prop::collection::vec((0..3_u8, 0..3_u8, 0..3_u8), 0..12)) {
+            let mut findings: Vec<Finding> = parts.into_iter().map(finding).collect();
+            let mut expected = findings.clone();
+            expected.sort_by(order);
+            sort(&mut findings);
+            prop_assert_eq!(findings, expected);
+        }
+    }
 }

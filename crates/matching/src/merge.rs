@@ -60,7 +60,8 @@ fn rank(id: &str) -> u8 {
     }
 }
 
-fn finding(package: &Package, hits: &[&Hit<'_>], cve: Option<String>) -> Finding {
+/// The finding that records of one vulnerability make.
+pub(crate) fn finding(package: &Package, hits: &[&Hit<'_>], cve: Option<String>) -> Finding {
     // A group has a hit, or there is no group.
     let first = hits.first().copied();
     let place = first.map(|hit| &hit.place);
