@@ -260,15 +260,10 @@ fn range_intervals(range: RangeRecord, scheme: Scheme, out: &mut Vec<Interval>, 
             scheme.name()
         )),
     }
-    if let Some(end) = ends_before_it_begins(&events, scheme) {
-        warn(format!(
-            "{} comes before the release that introduces it: the range holds no other version",
-            end.version()
-        ));
-        if let Event::LastAffected(version) = end {
-            let at = || Some(version.clone());
-            out.push(Interval { introduced: at(), last_affected: at(), fixed: None });
-        }
+    if let Some(interval) = up_to_a_forerunner(&events, scheme) {
+        let end = interval.fixed.as_deref().or(interval.last_affected.as_deref()).unwrap_or_default();
+        warn(format!("{end} comes before the release that introduces it: the range holds its forerunners alone"));
+        out.push(interval);
         return;
     }
     let first = out.len();
@@ -305,12 +300,24 @@ fn range_intervals(range: RangeRecord, scheme: Scheme, out: &mut Vec<Interval>, 
     out.extend(open);
 }
 
-/// The end of a range of one pair that is a forerunner of its beginning: from 4 to 4.0.0.M3, a milestone of it. Taken by
-/// their order alone, the events would say that everything from 4 on is affected, for ever.
-fn ends_before_it_begins(events: &[Event], scheme: Scheme) -> Option<&Event> {
-    let [end @ (Event::Fixed(_) | Event::LastAffected(_)), begin @ Event::Introduced(_)] = events else { return None };
-    let is_before = scheme.compare(end.version(), begin.version()) == Ok(Ordering::Less);
-    (is_before && end.version().starts_with(begin.version())).then_some(end)
+/// What a range of one pair means whose end is a forerunner of its beginning: from 4 to 4.0.0.M3, a milestone of it. Taken
+/// by their order alone, the events would say that everything from 4 on is affected, for ever, and no milestone. Maven's
+/// records have such pairs; of other ecosystems none is known, and what OSV says of events stands.
+fn up_to_a_forerunner(events: &[Event], scheme: Scheme) -> Option<Interval> {
+    let [end, Event::Introduced(begin)] = events else { return None };
+    let is_before = scheme.compare(end.version(), begin) == Ok(Ordering::Less);
+    if scheme != Scheme::Maven || !is_before || !end.version().starts_with(begin.as_str()) {
+        return None;
+    }
+    // No qualifier comes before this one.
+    let introduced = Some(format!("{begin}-alpha"));
+    match end {
+        Event::Fixed(version) => Some(Interval { introduced, fixed: Some(version.clone()), last_affected: None }),
+        Event::LastAffected(version) => {
+            Some(Interval { introduced, last_affected: Some(version.clone()), fixed: None })
+        }
+        Event::Introduced(_) => None,
+    }
 }
 
 #[derive(Debug)]

@@ -98,16 +98,22 @@ fn what_others_leave_out_is_found() {
     assert_eq!(findings(&[npm], &open("npm", "jQuery")), [""; 0]);
 }
 
-/// Real records say so, of milestones that come before the release that they lead to.
+/// Real records of Maven say so, of milestones that come before the release that they lead to.
 #[test]
-fn a_range_that_ends_before_it_begins_holds_the_version_that_it_names() {
-    for (end, at, after) in [("last_affected", "GHSA-1 affected", ""), ("fixed", "", "")] {
-        let range = json!({"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "4"}, {end: "4.0.0.M3"}]}]});
-        let records = [AdvisoryRecord::new("GHSA-1").affected("Maven", "org.example:x", range)];
-        let found =
-            |version: &str| findings(&[package(PackageType::Maven, "org.example:x", version)], &records).join(" ");
-        assert_eq!((found("4.0.0.M3").as_str(), found("998.0.0").as_str()), (at, after), "{end}");
-    }
+fn a_range_that_ends_before_it_begins_holds_the_forerunners_up_to_its_end() {
+    let versions = ["3.9", "4.0.0.M1", "4.0.0-M2", "4.0.0.M3", "4.0.0.M4", "4.0.0", "4.0.1", "998.0.0"];
+    let affected = |ecosystem: &str, kind, begin: &str, end: Value| {
+        let range = json!({"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": begin}, end]}]});
+        let records = [AdvisoryRecord::new("GHSA-1").affected(ecosystem, "x", range)];
+        let found = versions.iter().filter(|version| !findings(&[package(kind, "x", version)], &records).is_empty());
+        found.copied().collect::<Vec<_>>()
+    };
+    let maven = |end| affected("Maven", PackageType::Maven, "4", end);
+    assert_eq!(maven(json!({"last_affected": "4.0.0.M3"})), ["4.0.0.M1", "4.0.0-M2", "4.0.0.M3"]);
+    assert_eq!(maven(json!({"fixed": "4.0.0.M3"})), ["4.0.0.M1", "4.0.0-M2"]);
+    // Elsewhere events are taken in their order, as OSV has it.
+    let npm = affected("npm", PackageType::Npm, "4.0.0", json!({"fixed": "4.0.0-M2"}));
+    assert_eq!(npm, ["4.0.0", "4.0.1", "998.0.0"]);
 }
 
 #[test]
