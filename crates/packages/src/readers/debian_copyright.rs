@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{Licensed, PackageType, Reading, normalised_license};
+use portcullis_model::{Licensed, PackageType, Reading, Warning, normalised_license};
 
 use crate::{PackageReader, Selection, fields, limits};
 
@@ -17,8 +17,8 @@ pub(crate) struct DebianCopyright;
 /// Most licences of one package.
 const MAX_LICENSES: usize = 200;
 
-/// The longest name, in bytes.
-const MAX_NAME: usize = 200;
+/// The longest expression, in bytes.
+const MAX_NAME: usize = 1000;
 
 impl PackageReader for DebianCopyright {
     fn name(&self) -> &'static str {
@@ -35,12 +35,20 @@ impl PackageReader for DebianCopyright {
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         let Some(package) = package_of(file.path) else { return Reading::default() };
-        let licenses = declared(contents);
-        if licenses.is_empty() {
-            return Reading::default();
+        let Declared { licenses, skipped } = Declared::of(contents);
+        let licenses: Vec<String> = licenses.into_iter().collect();
+        let mut reading = Reading::default();
+        if !licenses.is_empty() {
+            reading.licensed.push(Licensed { kind: PackageType::Deb, package: package.to_owned(), licenses });
         }
-        let licensed = Licensed { kind: PackageType::Deb, package: package.to_owned(), licenses };
-        Reading { licensed: vec![licensed], ..Reading::default() }
+        if skipped > 0 {
+            let what = format!(
+                "the licences of {skipped} paragraphs were not read: they are longer than {MAX_NAME} bytes, or more than \
+                 {MAX_LICENSES}"
+            );
+            reading.warnings.push(Warning::gap(file.path, what));
+        }
+        reading
     }
 }
 
@@ -49,41 +57,61 @@ fn package_of(path: &str) -> Option<&str> {
     (!package.is_empty() && !package.contains('/')).then_some(package)
 }
 
-/// The licences of the paragraphs that speak of files, sorted.
-fn declared(contents: &[u8]) -> Vec<String> {
-    let mut records = fields::records(contents);
-    let header: Vec<_> = records.next().map(|record| fields::fields(record).collect()).unwrap_or_default();
-    let is_machine_readable = header.iter().any(|(name, value)| {
-        matches!(*name, b"Format" | b"Format-Specification") && {
-            let value = fields::text(value);
-            value.contains("copyright-format") || value.contains("dep5") || value.contains("DEP5")
-        }
-    });
-    if !is_machine_readable {
-        return Vec::new();
-    }
-    let mut licenses = BTreeSet::new();
-    let mut add = |value: &[u8]| {
-        if !value.is_empty() && value.len() <= MAX_NAME && licenses.len() < MAX_LICENSES {
-            licenses.insert(normalised_license(&fields::text(value)));
-        }
-    };
-    // The first paragraph may speak of the package as a whole.
-    header.iter().filter(|(name, _)| *name == b"License").for_each(|(_, value)| add(value));
-    for record in records {
-        // A paragraph without files gives the text of a licence that others name.
-        let mut license = None;
-        let mut has_files = false;
-        for (name, value) in fields::fields(record) {
-            match name {
-                b"Files" => has_files = true,
-                b"License" => license = Some(value),
-                _ => {}
+/// The licences of the paragraphs that speak of files.
+#[derive(Default)]
+struct Declared {
+    licenses: BTreeSet<String>,
+    /// How many paragraphs had theirs left out.
+    skipped: usize,
+}
+
+impl Declared {
+    fn of(contents: &[u8]) -> Self {
+        let mut declared = Self::default();
+        let mut records = fields::records(contents);
+        let header: Vec<_> = records.next().map(|record| fields::fields(record).collect()).unwrap_or_default();
+        let is_machine_readable = header.iter().any(|(name, value)| {
+            matches!(*name, b"Format" | b"Format-Specification") && {
+                let value = fields::text(value);
+                value.contains("copyright-format") || value.contains("dep5") || value.contains("DEP5")
             }
+        });
+        if !is_machine_readable {
+            return declared;
         }
-        license.filter(|_| has_files).into_iter().for_each(&mut add);
+        // The first paragraph may speak of the package as a whole.
+        header.iter().filter(|(name, _)| *name == b"License").for_each(|(_, value)| declared.add(value));
+        for record in records {
+            // A paragraph without files gives the text of a licence that others name.
+            let mut license = None;
+            let mut has_files = false;
+            for (name, value) in fields::fields(record) {
+                match name {
+                    b"Files" => has_files = true,
+                    b"License" => license = Some(value),
+                    _ => {}
+                }
+            }
+            license.filter(|_| has_files).into_iter().for_each(|license| declared.add(license));
+        }
+        declared
     }
-    licenses.into_iter().collect()
+
+    fn add(&mut self, value: &[u8]) {
+        if value.is_empty() {
+            return;
+        }
+        if value.len() > MAX_NAME {
+            self.skipped += 1;
+            return;
+        }
+        let license = normalised_license(&fields::text(value));
+        if self.licenses.len() < MAX_LICENSES {
+            self.licenses.insert(license);
+        } else if !self.licenses.contains(&license) {
+            self.skipped += 1;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -116,6 +144,28 @@ mod tests {
         for path in ["usr/share/doc/a/b/copyright", "usr/share/doc/copyright", "opt/usr/share/doc/a/copyright"] {
             assert!(read(&DebianCopyright, path, b"x").is_none(), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_or_too_many_is_a_gap() {
+        let gaps = |licenses: &mut dyn Iterator<Item = String>| {
+            let files: String = licenses.map(|license| format!("Files: x\nLicense: {license}\n\n")).collect();
+            let contents = format!("Format: copyright-format/1.0\n\n{files}");
+            let reading = read(&DebianCopyright, "usr/share/doc/a/copyright", contents.as_bytes()).unwrap();
+            let known = reading.licensed.iter().map(|licensed| licensed.licenses.len()).sum::<usize>();
+            (known, reading.warnings.into_iter().map(|warning| warning.message).collect::<Vec<_>>())
+        };
+        let gap = |skipped| {
+            vec![format!(
+                "the licences of {skipped} paragraphs were not read: they are longer than 1000 bytes, or more than 200"
+            )]
+        };
+        // Real ones have expressions of some hundred bytes.
+        let long = ["Apache-2.0 and ".repeat(20), "GPL-2".into()].concat();
+        assert_eq!(gaps(&mut [long].into_iter()), (1, vec![]));
+        assert_eq!(gaps(&mut ["x".repeat(1001), "x".repeat(1002)].into_iter()), (0, gap(2)));
+        assert_eq!(gaps(&mut (0..200).chain([0, 199]).map(|number| format!("own-{number}"))), (200, vec![]));
+        assert_eq!(gaps(&mut (0..203).chain([0]).map(|number| format!("own-{number}"))), (200, gap(3)));
     }
 
     /// All of this machine, where it is a Debian: each has a licence, and none is a text.
