@@ -80,6 +80,9 @@ fn is_called(name: &str, stem: &str) -> bool {
         Some(parts) => parts,
         None => (rest, ""),
     };
+    // `libcrypto.so.1.0.2k` ends with its release's letter.
+    let number = after.strip_suffix(|last: char| last.is_ascii_lowercase()).unwrap_or(after);
+    let after = if number.ends_with(|last: char| last.is_ascii_digit()) { number } else { after };
     // A name that ends so is followed by a hash.
     let is_version = |byte: u8| match byte {
         b'0'..=b'9' | b'.' | b'-' | b'm' => true,
@@ -111,25 +114,33 @@ struct Search {
     row: usize,
     /// The version, and the text that it stands in.
     found: Option<(String, String)>,
+    /// Whether the file holds several versions, and nothing says which of them is its own.
+    is_ambiguous: bool,
     publisher: Option<String>,
 }
 
 impl Search {
     const fn new(row: usize) -> Self {
-        Self { row, found: None, publisher: None }
+        Self { row, found: None, is_ambiguous: false, publisher: None }
     }
 
-    fn is_done(&self) -> bool {
-        let has_publisher = PROGRAMS.get(self.row).is_some_and(|program| program.publisher.is_some());
-        self.found.is_some() && (self.publisher.is_some() || !has_publisher)
+    fn is_done(&self, path: &str) -> bool {
+        let Some(program) = PROGRAMS.get(self.row) else { return true };
+        let is_certain = self.is_ambiguous || (self.found.is_some() && !is_by_its_words_alone(program, path));
+        is_certain && (self.publisher.is_some() || program.publisher.is_none())
     }
 
     /// Looks at what begins in the first `places` of `bytes`.
     fn look(&mut self, path: &str, bytes: &[u8], places: usize) {
         let Some((program, patterns)) = patterns(self.row) else { return };
-        if let (None, Some(pattern)) = (&self.found, &patterns.version) {
-            let series = if program.is_of_series { series(path) } else { "" };
-            self.found = find(pattern, bytes, places, |version| is_within(version, series));
+        if let Some(pattern) = patterns.version.as_ref().filter(|_| !self.is_ambiguous) {
+            if self.found.is_none() {
+                let series = if program.is_of_series { series(path) } else { "" };
+                self.found = find(pattern, bytes, places, |version| is_within(version, series));
+            }
+            if let Some((known, _)) = self.found.as_ref().filter(|_| is_by_its_words_alone(program, path)) {
+                self.is_ambiguous = find(pattern, bytes, places, |version| version != known).is_some();
+            }
         }
         if let (None, Some(pattern)) = (&self.publisher, &patterns.publisher) {
             self.publisher = find(pattern, bytes, places, |_| true).map(|(publisher, _)| publisher);
@@ -137,7 +148,7 @@ impl Search {
     }
 
     fn package(self, path: &str) -> Option<Package> {
-        let (version, seen) = self.found?;
+        let (version, seen) = self.found.filter(|_| !self.is_ambiguous)?;
         let program = PROGRAMS.get(self.row)?;
         let purl = Purl::new(PackageType::Generic, "", program.name, &version);
         let (vendor, product) = program.product;
@@ -159,6 +170,8 @@ fn find(pattern: &Regex, bytes: &[u8], places: usize, is_wanted: impl Fn(&str) -
     // A match that is not wanted may hide another one that begins inside of it.
     while let Some(captures) = pattern.captures_at(bytes, start) {
         let whole = captures.get(0)?;
+        #[cfg(test)]
+        tests::count_looked_at(whole.end() - start);
         if whole.start() >= places {
             return None;
         }
@@ -167,6 +180,8 @@ fn find(pattern: &Regex, bytes: &[u8], places: usize, is_wanted: impl Fn(&str) -
         }
         start = whole.start() + 1;
     }
+    #[cfg(test)]
+    tests::count_looked_at(bytes.len() - start);
     None
 }
 
@@ -181,6 +196,11 @@ fn shown(bytes: &[u8]) -> String {
     let character = |&byte: &u8| if (b' '..=b'~').contains(&byte) { char::from(byte) } else { ' ' };
     let text: String = bytes.iter().map(character).take(MAX_EVIDENCE).collect();
     text.trim().to_owned()
+}
+
+/// Whether a program's version has to go on with its file's name, and this name says nothing.
+fn is_by_its_words_alone(program: &Program, path: &str) -> bool {
+    program.is_of_series && series(path).is_empty()
 }
 
 /// `3.11` of `lib/libpython3.11.so.1.0`; empty where the name has no two numbers.
@@ -208,7 +228,7 @@ impl StreamReader for Searches {
     fn feed(&mut self, piece: &[u8]) -> bool {
         let Self { path, window, searches } = self;
         window.feed(piece, |bytes, places| searches.iter_mut().for_each(|search| search.look(path, bytes, places)));
-        searches.iter().any(|search| !search.is_done())
+        searches.iter().any(|search| !search.is_done(path))
     }
 
     fn finish(self: Box<Self>) -> Reading {

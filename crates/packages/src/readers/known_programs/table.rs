@@ -14,7 +14,8 @@ pub(super) struct Program {
     pub(super) version: &'static str,
     /// Where the publisher of a build stands, if the file names it.
     pub(super) publisher: Option<&'static str>,
-    /// Whether the version goes on with the numbers in the file's name: `libpython3.11.so` is of 3.11.
+    /// Whether the version goes on with the numbers in the file's name: `libpython3.11.so` is of 3.11. The pattern of such
+    /// a row finds other versions, too: where the name has no numbers, only one that has no other beside it counts.
     pub(super) is_of_series: bool,
     /// Vendor and product.
     pub(super) product: (&'static str, &'static str),
@@ -100,7 +101,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         "openssl",
         ("openssl", "openssl"),
         &["openssl", "libcrypto"],
-        r"OpenSSL (\d\.\d{1,2}\.\d{1,2}[a-z]{0,2}(?:-(?:alpha|beta|pre)\d{1,2})?) {1,2}\d{1,2} [A-Z][a-z]{2} \d{4}",
+        r"OpenSSL (\d\.\d{1,2}\.\d{1,2}[a-z]{0,2}(?:-(?:alpha|beta|pre)\d{1,2})?)(?:-fips|\+quic)? {1,2}\d{1,2} [A-Z][a-z]{2} \d{4}",
     ),
     binary("perl", ("perl", "perl"), &["perl", "libperl"], r"[\x00/-]v(5\.\d{1,2}\.\d{1,2})\x00"),
     binary(
