@@ -15,7 +15,7 @@ use portcullis_model::{Reading, Warning};
 
 use crate::{PackageReader, Selection, StreamReader, executable::is_executable};
 use header::{ALIGNMENT, MAGIC, Parsed};
-use old::OldStrings;
+use old::{List, OldStrings, Seen};
 
 /// Reads build information.
 pub(crate) struct Go;
@@ -138,7 +138,7 @@ impl StreamReader for BuildInfo {
             return false;
         }
         self.old.feed(piece);
-        // Most pieces have no magic, and are not copied.
+        // Most pieces have no magic, and need not be held.
         if !self.is_open && !self.has_magic(piece) {
             self.pass(piece);
             return true;
@@ -163,12 +163,20 @@ impl StreamReader for BuildInfo {
 
 /// What a program of Go 1.17 or older says.
 fn of_old(old: OldStrings, path: &str) -> Reading {
-    let (version, list) = old.finish();
-    if version.is_none() && list.is_none() {
-        let what = "a program built by Go 1.17 or older: its modules were not read";
-        return Reading { warnings: vec![Warning::gap(path, what)], ..Reading::default() };
+    let Seen { version, list } = old.finish();
+    let not_read = || Warning::gap(path, "a program built by Go 1.17 or older: its modules were not read");
+    let (list, is_cut) = match list {
+        List::Whole(list) => (list, false),
+        List::Cut => (Vec::new(), true),
+        List::Absent if version.is_none() => return Reading { warnings: vec![not_read()], ..Reading::default() },
+        List::Absent => (Vec::new(), false),
+    };
+    let mut reading = modules::reading(version.as_deref().unwrap_or_default(), &list, path);
+    if is_cut {
+        // The gap says more than that there may be others.
+        reading.partial = Some("a program of Go whose list of modules was not read".to_owned());
+        reading.warnings.push(not_read());
     }
-    let mut reading = modules::reading(version.as_deref().unwrap_or_default(), &list.unwrap_or_default(), path);
     if version.is_none() {
         let what = "a program built by Go 1.17 or older: by which one was not found, nor its standard library listed";
         reading.warnings.push(Warning::gap(path, what));

@@ -31,64 +31,89 @@ pub(super) struct OldStrings {
     /// The list with its marks, as far as it has come.
     list: Vec<u8>,
     is_whole: bool,
+    /// Whether a list began and was given up: too long, or without an end.
+    was_cut: bool,
     version: Option<String>,
+}
+
+/// What was seen in all of a program.
+pub(super) struct Seen {
+    pub(super) version: Option<String>,
+    pub(super) list: List,
+}
+
+/// The list of modules.
+pub(super) enum List {
+    /// With its marks.
+    Whole(Vec<u8>),
+    /// There is one, and it is not known in full.
+    Cut,
+    Absent,
 }
 
 impl OldStrings {
     pub(super) const fn new() -> Self {
-        Self { window: Window::new(), list: Vec::new(), is_whole: false, version: None }
+        Self { window: Window::new(), list: Vec::new(), is_whole: false, was_cut: false, version: None }
     }
 
     pub(super) fn feed(&mut self, piece: &[u8]) {
-        let Self { window, list, is_whole, version } = self;
-        go_on(list, is_whole, piece);
-        window.feed(piece, |bytes, places| look(bytes, places, (list, is_whole), version));
+        self.go_on(piece);
+        let mut window = std::mem::replace(&mut self.window, Window::new());
+        window.feed(piece, |bytes, places| self.look(bytes, places));
+        self.window = window;
     }
 
-    /// The version, and the list with its marks.
-    pub(super) fn finish(mut self) -> (Option<String>, Option<Vec<u8>>) {
-        let Self { window, list, is_whole, version } = &mut self;
-        window.finish(|bytes, places| look(bytes, places, (list, is_whole), version));
-        (self.version, self.is_whole.then_some(self.list))
+    /// What there is, at the end.
+    pub(super) fn finish(mut self) -> Seen {
+        let mut window = std::mem::replace(&mut self.window, Window::new());
+        window.finish(|bytes, places| self.look(bytes, places));
+        let list = match self.list {
+            list if self.is_whole => List::Whole(list),
+            list if self.was_cut || !list.is_empty() => List::Cut,
+            _ => List::Absent,
+        };
+        Seen { version: self.version, list }
     }
-}
 
-/// Adds to a list that has begun.
-fn go_on(list: &mut Vec<u8>, is_whole: &mut bool, piece: &[u8]) {
-    if list.is_empty() || *is_whole {
-        return;
-    }
-    // The end may lie across the seam.
-    let from = list.len().saturating_sub(END.len() - 1).max(START.len());
-    list.extend_from_slice(piece);
-    let end = LIST_END.find(list.get(from..).unwrap_or_default()).map(|at| from + at + END.len());
-    match end {
-        Some(end) if end <= MAX_LIST => {
-            list.truncate(end);
-            *is_whole = true;
+    /// Adds to a list that has begun.
+    fn go_on(&mut self, piece: &[u8]) {
+        if self.list.is_empty() || self.is_whole {
+            return;
         }
-        // No list: the mark stands there for another reason.
-        Some(_) => *list = Vec::new(),
-        None if list.len() > MAX_LIST => *list = Vec::new(),
-        None => {}
+        // The end may lie across the seam.
+        let from = self.list.len().saturating_sub(END.len() - 1).max(START.len());
+        self.list.extend_from_slice(piece);
+        let end = LIST_END.find(self.list.get(from..).unwrap_or_default()).map(|at| from + at + END.len());
+        match end {
+            Some(end) if end <= MAX_LIST => {
+                self.list.truncate(end);
+                self.is_whole = true;
+            }
+            None if self.list.len() <= MAX_LIST => {}
+            // Or the mark stands there for another reason: a list that follows may be the real one.
+            Some(_) | None => {
+                self.list = Vec::new();
+                self.was_cut = true;
+            }
+        }
     }
-}
 
-/// Looks at the first `places` of `bytes`.
-fn look(bytes: &[u8], places: usize, (list, is_whole): (&mut Vec<u8>, &mut bool), version: &mut Option<String>) {
-    let view = |length: usize| bytes.get(..bytes.len().min(places + length - 1)).unwrap_or_default();
-    if list.is_empty()
-        && !*is_whole
-        && let Some(at) = LIST.find(view(START.len()))
-        && let Some(rest) = bytes.get(at..)
-    {
-        let (start, rest) = rest.split_at(START.len());
-        list.extend_from_slice(start);
-        go_on(list, is_whole, rest);
-    }
-    if version.is_none() {
-        let found = VERSION.find_iter(view(VERSION.needle().len()));
-        *version = found.filter_map(|at| version_of(bytes.get(at + 1..)?)).next();
+    /// Looks at the first `places` of `bytes`.
+    fn look(&mut self, bytes: &[u8], places: usize) {
+        let view = |length: usize| bytes.get(..bytes.len().min(places + length - 1)).unwrap_or_default();
+        if self.list.is_empty()
+            && !self.is_whole
+            && let Some(at) = LIST.find(view(START.len()))
+            && let Some(rest) = bytes.get(at..)
+        {
+            let (start, rest) = rest.split_at(START.len());
+            self.list.extend_from_slice(start);
+            self.go_on(rest);
+        }
+        if self.version.is_none() {
+            let found = VERSION.find_iter(view(VERSION.needle().len()));
+            self.version = found.filter_map(|at| version_of(bytes.get(at + 1..)?)).next();
+        }
     }
 }
 

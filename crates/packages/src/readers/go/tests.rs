@@ -203,6 +203,31 @@ fn programs_of_go_1_17_are_read_by_the_form_of_what_they_point_to() {
 }
 
 #[test]
+fn a_list_of_go_1_17_that_is_too_long_or_does_not_end_is_a_gap() {
+    let long = "dep\ta\tv1.0.0\t\n".repeat(80_000);
+    let whole = old_program("go1.16.15", &long);
+    let endless = old_program("go1.16.15", OLD_MODULES);
+    let at = endless.windows(old::END.len()).position(|bytes| bytes == old::END).unwrap();
+    let endless = [&endless[..at], &[0; 16], &endless[at + 16..]].concat();
+    for program in [whole, endless] {
+        for size in [100_000, 2 << 20] {
+            let reading = read_in_pieces(&Go, PATH, &program, size).unwrap();
+            let expected = expect![[r#"
+                golang stdlib 1.16.15, purl pkg:golang/stdlib@1.16.15
+                partial: a program of Go whose list of modules was not read
+                gap in usr/bin/app: a program built by Go 1.17 or older: its modules were not read
+            "#]];
+            expected.assert_eq(&render(&reading));
+        }
+    }
+    // A stray mark before the real list.
+    let stray = [b"\x7fELF            ", &old::START[..], &vec![b'x'; 2 << 20]].concat();
+    let program = [stray, old_program("go1.16.15", OLD_MODULES)].concat();
+    let reading = read_in_pieces(&Go, PATH, &program, 64 << 10).unwrap();
+    assert_eq!((reading.packages.len(), reading.warnings.len()), (2, 0));
+}
+
+#[test]
 fn what_breaks_off_or_claims_too_much_is_no_build_information() {
     let whole = program(&build_info("go1.21.5", MODULES));
     assert_eq!(render(&read(&Go, PATH, &whole[..4200]).unwrap()), "");
