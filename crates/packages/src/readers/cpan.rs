@@ -81,21 +81,42 @@ fn local(contents: &[u8], listing: &mut Listing<'_>) {
     versions.iter().for_each(|(name, version)| listing.add(name, version.trim_start_matches('v'), []));
 }
 
-/// What cpanm notes.
+/// What cpanm notes: the distribution's own name and version in one, and those of the module that was asked for.
 #[derive(Deserialize)]
 struct Install {
+    #[serde(default)]
+    dist: String,
     name: String,
+    #[serde(default)]
     version: serde_json::Value,
 }
 
 fn install(contents: &[u8], listing: &mut Listing<'_>) {
     match serde_json::from_slice::<Install>(contents) {
-        Ok(Install { name, version }) => {
-            let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
-            listing.add(&distribution(&name), version.trim_start_matches('v'), []);
+        Ok(Install { dist, name, version }) => {
+            let version = match &version {
+                serde_json::Value::String(version) => version.clone(),
+                serde_json::Value::Number(version) => version.to_string(),
+                _ => String::new(),
+            };
+            let named = split(&dist).map(|(name, version)| (name.to_owned(), version.to_owned()));
+            let (name, version) = named.unwrap_or_else(|| (distribution(&name), version));
+            let version = version.trim_start_matches('v');
+            if version.is_empty() {
+                listing.gap(format!("the distribution `{name}` has no version"));
+            } else {
+                listing.add(&name, version, []);
+            }
         }
         Err(error) => listing.gap(format!("its distribution was not read: {error}")),
     }
+}
+
+/// `libwww-perl` and `6.67` of `libwww-perl-6.67`: distributions are not always called like their module.
+fn split(dist: &str) -> Option<(&str, &str)> {
+    let (name, version) = dist.rsplit_once('-')?;
+    let is_version = version.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
+    (is_version && !name.is_empty()).then_some((name, version))
 }
 
 /// `Foo-Bar` of `…/auto/Foo/Bar/.packlist`.
@@ -155,6 +176,29 @@ mod tests {
                 cpan Moo 2.005005, purl pkg:cpan/Moo@2.005005
             "#]],
         );
+        for (contents, expected) in [
+            (r#"{"name":"LWP","version":"6.67","dist":"libwww-perl-6.67"}"#, "libwww-perl 6.67"),
+            (r#"{"name":"Foo::Bar","version":"v1.2","dist":"Foo-Bar-v1.2"}"#, "Foo-Bar 1.2"),
+            (r#"{"name":"Foo::Bar","version":null,"dist":"Foo-Bar-1.2"}"#, "Foo-Bar 1.2"),
+            // A trial has its number before its last dash.
+            (r#"{"name":"Foo::Bar","version":"1.2","dist":"Foo-Bar-1.2-TRIAL"}"#, "Foo-Bar 1.2"),
+            (r#"{"name":"Foo::Bar","version":1.5}"#, "Foo-Bar 1.5"),
+        ] {
+            let reading = read(&Cpan, path, contents.as_bytes()).unwrap();
+            let [package] = reading.packages.as_slice() else { panic!("{contents}: {reading:?}") };
+            assert_eq!(format!("{} {}", package.name, package.version), expected, "{contents}");
+        }
+        for version in
+            ["", ",\"version\":null", ",\"version\":[1]", ",\"version\":{}", ",\"version\":\"\"", ",\"version\":true"]
+        {
+            let reading = read(&Cpan, path, format!(r#"{{"name":"Foo::Bar"{version}}}"#).as_bytes()).unwrap();
+            let gaps: Vec<&str> = reading.warnings.iter().map(|warning| warning.message.as_str()).collect();
+            assert_eq!(
+                (reading.packages.len(), gaps),
+                (0, vec!["the distribution `Foo-Bar` has no version"]),
+                "{version}"
+            );
+        }
         check(
             &Cpan,
             path,

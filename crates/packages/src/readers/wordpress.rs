@@ -5,7 +5,7 @@
 //! are looked at. A plugin is called like its folder, or its only file: so do the directory of plugins and advisories.
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{PackageType, Reading};
+use portcullis_model::{PackageType, Reading, Warning};
 
 use crate::{
     PackageReader, Selection, StreamReader,
@@ -89,8 +89,13 @@ impl StreamReader for Header {
                 version = Some(value.to_owned());
             }
         }
-        let Some(version) = version.filter(|version| is_main && !version.is_empty()) else {
+        if !is_main {
             return Reading::default();
+        }
+        let Some(version) = version.filter(|version| !version.is_empty()) else {
+            let what =
+                format!("the header of the WordPress plugin or theme `{name}` names no version: it is not listed");
+            return Reading { warnings: vec![Warning::gap(path, what)], ..Reading::default() };
         };
         let kind = PackageType::WordpressPlugin;
         let purl = language_purl(kind, &name, &version);
@@ -129,7 +134,19 @@ mod tests {
                 "wordpress-plugin twentytwenty 2.5, purl pkg:wordpress-plugin/twentytwenty@2.5\n",
             ),
             ("srv/wp-content/plugins/a/b.php", "<?php\n// Version: 2\n", ""),
-            ("srv/wp-content/plugins/a/b.php", "<?php\n// Plugin Name: B\n", ""),
+            (
+                "srv/wp-content/plugins/a/b.php",
+                "<?php\n// Plugin Name: B\n",
+                "gap in srv/wp-content/plugins/a/b.php: the header of the WordPress plugin or theme `a` names no version: \
+                 it is not listed\n",
+            ),
+            (
+                "wp-content/themes/t/style.css",
+                "/*\nTheme Name: T\nVersion:\n*/",
+                "gap in wp-content/themes/t/style.css: the header of the WordPress plugin or theme `t` names no version: \
+                 it is not listed\n",
+            ),
+            ("srv/wp-content/plugins/a/b.php", "<?php\n// Plugin Name:\n", ""),
         ] {
             assert_eq!(render(&read(&Wordpress, path, contents.as_bytes()).unwrap()), expected, "{path}");
         }
