@@ -1,7 +1,7 @@
 //! Records of `Name: value` lines, as dpkg and Python's metadata write them.
 //!
-//! Format: <https://www.debian.org/doc/debian-policy/ch-controlfields.html#syntax-of-control-files>. Only the first
-//! line of a value is kept: no field that is read here goes on after it.
+//! Format: <https://www.debian.org/doc/debian-policy/ch-controlfields.html#syntax-of-control-files>. [`fields`] gives the
+//! first line of each value, which is all of most; [`folded`] gives one value with the lines that go on with it.
 
 use std::borrow::Cow;
 
@@ -35,6 +35,21 @@ pub(crate) fn fields(record: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
         let colon = memchr::memchr(b':', line)?;
         Some((line.get(..colon)?, line.get(colon + 1..)?.trim_ascii()))
     })
+}
+
+/// The value of the first field `name` of a record, its lines joined by blanks; none where the record has no such field.
+pub(crate) fn folded(record: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    let mut lines = lines(record);
+    let begins = |line: &[u8]| {
+        let value = line.strip_prefix(name)?.strip_prefix(b":")?;
+        Some(value.trim_ascii().to_vec())
+    };
+    let mut value = lines.find_map(begins)?;
+    for line in lines.take_while(|line| line.starts_with(b" ") || line.starts_with(b"\t")) {
+        value.push(b' ');
+        value.extend_from_slice(line.trim_ascii());
+    }
+    Some(value)
 }
 
 /// The lines of `contents`, without what ends them.
@@ -76,6 +91,16 @@ mod tests {
         let read: Vec<Vec<_>> =
             records(contents).map(|record| fields(record).map(|(k, v)| (text(k), text(v))).collect()).collect();
         assert_eq!(read, [vec![("A".into(), "1".into()), ("B".into(), "2".into())], vec![("C".into(), "a:b".into())]]);
+    }
+
+    #[test]
+    fn the_lines_that_go_on_with_a_value_are_joined() {
+        let record = b"A: 1\n B: no\nB: 2 |\r\n  3\n\t4\nC:\n 5\nB: 6\n 7";
+        let value = |name: &[u8]| folded(record, name).map(|value| text(&value).into_owned());
+        let expected = [(&b"A"[..], Some("1 B: no")), (b"B", Some("2 | 3 4")), (b"C", Some(" 5")), (b"D", None)];
+        for (name, expected) in expected {
+            assert_eq!(value(name).as_deref(), expected);
+        }
     }
 
     proptest::proptest! {

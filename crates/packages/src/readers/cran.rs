@@ -33,13 +33,13 @@ impl PackageReader for Cran {
     }
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
-        let (mut name, mut version, mut license) = (None, None, None);
+        let (mut name, mut version) = (None, None);
         let (mut is_built, mut is_base) = (false, false);
-        for (field, value) in fields::records(contents).next().into_iter().flat_map(fields::fields) {
+        let record = fields::records(contents).next().unwrap_or_default();
+        for (field, value) in fields::fields(record) {
             match field {
                 b"Package" => name = Some(fields::text(value)),
                 b"Version" => version = Some(fields::text(value)),
-                b"License" => license = Some(fields::text(value)),
                 b"Built" => is_built = true,
                 b"Priority" => is_base = value == b"base",
                 _ => {}
@@ -56,7 +56,8 @@ impl PackageReader for Cran {
         let kind = PackageType::Cran;
         let purl = language_purl(kind, &name, &version);
         let named = (name.into_owned(), version.into_owned());
-        let license = license.map(|license| in_spdx_s_words(&license)).filter(|license| !license.is_empty());
+        let license = fields::folded(record, b"License").map(|license| in_spdx_s_words(&fields::text(&license)));
+        let license = license.filter(|license| !license.is_empty());
         Reading { packages: vec![language_package(kind, purl, named, license, file.path)], ..Reading::default() }
     }
 }
@@ -73,7 +74,7 @@ fn in_spdx_s_words(text: &str) -> String {
             None => part.to_owned(),
         }
     };
-    let parts: Vec<String> = text.split('|').map(part).collect();
+    let parts: Vec<String> = text.split('|').map(part).filter(|part| !part.is_empty()).collect();
     parts.join(" OR ")
 }
 
@@ -96,6 +97,15 @@ mod tests {
              Built: R 4.2.2; x86_64-pc-linux-gnu; 2022-12-11 13:41:13 UTC; unix\n",
             expect![[r#"
                 cran digest 0.6.31, under GPL-2+, purl pkg:cran/digest@0.6.31
+            "#]],
+        );
+        // Long fields are wrapped.
+        check(
+            &Cran,
+            PATH,
+            "Package: digest\nVersion: 0.6.31\nLicense: GPL-2 |\n        file LICENSE |\n\tMIT + file LICENSE\nBuilt: R 4.2.2\n",
+            expect![[r#"
+                cran digest 0.6.31, under GPL-2 OR file LICENSE OR MIT, purl pkg:cran/digest@0.6.31
             "#]],
         );
         for contents in [
@@ -123,6 +133,8 @@ mod tests {
             ("MIT + file LICENSE", "MIT"),
             ("LGPL (>= 2.1) | Apache License (>= 2)", "LGPL-2.1+ OR Apache-2.0"),
             ("GPL", "GPL"),
+            ("| GPL-2 || GPL-3 |", "GPL-2 OR GPL-3"),
+            (" | ", ""),
         ] {
             assert_eq!(in_spdx_s_words(text), expected);
         }
