@@ -1,7 +1,7 @@
 //! From the facts of each layer to what the image holds: what a later layer hides is gone, and each package belongs
 //! to the layer that brought it.
 
-use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry};
 
 use portcullis_model::{
     Coverage, Digest, Distribution, ExecutableFile, Licensed, Location, Package, PackageType, PathHash, Reading,
@@ -29,6 +29,9 @@ pub(crate) struct Merged {
 
 /// What makes two packages one: type, name, version, purl.
 type Key = (PackageType, String, String, String);
+
+/// The system's packages that own the copies of each package; none where nobody owns one of them.
+type OwnedBy<'a> = BTreeMap<Key, Option<BTreeSet<&'a str>>>;
 
 /// What each layer has at a path, lowest first.
 type History = Vec<(usize, Vec<Reading>)>;
@@ -86,7 +89,7 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     let distribution = distribution(&survivors);
     let owners = owners(&survivors, &executables);
     let mut packages: BTreeMap<Key, Package> = BTreeMap::new();
-    let mut owned_by: BTreeMap<Key, Option<&str>> = BTreeMap::new();
+    let mut owned_by = OwnedBy::new();
     for survivor in &survivors {
         let owner = owners.get(&PathHash::of(&survivor.path));
         for (package, brought) in survivor.packages(diff_ids) {
@@ -94,11 +97,13 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
             let owner = owner.filter(|owner| brought <= owner.recorded && owner.kind.is_operating_system());
             let owner = owner.map(|owner| owner.name.as_str()).filter(|_| !package.kind.is_operating_system());
             let key = add(package, distribution.as_ref(), &mut packages);
-            // One copy that nobody owns is one copy that upstream's advisories speak of.
-            owned_by
-                .entry(key)
-                .and_modify(|known| *known = known.filter(|known| Some(*known) == owner))
-                .or_insert(owner);
+            let copies = owned_by.entry(key).or_insert_with(|| Some(BTreeSet::new()));
+            match (copies.as_mut(), owner) {
+                (Some(owners), Some(owner)) => _ = owners.insert(owner),
+                // One copy that nobody owns is one copy that upstream's advisories speak of.
+                (_, None) => *copies = None,
+                (None, Some(_)) => {}
+            }
         }
     }
     name_owners(&mut packages, &owned_by);
@@ -302,17 +307,30 @@ fn owners(survivors: &[Survivor], executables: &BTreeMap<String, (usize, Executa
     owners
 }
 
-/// A language's package whose files a package of the distribution owns is the distribution's.
-fn name_owners(packages: &mut BTreeMap<Key, Package>, owned_by: &BTreeMap<Key, Option<&str>>) {
-    let purls: HashMap<String, String> = packages
-        .values()
-        .filter(|package| package.kind.is_operating_system())
-        .map(|package| (package.name.clone(), package.purl.clone()))
-        .collect();
-    for (key, package) in packages {
-        let owner = owned_by.get(key).copied().flatten();
-        package.owned_by = owner.and_then(|owner| purls.get(owner).cloned());
+/// A package whose files a package of the distribution owns is the distribution's. Several may own them (`openssl` and
+/// `libssl3` have each a part of one release), if they were built of one source: the first is named.
+fn name_owners(packages: &mut BTreeMap<Key, Package>, owned_by: &OwnedBy<'_>) {
+    let mut named: Vec<(Key, String)> = Vec::new();
+    let of_system = packages.values().filter(|package| package.kind.is_operating_system());
+    let of_system: HashMap<&str, &Package> = of_system.map(|package| (package.name.as_str(), package)).collect();
+    for (key, owners) in owned_by {
+        let mut owners = owners.iter().flatten().map(|owner| of_system.get(owner));
+        let Some(first) = owners.next().flatten() else { continue };
+        if owners.all(|other| other.is_some_and(|other| built_of(other) == built_of(first))) {
+            named.push((key.clone(), first.purl.clone()));
+        }
     }
+    for (key, owner) in named {
+        if let Some(package) = packages.get_mut(&key) {
+            package.owned_by = Some(owner);
+        }
+    }
+}
+
+/// What a system's package was built of, and by whom.
+fn built_of(package: &Package) -> (PackageType, &str, Option<&str>) {
+    let source = package.source.as_ref().map_or(package.name.as_str(), |source| &source.name);
+    (package.kind, source, package.vendor.as_deref())
 }
 
 /// A package whose own record names no licence has those that another file names for it.

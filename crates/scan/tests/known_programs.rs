@@ -46,6 +46,24 @@ fn what_a_system_s_package_owns_names_its_owner() {
     assert_eq!((package.locations.len(), package.owned_by), (2, None));
 }
 
+/// A release's program and its library are parts of two packages; those of one source are one's.
+#[test]
+fn what_several_packages_of_one_source_own_names_the_first() {
+    let owned_by = |library: DebianPackage| {
+        let status = dpkg_status(&[DebianPackage::new("openssl", "3.0.19-1"), library]);
+        let layer = owned()
+            .file("var/lib/dpkg/status", status)
+            .file("var/lib/dpkg/info/libssl3.list", "/.\n/usr/lib/libcrypto.so.3\n")
+            .executable("usr/lib/libcrypto.so.3", openssl("3.0.19"));
+        let found = taken(&ImageBuilder::new().layer(layer).build()).inventory.packages.into_iter();
+        let mut found = found.filter(|package| package.purl == "pkg:generic/openssl@3.0.19");
+        found.next().unwrap().owned_by
+    };
+    let of_openssl = owned_by(DebianPackage::new("libssl3", "3.0.19-1").source("openssl"));
+    assert_eq!(of_openssl.as_deref(), Some("pkg:deb/libssl3@3.0.19-1?arch=amd64&upstream=openssl"));
+    assert_eq!(owned_by(DebianPackage::new("libssl3", "3.0.19-1").source("other")), None);
+}
+
 #[test]
 fn what_replaced_a_distribution_s_program_is_not_the_distribution_s() {
     let found = packages(&ImageBuilder::new().layer(owned()).layer(Layer::new().executable(OPENSSL, openssl("3.5.0"))));
