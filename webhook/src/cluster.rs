@@ -65,6 +65,13 @@ impl Unanswered {
         matches!(self, Self::Error(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists())
     }
 
+    /// Where a list that has grown too old goes on, if the API server says so: with what is there by now.
+    pub(crate) fn remainder(&self) -> Option<&str> {
+        let Self::Error(kube::Error::Api(status)) = self else { return None };
+        let next = status.metadata.as_ref()?.continue_.as_deref();
+        next.filter(|token| status.code == 410 && !token.is_empty())
+    }
+
     /// Whether what it is about is not there any more.
     pub(crate) fn is_gone(&self) -> bool {
         matches!(self, Self::Error(kube::Error::Api(status)) if status.is_not_found())

@@ -97,12 +97,13 @@ pub(crate) mod tests {
     use portcullis_attest::SigningKey;
     use portcullis_model::Timestamp;
     use portcullis_policy::{Exemption, Policy};
-    use portcullis_registry::{Client, Credentials};
+    use portcullis_registry::{Client, Credentials, PlainHttp};
 
     use super::*;
 
     pub(crate) fn server(files: PolicySet) -> Server {
-        let client = Client::new(portcullis_registry::Options::default(), Credentials::anonymous()).unwrap();
+        let options = portcullis_registry::Options { plain_http: PlainHttp::Always, ..Default::default() };
+        let client = Client::new(options, Credentials::anonymous()).unwrap();
         let gate = Gate::new(files, client, Options::default()).unwrap();
         Server {
             sources: Mutex::new(Sources { files: gate.set().clone(), ..Sources::default() }),

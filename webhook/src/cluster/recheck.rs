@@ -5,6 +5,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use futures_util::{StreamExt as _, stream};
 use k8s_openapi::{
     api::{
         coordination::v1::{Lease, LeaseSpec},
@@ -30,6 +31,10 @@ const SETTLE: Duration = Duration::from_secs(5);
 const BETWEEN: Duration = Duration::from_secs(60);
 /// Pods of one page.
 const PAGE: u32 = 250;
+/// Pods that are looked at together: a registry that is slow holds up the others less.
+const AT_ONCE: usize = 8;
+/// How often in a row the API server may say that a list has grown too old.
+const MAX_OUTLIVED: u32 = 3;
 /// What no policy can speak of without keeping a cluster from starting: the configurations exclude it, too.
 const EXCLUDED: &str = "kube-system";
 
@@ -42,6 +47,14 @@ pub(crate) struct Counts {
     pub(crate) fail: u64,
     /// Pods whose images cannot be told.
     pub(crate) unknown: u64,
+}
+
+impl Counts {
+    const fn add(&mut self, Self { pass, fail, unknown }: Self) {
+        self.pass += pass;
+        self.fail += fail;
+        self.unknown += unknown;
+    }
 }
 
 /// Looks at running Pods again.
@@ -100,18 +113,25 @@ impl Recheck {
         let own = self.client.default_namespace();
         let mut counts = Counts::default();
         let mut next: Option<String> = None;
+        let mut outlived = 0;
         loop {
             let mut page = ListParams::default().limit(PAGE);
             page.continue_token = next.take();
-            let listed = asked(api.list(&page)).await.map_err(|error| error.to_string())?;
-            for pod in listed.items {
-                let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-                let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-                let is_over =
-                    matches!(phase, Some("Succeeded" | "Failed")) || pod.metadata.deletion_timestamp.is_some();
-                if namespace != EXCLUDED && namespace != own && !is_over {
-                    look_at(server, pod, &mut counts).await;
+            let listed = match asked(api.list(&page)).await {
+                Ok(listed) => listed,
+                // The pages before took longer than the API server keeps what there was when the list began.
+                Err(error) if outlived < MAX_OUTLIVED && error.remainder().is_some() => {
+                    next = error.remainder().map(ToOwned::to_owned);
+                    outlived += 1;
+                    continue;
                 }
+                Err(error) => return Err(error.to_string()),
+            };
+            outlived = 0;
+            let running = listed.items.into_iter().filter(|pod| is_running(pod, own));
+            let mut looks = stream::iter(running).map(|pod| look_at(server, pod)).buffer_unordered(AT_ONCE);
+            while let Some(found) = looks.next().await {
+                counts.add(found);
             }
             next = listed.metadata.continue_.filter(|token| !token.is_empty());
             if next.is_none() {
@@ -181,8 +201,17 @@ impl Recheck {
     }
 }
 
-async fn look_at(server: &Server, pod: Pod, counts: &mut Counts) {
-    let Ok(mut object) = serde_json::to_value(pod) else { return };
+/// Whether a Pod is looked at. `own` is the webhook's namespace.
+fn is_running(pod: &Pod, own: &str) -> bool {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let is_over = matches!(phase, Some("Succeeded" | "Failed")) || pod.metadata.deletion_timestamp.is_some();
+    namespace != EXCLUDED && namespace != own && !is_over
+}
+
+async fn look_at(server: &Server, pod: Pod) -> Counts {
+    let mut counts = Counts::default();
+    let Ok(mut object) = serde_json::to_value(pod) else { return counts };
     // A list of one kind does not repeat it.
     object["apiVersion"] = "v1".into();
     object["kind"] = "Pod".into();
@@ -201,6 +230,7 @@ async fn look_at(server: &Server, pod: Pod, counts: &mut Counts) {
     if let (Some(told), Some(events)) = (told, server.events()) {
         events.send(told);
     }
+    counts
 }
 
 fn is_free(lease: &Lease, me: &str, now: Timestamp) -> bool {
@@ -211,118 +241,4 @@ fn is_free(lease: &Lease, me: &str, now: Timestamp) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use axum::{
-        Json, Router,
-        extract::{Request, State},
-        http::{Method, StatusCode},
-    };
-    use portcullis_admission::PolicySet;
-    use portcullis_policy::Policy;
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::state::tests::server;
-
-    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
-    /// An API server with two pages of one Pod each, and one Lease.
-    #[derive(Default)]
-    struct Fake {
-        lease: Option<Value>,
-        /// Whether another replica takes the Lease while the first page is read.
-        is_taken: bool,
-    }
-
-    async fn answer(State(fake): State<Arc<Mutex<Fake>>>, request: Request) -> (StatusCode, Json<Value>) {
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
-        let mut fake = fake.lock().unwrap();
-        if uri.path() == "/api/v1/pods" {
-            let is_last = uri.query().is_some_and(|query| query.contains("continue=more"));
-            let (image, next) = if is_last { ("audited", "") } else { ("other", "more") };
-            if fake.is_taken {
-                let renewed = Timestamp::now().to_string();
-                fake.lease = Some(json!({"metadata": {"name": LEASE}, "spec": {
-                    "holderIdentity": "other", "leaseDurationSeconds": 600, "renewTime": renewed}}));
-            }
-            let pod = json!({"metadata": {"name": "p", "namespace": "team"}, "spec": {"containers": [
-                {"name": "c", "image": format!("registry.example/{image}/app@{DIGEST}")}]}});
-            return (StatusCode::OK, Json(json!({"metadata": {"continue": next}, "items": [pod]})));
-        }
-        assert!(uri.path().contains("/leases"), "{uri}");
-        if method != Method::GET {
-            fake.lease = Some(serde_json::from_slice(&body).unwrap());
-        }
-        match fake.lease.clone() {
-            Some(lease) => (StatusCode::OK, Json(lease)),
-            None => (StatusCode::NOT_FOUND, Json(json!({"reason": "NotFound", "code": 404}))),
-        }
-    }
-
-    async fn fake() -> (Arc<Mutex<Fake>>, impl Fn(&str) -> Recheck) {
-        let fake = Arc::<Mutex<Fake>>::default();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&fake));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        let client = Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap();
-        let every = Duration::from_secs(3600);
-        (fake, move |me: &str| Recheck { client: client.clone(), every, me: me.to_owned() })
-    }
-
-    /// One that only warns of the second Pod. Of the first, nothing is said.
-    fn policies() -> PolicySet {
-        let text = "apiVersion: portcullis.dev/v1alpha1\nkind: ClusterImagePolicy\nmetadata: {name: p}\nspec:\n  mode: \
-                    audit\n  images: [registry.example/audited/**]\n  vulnerabilities: {failOn: high}\n";
-        Policy::parse(text, "policy.yaml", now()).unwrap().into()
-    }
-
-    #[tokio::test]
-    async fn what_would_be_refused_is_counted_and_nothing_of_half_a_round() {
-        let ((fake, recheck), server) = (fake().await, server(policies()));
-        let me = recheck("me");
-        let (counts, _) = me.look(&server).await.unwrap();
-        assert_eq!(counts, Counts { pass: 1, fail: 1, unknown: 0 });
-        server.metrics.running(me.look(&server).await);
-        let text = || server.metrics.text(0, 0);
-        assert!(text().contains("running_pods{result=\"fail\"} 1\n") && text().contains("_seen_timestamp_seconds "));
-        fake.lock().unwrap().is_taken = true;
-        server.metrics.running(me.look(&server).await);
-        assert!(!text().contains("running_pods"), "{}", text());
-    }
-
-    #[tokio::test]
-    async fn the_lease_is_given_back_and_not_taken_again_at_the_end() {
-        let ((fake, recheck), server) = (fake().await, server(policies()));
-        let (me, other) = (recheck("me"), recheck("other"));
-        assert!(me.holds(&server).await && !other.holds(&server).await);
-        other.release().await;
-        assert!(!other.holds(&server).await, "it was not its own to give back");
-        server.is_ending.store(true, Ordering::Relaxed);
-        me.release().await;
-        assert!(!me.holds(&server).await);
-        server.is_ending.store(false, Ordering::Relaxed);
-        assert!(other.holds(&server).await, "{:?}", fake.lock().unwrap().lease);
-    }
-
-    #[test]
-    fn a_lease_is_taken_from_who_is_gone_alone() {
-        let now = Timestamp::now();
-        let held = |holder: &str, seconds_ago: i64| Lease {
-            spec: Some(LeaseSpec {
-                holder_identity: Some(holder.to_owned()),
-                lease_duration_seconds: Some(60),
-                renew_time: Some(MicroTime(now - SignedDuration::from_secs(seconds_ago))),
-                ..LeaseSpec::default()
-            }),
-            ..Lease::default()
-        };
-        assert!(is_free(&held("me", 1), "me", now));
-        assert!(!is_free(&held("other", 59), "me", now));
-        assert!(is_free(&held("other", 61), "me", now));
-        assert!(is_free(&Lease::default(), "me", now));
-    }
-}
+mod tests;
