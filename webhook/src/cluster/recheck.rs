@@ -27,6 +27,8 @@ use crate::{policies::now, state::Server};
 const LEASE: &str = "portcullis-recheck";
 /// How long is waited for further changes of policies.
 const SETTLE: Duration = Duration::from_secs(5);
+/// How often is looked whether reviews can be answered.
+const NOT_READY: Duration = Duration::from_millis(500);
 /// The least time from the start of one round to the next.
 const BETWEEN: Duration = Duration::from_secs(60);
 /// Pods of one page.
@@ -80,8 +82,9 @@ impl Recheck {
                 // Policies seldom change alone.
                 () = server.changed.notified() => tokio::time::sleep(SETTLE).await,
             }
-            if server.waits_for().is_some() {
-                continue;
+            // Nobody tells when that is over, and the next tick may be hours away.
+            while server.waits_for().is_some() {
+                tokio::time::sleep(NOT_READY).await;
             }
             let started = Instant::now();
             server.metrics.running(self.look(server).await);

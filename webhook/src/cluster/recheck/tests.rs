@@ -204,3 +204,24 @@ fn a_lease_is_taken_from_who_is_gone_alone() {
     assert!(is_free(&held("other", 61), "me", now));
     assert!(is_free(&Lease::default(), "me", now));
 }
+
+/// The namespaces may be there only after the policies, and tell nobody.
+#[tokio::test]
+async fn the_first_round_waits_for_what_the_server_waits_for() {
+    let ((_fake, recheck), server) = (fake().await, Arc::new(server(policies())));
+    assert!(server.waits_for().is_some());
+    let keeping = tokio::spawn({
+        let (me, server) = (recheck("me"), Arc::clone(&server));
+        async move { me.keep(&server).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!server.metrics.text(0, 0).contains("running_pods"));
+    server.waits_for_policies.store(false, Ordering::Relaxed);
+    let seen = async {
+        while !server.metrics.text(0, 0).contains("running_pods") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), seen).await.unwrap();
+    keeping.abort();
+}
