@@ -21,7 +21,7 @@ use portcullis_errors::Hint as _;
 use serde_json::Value;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::SemaphorePermit,
+    sync::{AcquireError, Semaphore, SemaphorePermit},
 };
 
 use crate::{
@@ -32,12 +32,14 @@ use crate::{
 /// An UPDATE carries two objects of at most 3 MiB (the API server's limit for a request) and what is around them.
 const MAX_BODY_BYTES: usize = 8 << 20;
 
-/// What the bodies of all requests under way may hold together; others wait for their turn.
-pub(crate) const BODIES_BYTES: usize = 24 << 20;
-/// The budget is counted in units of so many bytes.
+/// What the large bodies of all requests under way may hold together.
+const LARGE_BYTES: usize = 16 << 20;
+/// As much, of small ones.
+const SMALL_BYTES: usize = 8 << 20;
+/// The largest body that is a small one: nearly all reviews are.
+const MAX_SMALL_BYTES: usize = 512 << 10;
+/// The budgets are counted in units of so many bytes.
 const UNIT_BYTES: usize = 1 << 10;
-/// All units of the budget.
-pub(crate) const BODY_UNITS: usize = BODIES_BYTES / UNIT_BYTES;
 
 /// How long a body may take to arrive, once it is its turn: whoever sends it slowly keeps others waiting.
 const ARRIVAL: Duration = Duration::from_secs(3);
@@ -141,26 +143,48 @@ async fn answer(server: &Server, body: Body, path: Path) -> Result<Value, (Statu
     Ok(answer)
 }
 
+/// What the bodies of all requests under way may hold together, in units; others wait for their turn. Small ones do not
+/// wait for large ones: few of these fill their budget, and each may take its time to come.
+pub(crate) struct Bodies {
+    small: Semaphore,
+    large: Semaphore,
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        let budget = |bytes: usize| Semaphore::new(bytes / UNIT_BYTES);
+        Self { small: budget(SMALL_BYTES), large: budget(LARGE_BYTES) }
+    }
+}
+
+impl Bodies {
+    async fn hold(&self, bytes: usize) -> Result<SemaphorePermit<'_>, AcquireError> {
+        let budget = if bytes <= MAX_SMALL_BYTES { &self.small } else { &self.large };
+        budget.acquire_many(u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)).await
+    }
+}
+
 /// A body, with the right to hold it until it is answered.
 struct Turn<'a> {
     bytes: Vec<u8>,
-    _review: SemaphorePermit<'a>,
     _units: SemaphorePermit<'a>,
+    _review: SemaphorePermit<'a>,
 }
 
 impl<'a> Turn<'a> {
-    /// Waits before anything is read: so no more bodies, and no more bytes, are held than may be.
+    /// Waits before anything is read, so that no more bytes are held than may be. A body that does not come takes no
+    /// review's place.
     async fn of(server: &'a Server, body: Body) -> Result<Self, (StatusCode, String)> {
         let ending = |_closed| (StatusCode::SERVICE_UNAVAILABLE, "the server is ending".to_owned());
-        let review = server.permits.acquire().await.map_err(ending)?;
         // A length that is not told may be any.
         let told = body.size_hint().upper().and_then(|length| usize::try_from(length).ok());
         let bytes = told.map_or(MAX_BODY_BYTES, |length| length.min(MAX_BODY_BYTES));
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
-        let units = server.bodies.acquire_many(units).await.map_err(ending)?;
+        let units = server.bodies.hold(bytes).await.map_err(ending)?;
         let read = tokio::time::timeout(ARRIVAL, read(body, bytes)).await;
         let late = |_elapsed| Err((StatusCode::REQUEST_TIMEOUT, "the body does not come".to_owned()));
-        Ok(Self { bytes: read.unwrap_or_else(late)?, _review: review, _units: units })
+        let bytes = read.unwrap_or_else(late)?;
+        let review = server.permits.acquire().await.map_err(ending)?;
+        Ok(Self { bytes, _units: units, _review: review })
     }
 }
 

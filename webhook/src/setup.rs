@@ -24,7 +24,7 @@ use crate::{
     metrics::Metrics,
     policies::{self, PolicyFiles, read_bounded},
     reload::{Files, reload},
-    server::{BODY_UNITS, end, router},
+    server::{Bodies, end, router},
     state::{Server, Sources},
 };
 
@@ -77,7 +77,7 @@ pub(crate) async fn serve(args: Args) -> Result<(), SetupError> {
         namespaces: around.namespaces.clone(),
         events: around.client.clone().filter(|_| args.cluster.events).map(Events::start),
         permits: Semaphore::new(usize::from(server.max_reviews)),
-        bodies: Semaphore::new(BODY_UNITS),
+        bodies: Bodies::default(),
         max_reviews: usize::from(server.max_reviews),
         limit: timeout + Duration::from_secs(1),
         metrics: Metrics::default(),

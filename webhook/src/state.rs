@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::{
     cluster::{Events, Namespaces},
     metrics::{Metrics, add},
+    server::Bodies,
 };
 
 /// What all requests share.
@@ -28,8 +29,8 @@ pub(crate) struct Server {
     pub(crate) events: Option<Events>,
     /// Reviews that may be under way.
     pub(crate) permits: Semaphore,
-    /// What their bodies may hold together, in units.
-    pub(crate) bodies: Semaphore,
+    /// What bodies may hold together.
+    pub(crate) bodies: Bodies,
     pub(crate) max_reviews: usize,
     /// For a whole request: waiting, reading and answering.
     pub(crate) limit: Duration,
@@ -112,7 +113,7 @@ pub(crate) mod tests {
             namespaces: None,
             events: None,
             permits: Semaphore::new(1),
-            bodies: Semaphore::new(1),
+            bodies: Bodies::default(),
             max_reviews: 1,
             limit: Duration::from_secs(1),
             metrics: Metrics::default(),
