@@ -185,12 +185,12 @@ impl Inner {
             let mut form = vec![("grant_type", "refresh_token"), ("client_id", "portcullis"), ("scope", &scope)];
             form.extend(service.map(|service| ("service", service)));
             form.push(("refresh_token", token.reveal()));
-            self.http.post(url).form(&form)
+            self.http.to(&url)?.post(url).form(&form)
         } else {
             let mut query = url.query_pairs_mut();
             query.extend_pairs(service.map(|service| ("service", service))).append_pair("scope", &scope);
             drop(query);
-            let mut request = self.http.get(url);
+            let mut request = self.http.to(&url)?.get(url);
             if let Some(Credential::Basic { user, password }) = credential {
                 request = request.basic_auth(user, Some(password.reveal()));
             }

@@ -3,9 +3,12 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use portcullis_errors::printable;
-use reqwest::{Certificate, Identity, Url, redirect};
+use reqwest::Url;
 
-use crate::{Credentials, Reference, RegistryError, addresses::Guarded, auth::Authenticator, error::Hosted};
+use crate::{
+    Credentials, Reference, RegistryError, addresses::Guarded, auth::Authenticator, connections::Connections,
+    error::Hosted,
+};
 
 /// Which registries are asked without TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,7 +68,7 @@ pub struct Client {
 }
 
 pub(crate) struct Inner {
-    pub(crate) http: reqwest::Client,
+    pub(crate) http: Arc<Connections>,
     pub(crate) options: Options,
     pub(crate) guard: Guarded,
     pub(crate) authenticator: Authenticator,
@@ -75,32 +78,10 @@ impl Client {
     /// A client with these options and credentials.
     ///
     /// # Errors
-    /// When the file of certificates cannot be read, or TLS cannot be set up.
+    /// When the files of certificates cannot be read, or TLS cannot be set up.
     pub fn new(options: Options, credentials: Credentials) -> Result<Self, RegistryError> {
         let guard = Guarded { allow_private: options.allow_private };
-        let authorities = authorities(&options)?;
-        let identity = identity(&options)?;
-        let with_identity = |builder: reqwest::ClientBuilder| match &identity {
-            Some(identity) => builder.identity(identity.clone()),
-            None => builder,
-        };
-        let builder = || {
-            with_identity(reqwest::Client::builder())
-                .user_agent(options.user_agent.as_str())
-                // Redirects are followed by hand, so that credentials stay where they belong.
-                .redirect(redirect::Policy::none())
-                .connect_timeout(options.timeout.min(Duration::from_secs(10)))
-                .read_timeout(options.timeout)
-                .dns_resolver(guard)
-        };
-        let http = match builder().tls_certs_merge(authorities.clone()).build() {
-            // A machine without any certificates can still ask plain HTTP, or what the given file vouches for.
-            Err(_) if options.plain_http == PlainHttp::Always || !authorities.is_empty() => {
-                builder().tls_certs_only(authorities).build()
-            }
-            built => built,
-        };
-        let http = http.map_err(|error| RegistryError::Setup { what: "TLS".into(), source: Box::new(error) })?;
+        let http = Arc::new(Connections::new(&options, guard)?);
         let authenticator = Authenticator::new(credentials);
         Ok(Self { inner: Arc::new(Inner { http, options, guard, authenticator }) })
     }
@@ -110,7 +91,7 @@ impl Client {
     #[must_use]
     pub fn with_credentials(&self, credentials: Credentials) -> Self {
         let Inner { http, options, guard, authenticator: _ } = &*self.inner;
-        let (http, options, guard) = (http.clone(), options.clone(), *guard);
+        let (http, options, guard) = (Arc::clone(http), options.clone(), *guard);
         let authenticator = Authenticator::new(credentials);
         Self { inner: Arc::new(Inner { http, options, guard, authenticator }) }
     }
@@ -145,25 +126,4 @@ impl Inner {
 /// What is asked for, at the registry of `reference`.
 pub(crate) fn hosted(reference: &Reference, what: String) -> Hosted {
     Hosted { host: reference.registry().to_owned(), what }
-}
-
-fn identity(options: &Options) -> Result<Option<Identity>, RegistryError> {
-    let Some(path) = &options.client_certificate else { return Ok(None) };
-    let what = format!("the client certificate of {}", path.display());
-    let bytes =
-        std::fs::read(path).map_err(|error| RegistryError::Setup { what: what.clone(), source: error.into() })?;
-    Identity::from_pem(&bytes).map(Some).map_err(|error| RegistryError::Setup { what, source: error.into() })
-}
-
-fn authorities(options: &Options) -> Result<Vec<Certificate>, RegistryError> {
-    let Some(path) = &options.ca_file else { return Ok(Vec::new()) };
-    let what = format!("the certificates of {}", path.display());
-    let bytes =
-        std::fs::read(path).map_err(|error| RegistryError::Setup { what: what.clone(), source: error.into() })?;
-    let found = Certificate::from_pem_bundle(&bytes)
-        .map_err(|error| RegistryError::Setup { what: what.clone(), source: error.into() })?;
-    if found.is_empty() {
-        return Err(RegistryError::Setup { what, source: "there is no PEM certificate in the file".into() });
-    }
-    Ok(found)
 }

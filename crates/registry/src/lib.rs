@@ -13,6 +13,7 @@ mod addresses;
 mod auth;
 mod blobs;
 mod client;
+mod connections;
 mod credentials;
 mod descriptor;
 mod error;

@@ -148,7 +148,7 @@ impl Inner {
         authorization: Option<&Authorization>,
     ) -> Result<Response, RegistryError> {
         self.require_allowed(&call.subject, url)?;
-        let mut request = self.http.request(call.method.clone(), url.clone());
+        let mut request = self.http.to(url)?.request(call.method.clone(), url.clone());
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
