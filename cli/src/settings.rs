@@ -14,7 +14,7 @@ use portcullis_model::{Platform, SeverityLevel, Timestamp};
 use portcullis_policy::{MAX_POLICY_BYTES, Policy};
 use portcullis_registry::{Client, Credentials, Options, PlainHttp};
 use portcullis_report::{Baseline, Dockerfile};
-use portcullis_scan::LayerCache;
+use portcullis_scan::{JavaIndex, LayerCache, ScanError};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -184,6 +184,8 @@ pub(crate) struct Access {
     pub(crate) jobs: usize,
     /// What was read of layers before.
     pub(crate) cache: Option<LayerCache>,
+    /// Names Java archives that do not say what they are.
+    pub(crate) java_index: Option<JavaIndex>,
     /// Shown until the scan is done.
     pub(crate) progress: std::cell::RefCell<Option<Progress>>,
     /// Keeps the requests running; none when offline.
@@ -201,6 +203,7 @@ impl Access {
             timeout,
             offline,
             base: _,
+            java_index,
             jobs,
             progress: _,
             cache,
@@ -231,8 +234,9 @@ impl Access {
         let limits = Limits { deadline: Instant::now().checked_add(*timeout), ..Limits::default() };
         let CacheArgs { no_cache, place } = cache;
         let cache = if *no_cache { None } else { layer_cache(place) };
+        let java_index = java_index.as_deref().map(JavaIndex::open).transpose().map_err(ScanError::from)?;
         let progress = std::cell::RefCell::new(None);
-        Ok(Self { options, limits, jobs: jobs.map_or(cores, usize::from), cache, progress, runtime })
+        Ok(Self { options, limits, jobs: jobs.map_or(cores, usize::from), cache, java_index, progress, runtime })
     }
 
     /// No scan follows: nothing is shown of it.

@@ -18,6 +18,6 @@ fuzz_target!(|bytes: &[u8]| {
     let image = Image::open(&source, &OpenOptions::default()).expect("the layout is sound");
     _ = portcullis_scan::take_inventory(
         &image,
-        &portcullis_scan::InventoryOptions { jobs: 1, limits: Limits::default(), executables: true, cache: None },
+        &portcullis_scan::InventoryOptions { jobs: 1, limits: Limits::default(), executables: true, cache: None, java_index: None },
     );
 });

@@ -36,6 +36,9 @@ pub(crate) struct SourceArgs {
     /// The image that it was built on: its packages are then told from your own. By default it is guessed.
     #[arg(long, env = "PORTCULLIS_BASE", value_name = "IMAGE")]
     pub(crate) base: Option<String>,
+    /// A table of Java archives, for those that do not say what they are: lines of `SHA1 group:artifact:version`, sorted.
+    #[arg(long, env = "PORTCULLIS_JAVA_INDEX", value_name = "FILE")]
+    pub(crate) java_index: Option<PathBuf>,
     /// Layers read at a time; as many as there are processors by default.
     #[arg(long, env = "PORTCULLIS_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) jobs: Option<u16>,

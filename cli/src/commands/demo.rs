@@ -123,6 +123,7 @@ impl Demo {
             timeout: std::time::Duration::from_secs(60),
             offline: false,
             base: None,
+            java_index: None,
             jobs: None,
             progress: When::Never,
             cache: CacheArgs {

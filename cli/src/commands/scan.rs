@@ -68,8 +68,9 @@ pub(crate) fn scan(
 
 /// Takes the inventory of an open image.
 pub(crate) fn take(image: &Image, access: &Access, executables: bool) -> Result<Taken, Failure> {
-    let Access { jobs, limits, cache, progress, .. } = access;
-    let options = InventoryOptions { jobs: *jobs, limits: *limits, executables, cache: cache.as_ref() };
+    let Access { jobs, limits, cache, java_index, progress, .. } = access;
+    let (jobs, limits, cache, java_index) = (*jobs, *limits, cache.as_ref(), java_index.as_ref());
+    let options = InventoryOptions { jobs, limits, executables, cache, java_index };
     let progress = progress.take();
     if let Some(progress) = &progress {
         progress.begin(image.layer_count());

@@ -42,6 +42,13 @@ pub trait PackageReader: Sync {
     /// Whether, and how, it wants `file`. Called for every regular file of an image: no allocation before a match.
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection>;
 
+    /// As [`Self::select`], where files that do not say what they are shall be known by their digests: a package that is
+    /// told by a guess then has the SHA-1 of its file for [`evidence`](portcullis_model::Package), and one that is not
+    /// told at all is there with that alone, and without a purl.
+    fn select_with_digests(&self, file: &FileHeader<'_>) -> Option<Selection> {
+        self.select(file)
+    }
+
     /// Reads a file that [`Self::select`] wanted whole. A bad record is a warning; the rest survives.
     ///
     /// The packages have one location, without a layer: the caller knows which one it is. Those of operating systems

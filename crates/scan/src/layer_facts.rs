@@ -131,6 +131,8 @@ pub(crate) struct GatherOptions {
     pub(crate) is_sources: bool,
     /// Whether executables are hashed.
     pub(crate) hashes_executables: bool,
+    /// Whether archives that do not say what they are are known by their digests.
+    pub(crate) hashes_archives: bool,
 }
 
 impl FactGatherer {
@@ -173,7 +175,12 @@ impl FactGatherer {
         let mut wanted = Vec::new();
         for &path in names {
             let header = FileHeader { path, ..*file };
-            let readers = self.readers().filter_map(|reader| Some((reader, reader.select(&header)?)));
+            let has_digests = self.options.hashes_archives;
+            let select = |reader: &dyn PackageReader| match has_digests {
+                true => reader.select_with_digests(&header),
+                false => reader.select(&header),
+            };
+            let readers = self.readers().filter_map(|reader| Some((reader, select(reader)?)));
             wanted.extend(readers.map(|(reader, selection)| Wanted { path, reader, selection }));
         }
         if wanted.is_empty() {

@@ -7,6 +7,7 @@ mod cache;
 mod coverage;
 mod dependencies;
 mod executables;
+mod java_index;
 mod layer_facts;
 mod links;
 mod merge;
@@ -18,6 +19,7 @@ use std::time::Instant;
 #[doc(hidden)]
 pub use cache::is_entry;
 pub use cache::{CacheStatus, LayerCache};
+pub use java_index::{JavaIndex, JavaIndexError};
 use layer_facts::{FactGatherer, GatherOptions, LayerFacts};
 use portcullis_errors::Hint;
 use portcullis_image::{Image, ImageError, Limits};
@@ -49,6 +51,9 @@ pub enum ScanError {
         #[source]
         cause: SbomError,
     },
+    /// The table of Java archives.
+    #[error(transparent)]
+    JavaIndex(#[from] JavaIndexError),
     /// The database.
     #[error(transparent)]
     Database(#[from] LookupError),
@@ -58,6 +63,7 @@ impl Hint for ScanError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Image(error) => error.hint(),
+            Self::JavaIndex(error) => error.hint(),
             Self::Sbom { .. } => Some(
                 "what is read: CycloneDX 1.2 to 1.7 (JSON, XML), SPDX 2.2, 2.3 (JSON, tag-value) and 3 (JSON-LD), \
                  Syft's JSON, and attestations of them"
@@ -94,6 +100,8 @@ pub struct InventoryOptions<'a> {
     pub executables: bool,
     /// Layers whose facts it knows are not read, and it is told of the others. It is no reason to fail.
     pub cache: Option<&'a LayerCache>,
+    /// Names Java archives that do not say what they are.
+    pub java_index: Option<&'a JavaIndex>,
 }
 
 /// Reads every layer of `image` once, several at a time.
@@ -113,7 +121,7 @@ pub fn take_inventory_told(
     options: &InventoryOptions<'_>,
     layer_done: &(dyn Fn() + Sync),
 ) -> Result<Taken, ScanError> {
-    let InventoryOptions { jobs, limits, executables, cache } = *options;
+    let InventoryOptions { jobs, limits, executables, cache, java_index } = *options;
     if let Some(document) = &image.sbom {
         return sbom::take(&image.target, document);
     }
@@ -122,13 +130,23 @@ pub fn take_inventory_told(
         [] => vec![None; image.layer_count()],
         layers => layers.iter().map(|layer| Some(layer.diff_id)).collect(),
     };
-    let gather = GatherOptions { is_sources: image.is_sources, hashes_executables: executables };
+    let gather = GatherOptions {
+        is_sources: image.is_sources,
+        hashes_executables: executables,
+        hashes_archives: java_index.is_some(),
+    };
     // All else that decides what is gathered.
     let reading = format!("{gather:?}");
     let key = |index| Some(cache::key(image.layer_identity(index)?, limits, &reading));
     let keys: Vec<Option<Digest>> = (0..image.layer_count()).map(key).collect();
-    // Laying many layers over one another takes longer than reading what came of it.
-    let whole = keys.iter().copied().collect::<Option<Vec<Digest>>>().map(|keys| cache::image_key(&keys, &diff_ids));
+    // Laying many layers over one another takes longer than reading what came of it. What it comes to with a table of Java
+    // archives follows from the whole table, which nobody reads.
+    let whole = keys
+        .iter()
+        .copied()
+        .collect::<Option<Vec<Digest>>>()
+        .filter(|_| java_index.is_none())
+        .map(|keys| cache::image_key(&keys, &diff_ids));
     let whole = cache.zip(whole);
     let known = whole.and_then(|(cache, key)| cache.load(&key));
     let is_known = known.is_some();
@@ -136,11 +154,14 @@ pub fn take_inventory_told(
         Some(merged) => merged,
         None => {
             let entry = |index: usize| cache.zip(keys.get(index).copied().flatten());
-            let layers = image.each_layer(jobs, |index| {
+            let mut layers = image.each_layer(jobs, |index| {
                 let facts = layer_facts(image, index, limits, gather, entry(index));
                 layer_done();
                 facts
             })?;
+            if let Some(index) = java_index {
+                layers.iter_mut().try_for_each(|facts| java_index::name_archives(facts, index))?;
+            }
             merge::merge(layers, &diff_ids)
         }
     };

@@ -61,7 +61,11 @@ impl Place {
 
 fn take(source: &Source, cache: Option<&LayerCache>) -> Taken {
     let image = Image::open(source, &OpenOptions::default()).unwrap();
-    take_inventory(&image, &InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache }).unwrap()
+    take_inventory(
+        &image,
+        &InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache, java_index: None },
+    )
+    .unwrap()
 }
 
 /// Removes the layers of a layout, so that nothing but a cache can tell what is in them.
@@ -171,7 +175,13 @@ fn a_planted_entry_is_not_believed() {
         assert!(
             take_inventory(
                 &opened,
-                &InventoryOptions { jobs: 1, limits: Limits::default(), executables: false, cache: Some(&place.cache) }
+                &InventoryOptions {
+                    jobs: 1,
+                    limits: Limits::default(),
+                    executables: false,
+                    cache: Some(&place.cache),
+                    java_index: None
+                }
             )
             .is_err()
         );
@@ -213,7 +223,13 @@ fn what_failed_or_was_cut_short_is_not_kept() {
     assert!(
         take_inventory(
             &opened,
-            &InventoryOptions { jobs: 1, limits: Limits::default(), executables: false, cache: Some(&place.cache) }
+            &InventoryOptions {
+                jobs: 1,
+                limits: Limits::default(),
+                executables: false,
+                cache: Some(&place.cache),
+                java_index: None
+            }
         )
         .is_err()
     );
@@ -222,15 +238,17 @@ fn what_failed_or_was_cut_short_is_not_kept() {
     place.cache.clean().unwrap();
     // The time was over.
     let limits = Limits { deadline: Some(Instant::now() - Duration::from_secs(1)), ..Limits::default() };
-    let late =
-        take_inventory(&opened, &InventoryOptions { jobs: 1, limits, executables: false, cache: Some(&place.cache) });
+    let late = take_inventory(
+        &opened,
+        &InventoryOptions { jobs: 1, limits, executables: false, cache: Some(&place.cache), java_index: None },
+    );
     assert!(late.is_err() || !late.unwrap().inventory.warnings.is_empty());
     assert!(place.entries().is_empty());
     // Other limits give other facts.
     let few = Limits { entries: 1, ..Limits::default() };
     let cut = take_inventory(
         &opened,
-        &InventoryOptions { jobs: 1, limits: few, executables: false, cache: Some(&place.cache) },
+        &InventoryOptions { jobs: 1, limits: few, executables: false, cache: Some(&place.cache), java_index: None },
     )
     .unwrap();
     assert!(!cut.inventory.warnings.is_empty());
@@ -238,7 +256,7 @@ fn what_failed_or_was_cut_short_is_not_kept() {
     assert_eq!(
         take_inventory(
             &opened,
-            &InventoryOptions { jobs: 1, limits: few, executables: false, cache: Some(&place.cache) }
+            &InventoryOptions { jobs: 1, limits: few, executables: false, cache: Some(&place.cache), java_index: None }
         )
         .unwrap(),
         cut

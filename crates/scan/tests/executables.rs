@@ -15,7 +15,11 @@ fn taken(builder: &ImageBuilder, executables: bool) -> Taken {
     builder.build().write_oci_dir(folder.path()).unwrap();
     let source = Source::OciDirectory { path: folder.path().to_owned(), name: None };
     let image = Image::open(&source, &OpenOptions::default()).unwrap();
-    take_inventory(&image, &InventoryOptions { jobs: 2, limits: Limits::default(), executables, cache: None }).unwrap()
+    take_inventory(
+        &image,
+        &InventoryOptions { jobs: 2, limits: Limits::default(), executables, cache: None, java_index: None },
+    )
+    .unwrap()
 }
 
 /// Debian's `bash`, a module of Node, and what nobody knows; some of it removed or replaced by the second layer.

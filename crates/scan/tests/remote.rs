@@ -74,7 +74,7 @@ fn take(runtime: &Runtime, name: &str, mirrors: &[&str], cache: Option<&LayerCac
     let registry = Some(RegistryAccess { client, runtime: runtime.handle().clone(), mirrors });
     let options = OpenOptions { registry, ..OpenOptions::default() };
     let image = Image::open(&Source::parse(name).unwrap(), &options).unwrap();
-    let options = InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache };
+    let options = InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache, java_index: None };
     take_inventory(&image, &options).unwrap()
 }
 

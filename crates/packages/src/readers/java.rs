@@ -44,16 +44,24 @@ impl PackageReader for Java {
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
-        let (_, ending) = file.file_name().rsplit_once('.')?;
-        let is_zip = file.head.is_empty() || file.head.starts_with(b"PK");
-        let is_archive = is_one_of(ending, &ENDINGS) || is_zip && is_one_of(ending, &SHARED_ENDINGS);
-        is_archive.then(|| Selection::Stream(Box::new(Stream::new(file.path, file.size))))
+        is_archive(file).then(|| Selection::Stream(Box::new(Stream::new(file, false))))
+    }
+
+    fn select_with_digests(&self, file: &FileHeader<'_>) -> Option<Selection> {
+        is_archive(file).then(|| Selection::Stream(Box::new(Stream::new(file, true))))
     }
 
     /// Not called: every file is read in pieces.
     fn read(&self, _: &FileHeader<'_>, _: &[u8]) -> Reading {
         Reading::default()
     }
+}
+
+fn is_archive(file: &FileHeader<'_>) -> bool {
+    file.file_name().rsplit_once('.').is_some_and(|(_, ending)| {
+        let is_zip = file.head.is_empty() || file.head.starts_with(b"PK");
+        is_one_of(ending, &ENDINGS) || is_zip && is_one_of(ending, &SHARED_ENDINGS)
+    })
 }
 
 /// Whether an entry of an archive is an archive too.
@@ -74,8 +82,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(path: &str, size: u64) -> Self {
-        Self { archive: Archive::new(path.to_owned(), 0), shared: Shared::new(size) }
+    fn new(file: &FileHeader<'_>, has_digests: bool) -> Self {
+        Self { archive: Archive::new(file.path.to_owned(), 0, has_digests), shared: Shared::new(file.size) }
     }
 }
 

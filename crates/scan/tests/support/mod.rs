@@ -13,8 +13,11 @@ use portcullis_testkit::{BuiltImage, ImageBuilder};
 /// Opens `source` and takes its inventory.
 pub fn take(source: &Source) -> Taken {
     let image = Image::open(source, &OpenOptions::default()).unwrap();
-    take_inventory(&image, &InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache: None })
-        .unwrap()
+    take_inventory(
+        &image,
+        &InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache: None, java_index: None },
+    )
+    .unwrap()
 }
 
 /// The inventory of an image, by way of an OCI layout.

@@ -23,8 +23,9 @@ struct Coordinates {
     version: String,
 }
 
-/// Adds the packages of the archive at `place`.
-pub(super) fn packages(facts: &Facts, place: &str, shared: &mut Shared) {
+/// Adds the packages of the archive at `place`. Where Maven's own files do not say all that is to be known, its `digest` is
+/// the evidence.
+pub(super) fn packages(facts: &Facts, place: &str, digest: Option<String>, shared: &mut Shared) {
     facts.projects.iter().filter_map(|project| project.damage(place)).for_each(|warning| shared.warn(warning));
     let stem = stem(place);
     let named = FileName::parse(stem, &facts.manifest);
@@ -35,6 +36,11 @@ pub(super) fn packages(facts: &Facts, place: &str, shared: &mut Shared) {
         }
     }
     let own_project = own.and_then(|own| facts.projects.get(own));
+    let is_whole = |project: &Project| {
+        let Project { group, artifact, version, .. } = project;
+        ![group, artifact, version].into_iter().any(String::is_empty)
+    };
+    let evidence = digest.filter(|_| !own_project.is_some_and(is_whole));
     let coordinates = match own_project {
         Some(project) => of_project(project, &named, &facts.manifest),
         None => of_manifest(facts, &named),
@@ -47,6 +53,18 @@ pub(super) fn packages(facts: &Facts, place: &str, shared: &mut Shared) {
         if facts.has_classes && !facts.has_nested && facts.projects.is_empty() && !shared.is_exhausted() {
             shared.warn(Warning::note(place, "a Java archive that does not say what it is: no advisory is looked up"));
         }
+        if evidence.is_some() {
+            add(
+                Coordinates { group, artifact, version },
+                Said { evidence, ..Said::default() },
+                place.to_owned(),
+                shared,
+            );
+            // No package, unless its digest is known.
+            if let Some(package) = shared.packages.last_mut() {
+                package.purl.clear();
+            }
+        }
         return;
     }
     let licenses = if licenses.is_empty() { license(&facts.manifest) } else { licenses };
@@ -54,7 +72,7 @@ pub(super) fn packages(facts: &Facts, place: &str, shared: &mut Shared) {
         let what = format!("{artifact} {version}: its group is not known, and advisories go by it: none is looked up");
         shared.warn(Warning::note(place, what));
     }
-    add(Coordinates { group, artifact, version }, (licenses, needs), place.to_owned(), shared);
+    add(Coordinates { group, artifact, version }, Said { licenses, needs, evidence }, place.to_owned(), shared);
 }
 
 /// A project that was packed into another's archive.
@@ -67,21 +85,26 @@ fn shaded(project: &Project, place: &str, shared: &mut Shared) {
         return;
     }
     let coordinates = Coordinates { group: group.clone(), artifact: artifact.clone(), version: version.clone() };
-    add(coordinates, (licenses.clone(), needs.clone()), format!("{place}!/{folder}"), shared);
+    let said = Said { licenses: licenses.clone(), needs: needs.clone(), evidence: None };
+    add(coordinates, said, format!("{place}!/{folder}"), shared);
 }
 
-fn add(
-    coordinates: Coordinates,
-    (licenses, depends_on): (Vec<String>, Vec<String>),
-    place: String,
-    shared: &mut Shared,
-) {
+/// What is known of a package beside its coordinates.
+#[derive(Default)]
+struct Said {
+    licenses: Vec<String>,
+    needs: Vec<String>,
+    evidence: Option<String>,
+}
+
+fn add(coordinates: Coordinates, said: Said, place: String, shared: &mut Shared) {
+    let Said { licenses, needs: depends_on, evidence } = said;
     let Coordinates { group, artifact, version } = coordinates;
     shared.count_kept(place.len() + 4 * (group.len() + artifact.len() + version.len()) + size_of::<Package>());
     let purl = Purl::new(PackageType::Maven, &group, &artifact, &version);
     let name = if group.is_empty() { artifact } else { format!("{group}:{artifact}") };
     let package = language_package(PackageType::Maven, purl, (name, version), None, &place);
-    shared.packages.push(Package { licenses, depends_on, ..package });
+    shared.packages.push(Package { licenses, depends_on, evidence, ..package });
 }
 
 /// The archive's file name without its ending.

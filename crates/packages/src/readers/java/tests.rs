@@ -4,6 +4,7 @@ use std::io::{Cursor, Write as _};
 
 use expect_test::expect;
 use flate2::{Compression, write::DeflateEncoder};
+use sha1::{Digest as _, Sha1};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::*;
@@ -373,6 +374,47 @@ fn real_archives() {
         let Some(manifest) = data(&format!("pkgdb/java/{file}-manifest-only.jar")) else { return };
         let jar = archive(&[("META-INF/MANIFEST.MF", &manifest)]);
         expected.assert_eq(&found_in(&format!("{file}.jar"), &jar));
+    }
+}
+
+/// What is known of archives by their digests: place, name, version and evidence.
+fn with_digests(path: &str, contents: &[u8], size: usize) -> String {
+    let header = FileHeader { path, size: contents.len() as u64, mode: 0o644, head: &contents[..4] };
+    let Some(Selection::Stream(mut stream)) = Java.select_with_digests(&header) else { panic!("it is read in pieces") };
+    contents.chunks(size).all(|piece| stream.feed(piece));
+    let packages = stream.finish().packages.into_iter().map(|package| {
+        let place = &package.locations[0].path;
+        format!("{place}: {}:{}: {}\n", package.name, package.version, package.evidence.unwrap_or_default())
+    });
+    packages.collect()
+}
+
+#[test]
+fn archives_that_do_not_say_what_they_are_have_their_digests_for_evidence() {
+    let digest = |bytes: &[u8]| Sha1::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let bare = archive(&[("a/B.class", b"x")]);
+    let guessed = archive(&[("META-INF/MANIFEST.MF", b"Implementation-Version: 1.2\n\n"), ("a/B.class", b"y")]);
+    let known = archive(&[(POM, b"groupId=org.example\nartifactId=lib\nversion=1\n")]);
+    let files = [("lib/bare.jar", &bare), ("lib/other-1.2.jar", &guessed), ("lib/known.jar", &known)];
+    let files = files.map(|(name, contents)| (name, contents.as_slice()));
+    let stored = archive(&files);
+    let deflated = archive_by(&files, |_| CompressionMethod::Deflated);
+    for (war, descriptors) in [
+        (stored, ""),
+        (deflated, ""),
+        (streamed(&files, Descriptor::Signed, true), "signed"),
+        (streamed(&files, Descriptor::BareWide, false), "bare"),
+    ] {
+        let expected = format!(
+            "app.war!/lib/bare.jar: bare:: sha1:{}\napp.war!/lib/other-1.2.jar: other:1.2: sha1:{}\n\
+             app.war!/lib/known.jar: org.example:lib:1: \napp.war: app:: sha1:{}\n",
+            digest(&bare),
+            digest(&guessed),
+            digest(&war)
+        );
+        for size in [1, 7, 1000, usize::MAX] {
+            assert_eq!(with_digests("app.war", &war, size), expected, "{descriptors} {size}");
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! as its bytes arrive, so that what is held is a header and an inflater for each depth.
 
 use portcullis_model::Warning;
+use sha1::{Digest as _, Sha1};
 
 use super::{
     entry::{End, Entry, Sink},
@@ -32,6 +33,8 @@ pub(super) struct Archive {
     is_complete: bool,
     is_empty: bool,
     facts: Facts,
+    /// Over all of its bytes, where it is wanted.
+    sha1: Option<Sha1>,
 }
 
 enum State {
@@ -68,8 +71,14 @@ fn hash(name: &[u8]) -> u64 {
     name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// A digest as evidence: `sha1:` and forty hexadecimal digits.
+fn evidence(sha1: Sha1) -> String {
+    sha1.finalize().iter().fold("sha1:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 impl Archive {
-    pub(super) fn new(place: String, depth: usize) -> Self {
+    /// An archive at `place`; with `has_digests` it and those nested in it are known by their digests, too.
+    pub(super) fn new(place: String, depth: usize, has_digests: bool) -> Self {
         Self {
             place,
             depth,
@@ -81,6 +90,7 @@ impl Archive {
             is_complete: false,
             is_empty: true,
             facts: Facts::default(),
+            sha1: has_digests.then(Sha1::new),
         }
     }
 
@@ -89,7 +99,14 @@ impl Archive {
     }
 
     /// Takes the next bytes.
-    pub(super) fn feed(&mut self, mut piece: &[u8], shared: &mut Shared) {
+    pub(super) fn feed(&mut self, piece: &[u8], shared: &mut Shared) {
+        if let Some(sha1) = &mut self.sha1 {
+            sha1.update(piece);
+        }
+        self.walk(piece, shared);
+    }
+
+    fn walk(&mut self, mut piece: &[u8], shared: &mut Shared) {
         self.is_empty &= piece.is_empty();
         while !piece.is_empty() && !shared.is_exhausted() {
             let used = match std::mem::replace(&mut self.state, State::Record) {
@@ -164,7 +181,7 @@ impl Archive {
         }
         let length = self.accept(record::parse(&held), shared);
         // At most what one record needs and another does not: few bytes.
-        self.feed(held.get(length..).unwrap_or_default(), shared);
+        self.walk(held.get(length..).unwrap_or_default(), shared);
         used
     }
 
@@ -257,7 +274,7 @@ impl Archive {
         }
         match kind {
             Some(kind) => Sink::Metadata { kind, name, contents: Vec::new() },
-            None => Sink::Nested(Box::new(Self::new(place, self.depth + 1))),
+            None => Sink::Nested(Box::new(Self::new(place, self.depth + 1, self.sha1.is_some()))),
         }
     }
 
@@ -300,7 +317,7 @@ impl Archive {
                 };
                 *passed = length;
                 self.leave(*entry, shared);
-                self.feed(&rest, shared);
+                self.walk(&rest, shared);
                 used
             }
         }
@@ -326,7 +343,7 @@ impl Archive {
             0
         };
         self.leave(*entry, shared);
-        self.feed(held.get(length..).unwrap_or_default(), shared);
+        self.walk(held.get(length..).unwrap_or_default(), shared);
         used
     }
 
@@ -373,6 +390,7 @@ impl Archive {
             self.facts.has_classes = false;
             shared.warn(Warning::gap(&*self.place, "the archive ends early, or is damaged"));
         }
-        identify::packages(&self.facts, &self.place, shared);
+        let digest = self.sha1.filter(|_| !shared.is_exhausted()).map(evidence);
+        identify::packages(&self.facts, &self.place, digest, shared);
     }
 }
