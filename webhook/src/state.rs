@@ -77,11 +77,6 @@ impl Server {
         self.changed.notify_one();
     }
 
-    /// Where Events are sent, if they are asked for.
-    pub(crate) const fn events(&self) -> Option<&Events> {
-        self.events.as_ref()
-    }
-
     /// What is still waited for; nothing where reviews can be answered.
     pub(crate) fn waits_for(&self) -> Option<&'static str> {
         if self.waits_for_policies.load(Ordering::Relaxed) {

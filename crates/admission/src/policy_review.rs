@@ -1,7 +1,7 @@
 //! Policies and exemptions under review: one that cannot be used is refused when it is written, with what is wrong and
 //! what to do.
 
-use portcullis_errors::{Hint as _, chain, printable};
+use portcullis_errors::{advised, printable};
 use portcullis_model::Timestamp;
 use portcullis_policy::{Exemption, GROUP_VERSION, Policy, Problem};
 use serde_json::{Value, json};
@@ -57,14 +57,11 @@ impl Gate {
     fn problems_of_policy(&self, object: &Value, now: Timestamp) -> Vec<String> {
         let policy = match Policy::from_resource(object, now) {
             Ok(policy) => policy,
-            Err(problems) => return problems.iter().map(shown).collect(),
+            Err(problems) => return problems.iter().map(Problem::line).collect(),
         };
-        let expired: Vec<String> = policy.check(now).iter().map(shown).collect();
+        let expired: Vec<String> = policy.check(now).iter().map(Problem::line).collect();
         match ReadyPolicy::new(policy, self.trust_root()) {
-            Err(error) => {
-                let hint = error.hint().map_or_else(String::new, |hint| format!(" (hint: {hint})"));
-                vec![format!("{}{hint}", chain(&error))]
-            }
+            Err(error) => vec![advised(&error)],
             Ok(_ready) => expired,
         }
     }
@@ -72,14 +69,7 @@ impl Gate {
 
 fn problems_of_exemption(object: &Value, now: Timestamp) -> Vec<String> {
     match Exemption::from_resource(object, now) {
-        Ok(exemption) => exemption.check(now).iter().map(shown).collect(),
-        Err(problems) => problems.iter().map(shown).collect(),
+        Ok(exemption) => exemption.check(now).iter().map(Problem::line).collect(),
+        Err(problems) => problems.iter().map(Problem::line).collect(),
     }
-}
-
-/// `spec.images[0]: what is wrong (hint: what to do)`.
-fn shown(problem: &Problem) -> String {
-    let Problem { field, message, hint, expired: _ } = problem;
-    let hint = hint.as_ref().map_or_else(String::new, |hint| format!(" (hint: {})", printable(hint, 300)));
-    format!("{}: {}{hint}", printable(field, 200), printable(message, 400))
 }

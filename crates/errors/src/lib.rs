@@ -28,6 +28,13 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// An error, its causes and its hint on one line: `cannot read x: permission denied (hint: see its mode)`.
+#[must_use]
+pub fn advised(error: &(impl Error + Hint)) -> String {
+    let hint = error.hint().map_or_else(String::new, |hint| format!(" (hint: {hint})"));
+    chain(error) + &hint
+}
+
 /// Shows text of untrusted origin on a terminal or in a log line: control characters are escaped, and it is cut
 /// after `max` characters.
 #[must_use]
@@ -86,6 +93,19 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("cannot read the layer")]
     struct Outer(#[source] std::io::Error);
+
+    impl Hint for Outer {
+        fn hint(&self) -> Option<String> {
+            (self.0.to_string() == "disk gone").then(|| "look for it".to_owned())
+        }
+    }
+
+    #[test]
+    fn a_hint_follows_where_there_is_one() {
+        let outer = |text: &str| advised(&Outer(std::io::Error::other(text.to_owned())));
+        assert_eq!(outer("disk gone"), "cannot read the layer: disk gone (hint: look for it)");
+        assert_eq!(outer("disk back"), "cannot read the layer: disk back");
+    }
 
     #[test]
     fn chains_on_one_line_and_hides_what_hides() {

@@ -1,6 +1,7 @@
 //! What a policy may say beyond its types: patterns that can match, exceptions that still hold, authorities that
 //! name somebody.
 
+use portcullis_errors::printable;
 use portcullis_model::Timestamp;
 
 use crate::{
@@ -25,6 +26,14 @@ pub struct Problem {
 impl Problem {
     pub(crate) fn new(field: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into(), hint: Some(hint.into()), expired: false }
+    }
+
+    /// On one line, whatever the policy holds: `spec.images[0]: what is wrong (hint: what to do)`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let Self { field, message, hint, expired: _ } = self;
+        let hint = hint.as_ref().map_or_else(String::new, |hint| format!(" (hint: {})", printable(hint, 300)));
+        format!("{}: {}{hint}", printable(field, 200), printable(message, 400))
     }
 }
 

@@ -20,6 +20,37 @@ const MAX_LEVELS: usize = 32;
 /// The most additions inside walks: each may double a text or a list that the next walk starts from.
 pub(crate) const MAX_ADDITIONS: u32 = 4;
 
+/// The operators and functions of all expressions. None is for regular expressions, times or texts that grow.
+const FUNCTIONS: [&str; 27] = [
+    "_?_:_",
+    "_&&_",
+    "_||_",
+    "!_",
+    "-_",
+    "_-_",
+    "_+_",
+    "_*_",
+    "_/_",
+    "_%_",
+    "_==_",
+    "_!=_",
+    "_>=_",
+    "_<=_",
+    "_>_",
+    "_<_",
+    "_[_]",
+    "@in",
+    "_in_",
+    "@not_strictly_false",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "string",
+    "int",
+    "double",
+];
+
 /// An expression within bounds of length and nesting.
 pub(crate) fn parse(expression: &str) -> Result<IdedExpr, String> {
     if expression.len() > MAX_BYTES {
@@ -68,7 +99,7 @@ pub(crate) fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
 #[derive(Debug)]
 pub(crate) struct Language {
     pub(crate) variables: &'static [&'static str],
-    /// Functions and operators.
+    /// The functions beside those of all expressions.
     pub(crate) functions: &'static [&'static str],
     /// The most macros (`exists`, `all`, `map`, …) inside one another.
     pub(crate) max_depth: usize,
@@ -106,7 +137,7 @@ impl Scope {
     /// Whether a function may be called here.
     pub(crate) fn call(&mut self, call: &CallExpr, depth: usize) -> Result<(), String> {
         let name = call.func_name.as_str();
-        if !self.language.functions.contains(&name) {
+        if !FUNCTIONS.contains(&name) && !self.language.functions.contains(&name) {
             return Err(format!("there is no function `{}`", shown(name)));
         }
         // What macros add to their own result is no addition of the author's.

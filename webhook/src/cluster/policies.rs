@@ -11,7 +11,7 @@ use kube::{
 };
 use portcullis_admission::{BrokenPolicy, ReadyPolicy, ReadySet};
 use portcullis_attest::TrustRoot;
-use portcullis_errors::{Hint as _, chain, printable};
+use portcullis_errors::{advised, chain};
 use portcullis_model::Digest;
 use portcullis_policy::{Exemption, Policy, PolicyKind, Problem};
 use serde_json::{Value, json};
@@ -232,20 +232,12 @@ fn rules(kind: Kind, object: &DynamicObject, trust_root: Option<&TrustRoot>) -> 
         return Ok(Rules::Exemption(exemption));
     }
     let policy = Policy::from_resource(&object, now()).map_err(|problems| shown(&problems))?;
-    let ready = ReadyPolicy::new(policy, trust_root).map_err(|error| {
-        let hint = error.hint().map_or_else(String::new, |hint| format!(" (hint: {hint})"));
-        format!("{}{hint}", chain(&error))
-    })?;
+    let ready = ReadyPolicy::new(policy, trust_root).map_err(|error| advised(&error))?;
     Ok(Rules::Policy(Arc::new(ready)))
 }
 
 fn shown(problems: &[Problem]) -> String {
-    let lines = problems.iter().take(5).map(|problem| {
-        let Problem { field, message, hint, expired: _ } = problem;
-        let hint = hint.as_ref().map_or_else(String::new, |hint| format!(" (hint: {})", printable(hint, 300)));
-        format!("{}: {}{hint}", printable(field, 200), printable(message, 400))
-    });
-    lines.collect::<Vec<_>>().join("; ")
+    problems.iter().take(5).map(Problem::line).collect::<Vec<_>>().join("; ")
 }
 
 fn status(kind: Kind, works: Option<&Rules>, problem: Option<&str>) -> Status {

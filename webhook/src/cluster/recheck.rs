@@ -230,7 +230,7 @@ async fn look_at(server: &Server, pod: Pod) -> Counts {
         }
     };
     let told = message.and_then(|message| Told::of_running(&object, &message));
-    if let (Some(told), Some(events)) = (told, server.events()) {
+    if let (Some(told), Some(events)) = (told, &server.events) {
         events.send(told);
     }
     counts

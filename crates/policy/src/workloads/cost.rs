@@ -23,44 +23,8 @@ const PATTERN_STEPS: u64 = 2_000;
 
 const VARIABLES: &[&str] = &["object", "oldObject", "request", "namespaceObject", "params", "variables"];
 
-/// The functions that a ValidatingAdmissionPolicy has and this engine does too, beside the operators.
-const FUNCTIONS: &[&str] = &[
-    "_?_:_",
-    "_&&_",
-    "_||_",
-    "!_",
-    "-_",
-    "_-_",
-    "_+_",
-    "_*_",
-    "_/_",
-    "_%_",
-    "_==_",
-    "_!=_",
-    "_>=_",
-    "_<=_",
-    "_>_",
-    "_<_",
-    "_[_]",
-    "@in",
-    "_in_",
-    "@not_strictly_false",
-    "size",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "matches",
-    "string",
-    "int",
-    "uint",
-    "double",
-    "bool",
-    "dyn",
-    "type",
-    "indexOf",
-    "lastIndexOf",
-    "substring",
-];
+/// What a ValidatingAdmissionPolicy has and this engine does too, beside what all expressions may call.
+const FUNCTIONS: &[&str] = &["matches", "uint", "bool", "dyn", "type", "indexOf", "lastIndexOf", "substring"];
 
 static LANGUAGE: Language = Language { variables: VARIABLES, functions: FUNCTIONS, max_depth: 4 };
 
