@@ -57,7 +57,7 @@ pub fn of_kind<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
 fn everything() -> Value {
     json!({
         "policies": [{"name": "a", "spec": {"mode": "enforce"}}, {"name": "b", "spec": {"mode": "audit"}}],
-        "pullSecrets": {"enabled": true, "names": ["pull"]}, "recheck": "1h",
+        "pullSecrets": {"enabled": true, "names": ["pull"]}, "recheck": "1h", "reports": true,
         "unmatched": "allow", "enforceWorkloads": true, "extraArgs": ["--max-reviews=8"],
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}],
         "webhooks": {"failurePolicy": "Ignore", "timeoutSeconds": 5, "excludedNamespaces": ["kube-system", "other"]},
@@ -128,6 +128,7 @@ fn the_chart_refuses_values_that_it_does_not_know() {
         (json!({"image": {"digest": "sha256:abc"}}), "/image/digest"),
         (json!({"replicas": 0}), "/replicas"),
         (json!({"recheck": "hourly"}), "/recheck"),
+        (json!({"reports": true}), "/recheck"),
     ] {
         ask(&["render", &chart()], &values).refused(expected);
     }

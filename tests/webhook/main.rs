@@ -27,4 +27,5 @@ mod operation;
 mod pods;
 mod recheck;
 mod registries;
+mod reports;
 mod workloads;

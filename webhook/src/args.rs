@@ -79,6 +79,9 @@ pub(crate) struct ClusterArgs {
     /// Look at running Pods again every so often, and tell of those that would be refused now.
     #[arg(long, env = "PORTCULLIS_RECHECK", value_name = "TIME")]
     pub(crate) recheck: Option<Age>,
+    /// Write what that look finds as Reports of openreports.io, one for each owner of Pods. Needs --recheck.
+    #[arg(long, env = "PORTCULLIS_REPORTS", value_parser = FalseyValueParser::new())]
+    pub(crate) reports: bool,
     /// How to reach the API server; `KUBECONFIG` or the Pod's service account if left out.
     #[arg(long, env = "PORTCULLIS_KUBECONFIG", value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,

@@ -6,6 +6,7 @@ mod events;
 mod namespaces;
 mod policies;
 mod recheck;
+mod reports;
 mod secrets;
 mod status;
 mod surroundings;
@@ -22,6 +23,7 @@ pub(crate) use events::Events;
 pub(crate) use namespaces::Namespaces;
 pub(crate) use policies::watch as watch_policies;
 pub(crate) use recheck::{Counts, Recheck};
+pub(crate) use reports::Reports;
 pub(crate) use secrets::Secrets;
 pub(crate) use surroundings::Around;
 
@@ -72,9 +74,10 @@ impl Unanswered {
         next.filter(|token| status.code == 410 && !token.is_empty())
     }
 
-    /// Whether what it is about is not there any more.
+    /// Whether what it is about is not there: the object, or its whole kind, of which the API server says so in a text
+    /// without a reason.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(self, Self::Error(kube::Error::Api(status)) if status.is_not_found())
+        matches!(self, Self::Error(kube::Error::Api(status)) if status.code == 404)
     }
 }
 

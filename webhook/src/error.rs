@@ -60,6 +60,8 @@ pub(crate) enum SetupError {
     },
     #[error("cannot reach the cluster: {reason}")]
     Cluster { reason: String },
+    #[error("Reports are of the look at running Pods, which is not asked for")]
+    ReportsAlone,
     #[error("the server failed")]
     Serve(#[source] io::Error),
 }
@@ -79,6 +81,7 @@ impl Hint for SetupError {
             Self::Cluster { .. } => {
                 Some("name a file with `--kubeconfig`, or run where a service account's token is mounted".into())
             }
+            Self::ReportsAlone => Some("say how often, such as `--recheck 1h`, or leave `--reports` out".into()),
             Self::Listen { .. } => Some("choose another address with `--listen`".into()),
             _ => None,
         }

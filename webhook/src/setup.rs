@@ -18,7 +18,7 @@ use crate::{
     args::{Args, ClusterArgs, EvidenceArgs, ServerArgs},
     authority::{self, Wanted},
     certs::{self, Pair},
-    cluster::{self, Around, Certificates, Events, Namespaces, Recheck, Secrets},
+    cluster::{self, Around, Certificates, Events, Namespaces, Recheck, Reports, Secrets},
     error::SetupError,
     memory,
     metrics::Metrics,
@@ -76,6 +76,7 @@ pub(crate) async fn serve(args: Args) -> Result<(), SetupError> {
         waits_for_policies: AtomicBool::new(args.cluster.policies_from_cluster),
         namespaces: around.namespaces.clone(),
         events: around.client.clone().filter(|_| args.cluster.events).map(Events::start),
+        reports: around.client.clone().filter(|_| args.cluster.reports).map(Reports::new),
         permits: Semaphore::new(usize::from(server.max_reviews)),
         bodies: Bodies::default(),
         max_reviews: usize::from(server.max_reviews),
@@ -142,7 +143,10 @@ struct Connected {
 
 impl Connected {
     async fn new(args: &ClusterArgs, needs_secret: bool) -> Result<Self, SetupError> {
-        let ClusterArgs { policies_from_cluster, pull_secrets, events, recheck, kubeconfig } = args;
+        let ClusterArgs { policies_from_cluster, pull_secrets, events, recheck, reports, kubeconfig } = args;
+        if *reports && recheck.is_none() {
+            return Err(SetupError::ReportsAlone);
+        }
         let is_needed = *policies_from_cluster || *pull_secrets || *events || recheck.is_some() || needs_secret;
         let client = match is_needed {
             true => Some(cluster::connect(kubeconfig.as_ref()).await?),

@@ -12,7 +12,7 @@ use portcullis_admission::{Gate, GateError, PolicySet, ReadySet};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::{
-    cluster::{Events, Namespaces},
+    cluster::{Events, Namespaces, Reports},
     metrics::{Metrics, add},
     server::Bodies,
 };
@@ -27,6 +27,8 @@ pub(crate) struct Server {
     pub(crate) namespaces: Option<Arc<Namespaces>>,
     /// Where Events are asked for.
     pub(crate) events: Option<Events>,
+    /// Where Reports are asked for.
+    pub(crate) reports: Option<Reports>,
     /// Reviews that may be under way.
     pub(crate) permits: Semaphore,
     /// What bodies may hold together.
@@ -107,6 +109,7 @@ pub(crate) mod tests {
             waits_for_policies: AtomicBool::new(true),
             namespaces: None,
             events: None,
+            reports: None,
             permits: Semaphore::new(1),
             bodies: Bodies::default(),
             max_reviews: 1,

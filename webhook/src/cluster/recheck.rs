@@ -1,5 +1,5 @@
 //! Running Pods, looked at again: evidence grows old, exceptions end, policies change. What would be refused now is told,
-//! by Events and in the metrics; nothing is stopped.
+//! by Events, in Reports and in the metrics; nothing is stopped.
 //!
 //! One replica does it at a time: whoever holds the Lease.
 
@@ -21,7 +21,7 @@ use kube::{
 use portcullis_admission::Told;
 use tokio::time::Instant;
 
-use super::asked;
+use super::{asked, reports::OfPod};
 use crate::{policies::now, state::Server};
 
 const LEASE: &str = "portcullis-recheck";
@@ -117,6 +117,10 @@ impl Recheck {
         let mut counts = Counts::default();
         let mut next: Option<String> = None;
         let mut outlived = 0;
+        let mut reporting = match &server.reports {
+            Some(reports) => reports.begin().await,
+            None => None,
+        };
         loop {
             let mut page = ListParams::default().limit(PAGE);
             page.continue_token = next.take();
@@ -131,14 +135,25 @@ impl Recheck {
                 Err(error) => return Err(error.to_string()),
             };
             outlived = 0;
+            // Lists are in the order of namespaces: of the last one more may come.
+            let last = listed.items.last().and_then(|pod| pod.metadata.namespace.clone());
             let running = listed.items.into_iter().filter(|pod| is_running(pod, own));
             let mut looks = stream::iter(running).map(|pod| look_at(server, pod)).buffer_unordered(AT_ONCE);
-            while let Some(found) = looks.next().await {
+            while let Some((found, of_pod)) = looks.next().await {
                 counts.add(found);
+                if let (Some(reporting), Some(of_pod)) = (&mut reporting, of_pod) {
+                    reporting.take(of_pod);
+                }
             }
             next = listed.metadata.continue_.filter(|token| !token.is_empty());
             if next.is_none() {
+                if let Some(reporting) = reporting {
+                    reporting.end().await;
+                }
                 return Ok(counts);
+            }
+            if let Some(reporting) = &mut reporting {
+                reporting.write(last.as_deref()).await;
             }
             // A long round outlives the Lease unless that is renewed.
             if !self.holds(server).await {
@@ -212,13 +227,16 @@ fn is_running(pod: &Pod, own: &str) -> bool {
     namespace != EXCLUDED && namespace != own && !is_over
 }
 
-async fn look_at(server: &Server, pod: Pod) -> Counts {
+/// What would become of a Pod, and what its Report says where Reports are asked for.
+async fn look_at(server: &Server, pod: Pod) -> (Counts, Option<OfPod>) {
     let mut counts = Counts::default();
-    let Ok(mut object) = serde_json::to_value(pod) else { return counts };
+    let Ok(mut object) = serde_json::to_value(pod) else { return (counts, None) };
     // A list of one kind does not repeat it.
     object["apiVersion"] = "v1".into();
     object["kind"] = "Pod".into();
-    let message = match server.gate().look_again(&object).await {
+    let looked = server.gate().look_again(&object).await;
+    let of_pod = server.reports.as_ref().and_then(|_| OfPod::new(&object, &looked));
+    let message = match looked {
         Ok(decision) => {
             let counted = if decision.allowed { &mut counts.pass } else { &mut counts.fail };
             *counted += 1;
@@ -233,7 +251,7 @@ async fn look_at(server: &Server, pod: Pod) -> Counts {
     if let (Some(told), Some(events)) = (told, &server.events) {
         events.send(told);
     }
-    counts
+    (counts, of_pod)
 }
 
 fn is_free(lease: &Lease, me: &str, now: Timestamp) -> bool {
