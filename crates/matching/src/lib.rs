@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, HashSet};
 
 pub use distributions::{DISTRIBUTIONS, Filed, Names, Rule};
 pub use explain::{Explained, Explanation, Judged, explain, explain_in};
+pub use plan::is_of_distribution;
 pub use portcullis_model::DistributionCoverage;
 use portcullis_model::{
     AdvisoryCoverage, AdvisoryKey, AdvisoryLookup, Affected, Distribution, Finding, LookupError, Package, PackageType,

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use portcullis_model::{AdvisoryLookup, Distribution, Timestamp};
+use portcullis_model::{AdvisoryLookup, Distribution, Package, Timestamp};
 
 use crate::{
     distributions::{Filed, Rule, debian_number, rule, ubuntu_number, ubuntu_pro},
     end_of_life::end_of_life,
+    third_parties::publisher,
 };
 
 /// How an image's distribution is asked about.
@@ -56,6 +57,14 @@ impl Plan {
         let pro = ecosystems.iter().find_map(|name| ubuntu_pro(name)).filter(|name| lookup.covers(name));
         Self { rule: Some(rule), ecosystems, pro, end_of_life: end_of_life(rule, &resolved), notes }
     }
+}
+
+/// Whether `distribution` built the package of an operating system itself, as far as that can be told: its advisories then
+/// speak of the package. Not where nothing is known of the distribution.
+#[must_use]
+pub fn is_of_distribution(package: &Package, distribution: &Distribution) -> bool {
+    let known = rule(&distribution.id).or_else(|| rule(&resolve(distribution, &mut Vec::new())?.id));
+    known.is_some_and(|rule| publisher(package, rule).is_none())
 }
 
 /// The distribution whose advisories are asked: itself, or the one that its packages are taken from without change.

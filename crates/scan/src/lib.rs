@@ -14,7 +14,7 @@ mod merge;
 mod replay;
 mod sbom;
 
-use std::time::Instant;
+use std::{collections::HashSet, time::Instant};
 
 #[doc(hidden)]
 pub use cache::is_entry;
@@ -27,7 +27,7 @@ pub use portcullis_matching::ADVISORIES;
 use portcullis_matching::Matches;
 use portcullis_model::{
     AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, ExecutableFile, Inputs, Inventory, LookupError,
-    Report, SCHEMA_VERSION, Target, Timestamp, Tool,
+    Package, PackageType, Report, SCHEMA_VERSION, Target, Timestamp, Tool,
 };
 use portcullis_packages::SbomError;
 use portcullis_policy::{DistributionState, Facts, Policy};
@@ -171,7 +171,8 @@ pub fn take_inventory_told(
     if let Some(cache) = cache {
         cache.trim();
     }
-    let merge::Merged { packages, warnings, distribution, coverage, executables: files } = merged;
+    let merge::Merged { mut packages, warnings, distribution, coverage, executables: files } = merged;
+    leave_out_doubles(&mut packages, distribution.as_ref());
     Ok(Taken {
         target: image.target.clone(),
         distribution,
@@ -179,6 +180,18 @@ pub fn take_inventory_told(
         coverage: Some(coverage),
         executables: executables.then_some(files),
     })
+}
+
+/// Leaves out the known programs that a package of the distribution brought: the package says what they are, and the
+/// distribution what affects it. Of a third party's package upstream's advisories alone may speak: its programs stay.
+fn leave_out_doubles(packages: &mut Vec<Package>, distribution: Option<&Distribution>) {
+    let Some(distribution) = distribution else { return };
+    let is_own = |owner: &&Package| portcullis_matching::is_of_distribution(owner, distribution);
+    let systems = packages.iter().filter(|package| package.kind.is_operating_system()).filter(is_own);
+    let own: HashSet<String> = systems.map(|package| package.purl.clone()).collect();
+    packages.retain(|package| {
+        package.kind != PackageType::Generic || package.owned_by.as_ref().is_none_or(|owner| !own.contains(owner))
+    });
 }
 
 /// What one layer says.

@@ -46,6 +46,23 @@ fn what_a_system_s_package_owns_names_its_owner() {
     assert_eq!((package.locations.len(), package.owned_by), (2, None));
 }
 
+/// Who reads the inventory elsewhere would otherwise take the distribution's build for upstream's.
+#[test]
+fn what_the_distribution_s_own_package_owns_is_left_out() {
+    let found = |id: &str, version: &str| {
+        let status = dpkg_status(&[DebianPackage::new("openssl", version)]);
+        let os_release = format!("ID={id}\nVERSION_ID=12\n");
+        let layer = owned().file("var/lib/dpkg/status", status).file("etc/os-release", os_release);
+        let found = taken(&ImageBuilder::new().layer(layer).build()).inventory.packages.into_iter();
+        found.map(|package| (package.version, package.owned_by.is_some())).collect::<Vec<_>>()
+    };
+    let own = |version: &str| (version.to_owned(), false);
+    let program = || ("3.0.19".to_owned(), true);
+    assert_eq!(found("debian", "3.0.19-1"), [own("3.0.19-1")]);
+    assert_eq!(found("debian", "3.0.19-1~ppa1"), [own("3.0.19-1~ppa1"), program()]);
+    assert_eq!(found("unheard-of", "3.0.19-1"), [own("3.0.19-1"), program()]);
+}
+
 /// A release's program and its library are parts of two packages; those of one source are one's.
 #[test]
 fn what_several_packages_of_one_source_own_names_the_first() {
