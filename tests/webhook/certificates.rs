@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A webhook that keeps its certificate in the Secret `tls` of a namespace, for the configurations of that name.
-fn replica(cluster: &Cluster, namespace: &str, lifetime: &str) -> Replica {
+pub fn replica(cluster: &Cluster, namespace: &str, lifetime: &str) -> Replica {
     let folder = tempfile::tempdir().unwrap();
     let policy = file(folder.path(), "policy.yaml", &policy(registry(), ""));
     let arguments = [
@@ -27,6 +27,7 @@ fn replica(cluster: &Cluster, namespace: &str, lifetime: &str) -> Replica {
         format!("--kubeconfig={}", cluster.kubeconfig().display()),
         format!("--certificate-secret={namespace}/tls"),
         format!("--webhook-configuration={namespace}"),
+        format!("--tls-name=portcullis-webhook.{namespace}.svc"),
         format!("--certificate-lifetime={lifetime}"),
     ];
     Replica::run(&arguments, folder)
@@ -46,12 +47,14 @@ fn configuration(namespace: &Namespace<'_>, webhook: &Replica) -> Value {
     })
 }
 
-fn secret(namespace: &Namespace<'_>, field: &str) -> String {
+/// What a field of the Secret `tls` holds.
+pub fn secret(namespace: &Namespace<'_>, field: &str) -> String {
     let text = namespace.field("secret", "tls", &format!("/data/{field}"));
     String::from_utf8(STANDARD.decode(text.as_str().unwrap_or_default()).unwrap()).unwrap()
 }
 
-fn bundle(namespace: &Namespace<'_>) -> String {
+/// The authorities of the configuration that is called as the namespace.
+pub fn bundle(namespace: &Namespace<'_>) -> String {
     let kind = ["get", "mutatingwebhookconfiguration", namespace.name, "-o", "json"];
     let found = namespace.cluster.kubectl(&kind).json();
     let text = found["webhooks"][0]["clientConfig"]["caBundle"].as_str().unwrap_or_default().to_owned();
@@ -59,7 +62,7 @@ fn bundle(namespace: &Namespace<'_>) -> String {
 }
 
 /// The certificate of a new handshake that trusts the authorities of the configuration, and no others.
-fn served_by(webhook: &Replica, bundle: &str) -> Vec<u8> {
+pub fn served_by(webhook: &Replica, bundle: &str) -> Vec<u8> {
     let authorities = reqwest::Certificate::from_pem_bundle(bundle.as_bytes()).unwrap();
     let client = reqwest::blocking::Client::builder().tls_certs_only(authorities).tls_info(true).build().unwrap();
     let response = client.get(format!("https://{}/readyz", webhook.address)).send().unwrap();

@@ -28,4 +28,5 @@ mod pods;
 mod recheck;
 mod registries;
 mod reports;
+mod rotation;
 mod workloads;

@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use portcullis_tests::is_on;
@@ -84,19 +85,29 @@ fn replaced_under_load(namespace: Namespace<'_>, front: &Front, client: &Value) 
         front.lead_to(&addresses(&replicas));
         load.goes_on(50);
     }
-    let wrong = load.end();
-    assert!(wrong.is_empty(), "{} were lost: {:?}", wrong.len(), wrong.first());
+    let (answered, wrong) = load.end();
+    assert!(wrong.is_empty(), "{} of {answered} were lost: {:?}", wrong.len(), wrong.first());
 }
 
-/// Clients that create Pods, as dry runs, as fast as they are answered.
-struct Load {
+/// Clients that create Pods, as dry runs.
+pub struct Load {
     is_over: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
     clients: Vec<thread::JoinHandle<Vec<String>>>,
 }
 
 impl Load {
+    /// As fast as they are answered.
     fn start(cluster: &Cluster, namespace: &str, image: &str) -> Self {
+        Self::with_pauses(cluster, namespace, image, Duration::ZERO)
+    }
+
+    /// Some forty in a second, for what takes long.
+    pub fn paced(cluster: &Cluster, namespace: &str, image: &str) -> Self {
+        Self::with_pauses(cluster, namespace, image, Duration::from_millis(100))
+    }
+
+    fn with_pauses(cluster: &Cluster, namespace: &str, image: &str, pause: Duration) -> Self {
         let (is_over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let client = |client: usize| {
             let (http, token) = (cluster.http(), cluster.token.clone());
@@ -112,6 +123,7 @@ impl Load {
                         wrong.push(answer.text().unwrap());
                     }
                     answered.fetch_add(1, Ordering::Relaxed);
+                    thread::sleep(pause);
                 }
                 wrong
             })
@@ -121,15 +133,16 @@ impl Load {
     }
 
     /// Waits for so many answers more.
-    fn goes_on(&self, count: usize) {
+    pub fn goes_on(&self, count: usize) {
         let wanted = self.answered.load(Ordering::Relaxed) + count;
         eventually("reviews go on", || (self.answered.load(Ordering::Relaxed) >= wanted).then_some(()));
     }
 
-    /// What was answered with anything but a Pod.
-    fn end(self) -> Vec<String> {
+    /// How many were answered, and what was answered with anything but a Pod.
+    pub fn end(self) -> (usize, Vec<String>) {
         self.is_over.store(true, Ordering::Relaxed);
-        self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        let wrong = self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+        (self.answered.load(Ordering::Relaxed), wrong)
     }
 }
 
