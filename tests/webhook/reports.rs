@@ -133,7 +133,7 @@ fn reports_of_running_pods_are_written_where_something_changed_and_go_with_their
 /// One Report for two Pods, one that fails under one policy and is told by the other, and one of a Pod without an owner.
 fn what_was_found_is_told(team: &Namespace<'_>, good: &Image, bad: &Image) {
     let passing = report(team, "Deployment", "good").unwrap();
-    assert_eq!(passing["metadata"]["labels"]["app.kubernetes.io/managed-by"], "portcullis");
+    assert_eq!(passing["metadata"]["labels"]["app.kubernetes.io/managed-by"], "portcullis-webhook");
     let owner = &passing["metadata"]["ownerReferences"][0];
     assert_eq!(owner["uid"], team.field("deployment", "good", "/metadata/uid"));
     assert_eq!(passing["summary"], json!({"pass": 1, "fail": 0, "warn": 0, "error": 0, "skip": 0}));

@@ -236,3 +236,6 @@ impl Round<'_> {
         self.problem.get_or_insert_with(|| format!("{what}: {error}"));
     }
 }
+
+#[cfg(test)]
+mod tests;

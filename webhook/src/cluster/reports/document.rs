@@ -13,7 +13,7 @@ use super::{
 };
 
 /// By this label Reports are known as ours.
-pub(super) const LABEL: (&str, &str) = ("app.kubernetes.io/managed-by", "portcullis");
+pub(super) const LABEL: (&str, &str) = ("app.kubernetes.io/managed-by", "portcullis-webhook");
 
 pub(super) fn resource() -> ApiResource {
     let (group, version) = ("openreports.io".to_owned(), "v1alpha1".to_owned());

@@ -1,0 +1,106 @@
+//! Rounds at an API server that refuses, or that is gone.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::{Method, StatusCode},
+};
+use portcullis_model::Outcome;
+use serde_json::json;
+
+use super::{
+    results::tests::{answer, of_image},
+    *,
+};
+
+/// What was asked of it, but for lists. It refuses whatever is in the namespace `full`.
+type Asked = Arc<Mutex<Vec<(Method, String, Value)>>>;
+
+async fn answer_api(State(asked): State<Asked>, request: Request) -> (StatusCode, Json<Value>) {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    if method == Method::GET {
+        let stale = |namespace: &str, name: &str| json!({"metadata": {"namespace": namespace, "name": name}});
+        let items = [stale("team", "portcullis-old"), stale("full", "portcullis-old"), stale("team", "theirs")];
+        return (StatusCode::OK, Json(json!({"metadata": {}, "items": items})));
+    }
+    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    asked.lock().unwrap().push((method, path.clone(), serde_json::from_slice(&body).unwrap_or_default()));
+    if path.contains("/full/") {
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden",
+            "code": 403, "message": "exceeded quota"});
+        return (StatusCode::FORBIDDEN, Json(status));
+    }
+    (StatusCode::OK, Json(json!({"metadata": {"name": "any"}})))
+}
+
+async fn reports() -> (Asked, Reports) {
+    let asked = Asked::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(answer_api).with_state(Arc::clone(&asked));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (asked, Reports::new(Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()))
+}
+
+fn of_pod(namespace: &str, name: &str, policy: &str, result: Outcome) -> OfPod {
+    let owner = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "uid": name, "controller": true});
+    let pod = json!({"metadata": {"name": "p", "uid": "p", "ownerReferences": [owner]}});
+    let results = of_image(vec![answer(policy, false, &[(result, "rule", "so it is")])]);
+    OfPod { namespace: namespace.to_owned(), scope: Scope::of(&pod).unwrap(), results }
+}
+
+#[tokio::test]
+async fn a_namespace_that_refuses_holds_up_no_other_and_one_that_goes_on_is_not_written_yet() {
+    let (asked, reports) = reports().await;
+    let mut round = reports.begin().await.unwrap();
+    for name in ["a", "b"] {
+        round.take(of_pod("full", name, "one", Outcome::Pass));
+    }
+    round.take(of_pod("team", "app", "one", Outcome::Pass));
+    round.write(Some("team")).await;
+    let paths = |asked: &Asked| asked.lock().unwrap().iter().map(|(_, path, _)| path.clone()).collect::<Vec<_>>();
+    assert!(paths(&asked).len() == 2 && paths(&asked).iter().all(|path| path.contains("/namespaces/full/reports/")));
+
+    // The next page has more of the same owner.
+    round.take(of_pod("team", "app", "two", Outcome::Fail));
+    round.end().await;
+    let of_team: Vec<_> =
+        asked.lock().unwrap().iter().filter(|(_, path, _)| path.contains("/team/")).cloned().collect();
+    let [(written, _, report), (removed, path, _)] = of_team.as_slice() else { panic!("{of_team:?}") };
+    assert_eq!((written, removed), (&Method::PATCH, &Method::DELETE));
+    assert!(path.ends_with("/portcullis-old"), "what others call theirs stays: {path}");
+    assert_eq!((&report["summary"]["pass"], &report["summary"]["fail"]), (&json!(1), &json!(1)));
+    let problem = reports.problem.lock().unwrap().clone().unwrap();
+    assert!(problem.starts_with("full/portcullis-") && problem.contains("exceeded quota"), "{problem}");
+}
+
+#[tokio::test]
+async fn nothing_is_removed_once_the_api_server_is_gone() {
+    let reports = Reports::new(Client::try_from(kube::Config::new("http://127.0.0.1:9".parse().unwrap())).unwrap());
+    assert!(reports.begin().await.is_none() && reports.problem.lock().unwrap().is_some());
+    let (asked, reachable) = self::reports().await;
+    let mut round = Round { reports: &reports, ..reachable.begin().await.unwrap() };
+    round.take(of_pod("team", "app", "one", Outcome::Pass));
+    round.take(of_pod("team", "other", "one", Outcome::Pass));
+    round.write(None).await;
+    assert!(round.is_silent && !round.known.is_empty());
+    round.end().await;
+    assert!(asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_fails_is_kept_where_there_are_too_many() {
+    let (_asked, reports) = reports().await;
+    let mut round = reports.begin().await.unwrap();
+    for number in 0..MAX_IN_NAMESPACE + 20 {
+        round.take(of_pod("team", &format!("app-{number:04}"), "one", Outcome::Pass));
+    }
+    round.take(of_pod("team", "bad", "one", Outcome::Fail));
+    round.take(of_pod("team", "bad", "two", Outcome::Fail));
+    let held = &round.held["team"];
+    assert!(round.is_cut && held.len() == MAX_IN_NAMESPACE);
+    let bad = held.iter().find(|(scope, _)| scope.name == "bad").unwrap().1;
+    assert_eq!(bad.found.len(), 2);
+}
