@@ -11,8 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portcullis_tests::{cache, skip};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     keeper,
@@ -133,6 +134,19 @@ impl Cluster {
         let log = self.folder.join(format!("{name}.log"));
         let child = keeper::start(&self.programs.join(name), arguments, &log);
         self.processes.lock().unwrap().push((name, child));
+    }
+
+    /// Has etcd forget all but what is there now. Its API: <https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/>.
+    pub fn compact(&self) {
+        let post = |path: &str, body: &Value| {
+            let url = format!("http://127.0.0.1:{}/v3/{path}", self.etcd_ports[0]);
+            let answer = self.http().post(url).body(body.to_string()).send().unwrap();
+            assert!(answer.status().is_success(), "{answer:?}");
+            serde_json::from_str::<Value>(&answer.text().unwrap()).unwrap()
+        };
+        let key = STANDARD.encode("/");
+        let revision = post("kv/range", &json!({"key": key}))["header"]["revision"].clone();
+        post("kv/compaction", &json!({"revision": revision, "physical": true}));
     }
 
     /// Starts etcd where it was: what it held it still holds.

@@ -1,7 +1,7 @@
 //! Running Pods on the real API server, looked at again: counted by what would become of them now, by one replica at a
 //! time, which gives its Lease back at its end.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     cluster::{Cluster, eventually},
@@ -41,4 +41,30 @@ fn running_pods_are_counted_by_one_replica_that_gives_its_lease_back() {
     webhook.signal("TERM");
     assert!(webhook.wait().success());
     assert!(lease(cluster)["spec"]["holderIdentity"].is_null(), "{}", lease(cluster));
+}
+
+/// What a list says that has grown too old, on which a long round relies.
+#[test]
+fn a_list_that_has_grown_too_old_says_where_it_goes_on() {
+    if !portcullis_tests::is_on() {
+        return;
+    }
+    // A control plane of its own: others are not to notice. Without the snapshots that its cache keeps, so that what etcd
+    // has forgotten is forgotten.
+    let flags = ["--feature-gates=ListFromCacheSnapshot=false"];
+    let Some(cluster) = Cluster::start("lists", &flags, false) else { return };
+    let list = |query: &str| {
+        let url = format!("{}/api/v1/namespaces?limit=1{query}", cluster.url());
+        let answer = cluster.http().get(url).bearer_auth(&cluster.token).send().unwrap();
+        serde_json::from_str::<Value>(&answer.text().unwrap()).unwrap()
+    };
+    let first = list("");
+    let next = |list: &Value| format!("&continue={}", list["metadata"]["continue"].as_str().unwrap());
+    cluster.kubectl(&["create", "namespace", "later"]).ok();
+    cluster.compact();
+    let gone = list(&next(&first));
+    assert_eq!((&gone["code"], &gone["reason"]), (&json!(410), &json!("Expired")), "{gone}");
+    let second = list(&next(&gone));
+    assert_eq!(second["items"].as_array().unwrap().len(), 1, "{second}");
+    assert_ne!(first["items"], second["items"]);
 }
