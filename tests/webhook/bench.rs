@@ -21,7 +21,14 @@ use crate::{
 const RATE: u32 = 500;
 const ROUNDS: usize = 3;
 /// Of a round; `PORTCULLIS_BENCH_SECONDS` says otherwise.
-const SECONDS: u64 = 20;
+const SECONDS: u32 = 20;
+/// Of the load under which memory is looked at; `PORTCULLIS_BENCH_LOAD_SECONDS` says otherwise.
+const LOAD_SECONDS: u32 = 60;
+/// Pods of one Deployment that come at once.
+const REPLICAS: usize = 100;
+/// Images that the long load asks for in turn, and how often it asks for one that is refused.
+const IMAGES: usize = 20;
+const REFUSED_EVERY: u32 = 50;
 
 struct Bench {
     authority: Authority,
@@ -43,6 +50,7 @@ fn figures() {
     bench.new_digests();
     bench.starts();
     bench.many_policies();
+    bench.long_load();
 }
 
 fn row(what: &str, figure: &str) {
@@ -77,21 +85,26 @@ impl Bench {
         Replica::run_program(&program, &arguments, folder)
     }
 
-    /// Asks at a steady rate, and counts from the moment at which each was due: a queue is not left out.
+    /// Asks for one image for as long as a round takes.
     fn load(&self, webhook: &Replica, path: &str, image: &str) -> Vec<Duration> {
-        let seconds = std::env::var("PORTCULLIS_BENCH_SECONDS").ok().and_then(|text| text.parse().ok());
-        let count = RATE * u32::try_from(seconds.unwrap_or(SECONDS)).unwrap();
-        let (url, body) = (format!("https://{}{path}", webhook.address), Arc::new(review(image).to_string()));
+        let url = format!("https://{}{path}", webhook.address);
+        let body: Arc<str> = review(image).to_string().into();
+        self.runtime.block_on(ask(&self.http, &url, &body));
+        self.steadily(&url, seconds("PORTCULLIS_BENCH_SECONDS", SECONDS), |_| (Arc::clone(&body), true))
+    }
+
+    /// Asks at a steady rate, and counts from the moment at which each was due: a queue is not left out. `review` gives
+    /// the body of each by its number, and whether that is allowed.
+    fn steadily(&self, url: &str, seconds: u32, review: impl Fn(u32) -> (Arc<str>, bool)) -> Vec<Duration> {
         self.runtime.block_on(async {
-            ask(&self.http, &url, &body).await;
             let started = Instant::now() + Duration::from_millis(50);
             let mut asked = Vec::new();
-            for number in 0..count {
+            for number in 0..RATE * seconds {
                 let due = started + Duration::from_secs(1) / RATE * number;
                 tokio::time::sleep_until(due.into()).await;
-                let (http, url, body) = (self.http.clone(), url.clone(), Arc::clone(&body));
+                let (http, url, (body, is_allowed)) = (self.http.clone(), url.to_owned(), review(number));
                 asked.push(tokio::spawn(async move {
-                    ask(&http, &url, &body).await;
+                    answered(&http, &url, &body, is_allowed).await;
                     due.elapsed()
                 }));
             }
@@ -105,19 +118,24 @@ impl Bench {
 
     fn known_digests(&self) {
         let (webhook, floor) = (self.webhook(), self.floor());
-        let cases = [("allow-all webhook", &floor, "/validate"), ("validating", &webhook, "/validate")];
+        let cases = [
+            ("allow-all webhook", &floor, "/validate"),
+            ("validating", &webhook, "/validate"),
+            ("mutating", &webhook, "/mutate"),
+        ];
         let mut took: Vec<Vec<Duration>> = vec![Vec::new(); cases.len()];
         for _ in 0..ROUNDS {
             for (index, (_, replica, path)) in cases.iter().enumerate() {
                 took[index].extend(self.load(replica, path, &self.image.pinned));
             }
         }
-        for ((name, ..), times) in cases.iter().zip(&mut took) {
-            times.sort_unstable();
+        took.iter_mut().for_each(|times| times.sort_unstable());
+        let least = percentile(&took[0], 99);
+        for ((name, ..), times) in cases.iter().zip(&took) {
             let [half, most, last] = [50, 99, 100].map(|percent| percentile(times, percent));
             row(
                 &format!("{name}, known digest, {RATE}/s"),
-                &format!("p50 {half:.2} ms, p99 {most:.2} ms, max {last:.1} ms"),
+                &format!("p50 {half:.2} ms, p99 {most:.2} ms ({:+.2} ms), max {last:.1} ms", most - least),
             );
         }
         row("memory after that", &format!("{:.1} MiB resident", resident(&webhook)));
@@ -127,13 +145,7 @@ impl Bench {
     fn new_digests(&self) {
         let front = HttpServer::in_front_of(registry());
         let webhook = Replica::signed_by(&self.authority, &policy(front.address(), ""), front.address(), &[]);
-        let images: Vec<Image> = (0..20)
-            .map(|number| {
-                let image = Image::push_to(front.address(), &format!("bench/new-{number}:v1"), &format!("{number}"));
-                image.sign(Keys::trusted());
-                image
-            })
-            .collect();
+        let images: Vec<Image> = (0..20).map(|number| signed_at(front.address(), &format!("new-{number}"))).collect();
         front.requests();
         let url = format!("https://{}/mutate", webhook.address);
         let mut took: Vec<Duration> = Vec::new();
@@ -147,6 +159,23 @@ impl Bench {
         row(
             "new digest, by tag",
             &format!("median {:.1} ms, {asked:.1} requests of the registry", percentile(&took, 50)),
+        );
+        // By digest, as the Pods of a Deployment whose image was pinned: what each asks for alone is asked for once.
+        let image = signed_at(front.address(), "replicas");
+        front.requests();
+        let (started, body) = (Instant::now(), review(&image.pinned).to_string());
+        self.runtime.block_on(async {
+            let mut asking = tokio::task::JoinSet::new();
+            for _ in 0..REPLICAS {
+                let (http, url, body) = (self.http.clone(), url.clone(), body.clone());
+                asking.spawn(async move { ask(&http, &url, &body).await });
+            }
+            asking.join_all().await
+        });
+        let (last, asked) = (started.elapsed().as_secs_f64() * 1000.0, front.requests().len());
+        row(
+            &format!("{REPLICAS} Pods of one new digest at once"),
+            &format!("the last after {last:.1} ms, {asked} requests of the registry in all"),
         );
     }
 
@@ -164,7 +193,8 @@ impl Bench {
             took.push(started.elapsed());
         }
         took.sort_unstable();
-        row("start to ready", &format!("median {:.0} ms", percentile(&took, 50)));
+        let [half, last] = [50, 100].map(|percent| percentile(&took, percent));
+        row("start to ready", &format!("median {half:.0} ms, max {last:.0} ms"));
     }
 
     /// A thousand policies, of which one speaks of the image.
@@ -185,12 +215,57 @@ impl Bench {
         row("validating, 1,000 policies", &format!("p50 {half:.2} ms, p99 {most:.2} ms"));
         row("memory with them", &format!("{:.1} MiB resident", resident(&webhook)));
     }
+
+    /// Images that are known, in turn, and one that is refused and so asked for again each time. What is kept ends after
+    /// ten minutes, and is asked for anew.
+    fn long_load(&self) {
+        let webhook = self.webhook();
+        let body = |image: &Image| -> Arc<str> { review(&image.pinned).to_string().into() };
+        let known: Vec<Arc<str>> =
+            (0..IMAGES).map(|number| body(&signed_at(registry(), &format!("long-{number}")))).collect();
+        let refused = body(&Image::push("bench/refused:v1"));
+        let (url, all) =
+            (format!("https://{}/validate", webhook.address), seconds("PORTCULLIS_BENCH_LOAD_SECONDS", LOAD_SECONDS));
+        known.iter().for_each(|body| self.runtime.block_on(ask(&self.http, &url, body)));
+        // In short turns, so that what is measured is the webhook's memory and not this program's.
+        let turn = (all / 10).clamp(1, 30);
+        let (mut took, mut memory) = (Vec::new(), Vec::new());
+        for _ in 0..(all / turn).max(1) {
+            took.extend(self.steadily(&url, turn, |number| match number % REFUSED_EVERY {
+                0 => (Arc::clone(&refused), false),
+                _ => (Arc::clone(&known[number as usize % IMAGES]), true),
+            }));
+            memory.push(resident(&webhook));
+        }
+        took.sort_unstable();
+        let [half, most] = [50, 99].map(|percent| percentile(&took, percent));
+        row(&format!("{IMAGES} known digests and refusals, {all} s"), &format!("p50 {half:.2} ms, p99 {most:.2} ms"));
+        let shown = [memory[0], memory[memory.len() / 2], memory[memory.len() - 1]].map(|mib| format!("{mib:.1}"));
+        let most = memory.iter().copied().fold(0.0, f64::max);
+        row("memory at its start, half and end", &format!("{} MiB resident, at most {most:.1}", shown.join(", ")));
+    }
+}
+
+/// An image at a registry with the evidence that policies ask for.
+fn signed_at(registry: std::net::SocketAddr, name: &str) -> Image {
+    let image = Image::push_to(registry, &format!("bench/{name}:v1"), name);
+    image.sign(Keys::trusted());
+    image
+}
+
+/// What a variable says, else `default`.
+fn seconds(variable: &str, default: u32) -> u32 {
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
 }
 
 async fn ask(http: &reqwest::Client, url: &str, body: &str) {
+    answered(http, url, body, true).await;
+}
+
+async fn answered(http: &reqwest::Client, url: &str, body: &str, is_allowed: bool) {
     let request = http.post(url).header("content-type", "application/json").body(body.to_owned());
     let answer: Value = request.send().await.unwrap().json().await.unwrap();
-    assert_eq!(answer["response"]["allowed"], true, "{answer}");
+    assert_eq!(answer["response"]["allowed"], is_allowed, "{answer}");
 }
 
 /// MiB of memory that a process has now.

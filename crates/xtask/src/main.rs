@@ -5,7 +5,7 @@
 //! cargo xtask bench FOLDER [DATABASE]    whole-process figures on big images, peers beside them
 //! cargo xtask bench database FOLDER      what building, opening and asking the advisory database cost
 //! cargo xtask bench evidence             what verifying costs, cosign beside it
-//! cargo xtask bench webhook              how long the admission webhook takes, a trivial one beside it
+//! cargo xtask bench webhook [SECONDS]    how long the admission webhook takes, a trivial one beside it, and its memory
 //! cargo xtask database STEP…             the single steps of that
 //! cargo xtask measure COMMAND…           what one command costs
 //! cargo xtask dist FOLDER                release archives, checksums, provenance, signatures
@@ -28,7 +28,8 @@ fn main() -> ExitCode {
         ["bench", "database", folder, work] => database::bench(folder.as_ref(), Some(work.as_ref())),
         ["bench", "evidence"] => evidence::run(),
         ["evidence", image, key] => evidence::in_memory(image, key.as_ref()),
-        ["bench", "webhook"] => webhook::bench(),
+        ["bench", "webhook"] => webhook::bench(None),
+        ["bench", "webhook", seconds] => webhook::bench(Some(seconds)),
         ["database", ..] => database::step(arguments.get(1..).unwrap_or_default()),
         ["bench", folder] => bench::run(folder.as_ref(), None),
         ["bench", folder, database] => bench::run(folder.as_ref(), Some(database.as_ref())),
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         ["measure", ..] => bench::measure(arguments.get(1..).unwrap_or_default()),
         _ => Err(anyhow::anyhow!(
             "usage: cargo xtask tidy | bench FOLDER [DATABASE] | bench database FOLDER [WORK] | bench evidence | \
-             bench webhook | measure COMMAND… | dist FOLDER"
+             bench webhook [SECONDS] | measure COMMAND… | dist FOLDER"
         )),
     };
     match outcome {
