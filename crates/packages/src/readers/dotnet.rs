@@ -39,7 +39,7 @@ impl PackageReader for Dotnet {
             return Some(Selection::Whole { limit: LIMIT });
         }
         let is_program = is_executable(file) && file.size >= MIN_HOST;
-        is_program.then(|| Selection::Stream(Box::new(Bundle::new(file.path))))
+        is_program.then(|| Selection::Stream(Box::new(Bundle::new(file))))
     }
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {

@@ -9,6 +9,7 @@
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
+use portcullis_filetree::FileHeader;
 use portcullis_model::{Reading, Warning};
 
 use crate::StreamReader;
@@ -31,13 +32,11 @@ const KEPT: usize = 64;
 /// Bytes before the beginning of a list in which its brace stands.
 const BLANKS: usize = 32;
 
-/// No program is as long: what claims a header behind this holds the signature for another reason, as readers of bundles
-/// do, this one among them.
-const MAX_OFFSET: u64 = 1 << 40;
-
 /// Looks for a bundle's list of dependencies.
 pub(super) struct Bundle {
     path: String,
+    /// Of the file, in bytes.
+    size: u64,
     state: State,
     /// The last bytes that passed by.
     kept: Vec<u8>,
@@ -64,8 +63,8 @@ struct List {
 }
 
 impl Bundle {
-    pub(super) fn new(path: &str) -> Self {
-        Self { path: path.to_owned(), state: State::Host, kept: Vec::new() }
+    pub(super) fn new(file: &FileHeader<'_>) -> Self {
+        Self { path: file.path.to_owned(), size: file.size, state: State::Host, kept: Vec::new() }
     }
 
     /// Looks for `finder`'s needle in what is kept and the piece; gives what stands before it, and what begins with it.
@@ -92,7 +91,8 @@ impl Bundle {
     fn host(&mut self, piece: &[u8]) -> bool {
         let Some((before, rest)) = self.find(&SIGNATURES, piece) else { return true };
         let offset = before.last_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        if offset == 0 || offset > MAX_OFFSET {
+        // What claims a header elsewhere holds the signature for another reason, as readers of bundles do: this one, Syft.
+        if !(super::MIN_HOST..self.size).contains(&offset) {
             self.state = State::Nothing;
             return false;
         }

@@ -78,7 +78,7 @@ fn a_shared_framework_is_named_as_advisories_do() {
 #[test]
 fn a_single_file_program_is_read_in_pieces_of_any_size() {
     let expected = read(&Dotnet, "app/App.deps.json", LIST.as_bytes()).unwrap().packages.len();
-    let program = program(70_000, LIST);
+    let program = program(34_000, LIST);
     for size in [1, 17, 64, 4096, 33_020, program.len()] {
         let reading = read_in_pieces(&Dotnet, "app/App", &program, size).unwrap();
         assert_eq!((reading.packages.len(), reading.warnings.len()), (expected, 0), "in pieces of {size}");
@@ -91,7 +91,7 @@ fn a_host_without_a_bundle_is_no_package_and_a_bundle_without_a_list_is_a_gap() 
     check(
         &Dotnet,
         "app/App",
-        program(70_000, ""),
+        program(34_000, ""),
         expect![[r#"
         gap in app/App: a single-file .NET program whose list of dependencies was not found
     "#]],
@@ -99,28 +99,30 @@ fn a_host_without_a_bundle_is_no_package_and_a_bundle_without_a_list_is_a_gap() 
     check(
         &Dotnet,
         "app/App",
-        program(70_000, LIST.get(..300).unwrap()),
+        program(34_000, LIST.get(..300).unwrap()),
         expect![[r#"
         gap in app/App: a single-file .NET program whose list of dependencies was not found
     "#]],
     );
 }
 
-/// Our own program is one: it holds the signature behind whatever text the linker put there.
+/// Our own program is one: it holds the signature behind whatever text or number the linker put there. So is Syft.
 #[test]
 fn a_program_that_looks_for_bundles_is_none() {
-    check(&Dotnet, "usr/bin/portcullis", program(u64::from_le_bytes(*b" missing"), LIST), expect![[r#""#]]);
+    let length = u64::try_from(program(0, LIST).len()).unwrap();
+    for offset in [u64::from_le_bytes(*b" missing"), 3, 17, length] {
+        check(&Dotnet, "usr/bin/portcullis", program(offset, LIST), expect![[r#""#]]);
+    }
 }
 
-/// What looks like the beginning of a list, again and again, costs no more than anything else.
+/// What looks like the beginning of a list, again and again, costs no more than anything else: hours, if each were looked
+/// back from.
 #[test]
 fn many_beginnings_are_read_in_linear_time() {
-    let mut bytes = program(70_000, "");
+    let mut bytes = program(34_000, "");
     bytes.extend(b"\"runtimeTarget\"".repeat((8 << 20) / 15));
-    let start = std::time::Instant::now();
     let reading = read_in_pieces(&Dotnet, "app/App", &bytes, 4 << 20).unwrap();
     assert_eq!(reading.warnings.len(), 1);
-    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
 
 #[test]
