@@ -269,6 +269,18 @@ async fn a_failure_that_one_tenant_saw_counts_for_the_others_when_the_registry_i
 }
 
 #[tokio::test]
+async fn a_failure_that_one_tenant_saw_ends_what_is_kept_for_the_others() {
+    let setting = Setting::new().await;
+    setting.attest(Outcome::Pass, 3600).await;
+    let gate = setting.gate_of("nobody", &["team-a", "team-b"], Duration::from_secs(10));
+    assert!(setting.decide(&gate, &["team-a"]).await.allowed);
+    setting.attest(Outcome::Fail, 60).await;
+    assert!(setting.decide(&gate, &["team-a"]).await.allowed, "for some minutes nothing newer is asked for");
+    assert!(!setting.decide(&gate, &["team-b"]).await.allowed);
+    assert!(!setting.decide(&gate, &["team-a"]).await.allowed);
+}
+
+#[tokio::test]
 async fn a_failure_of_an_index_that_was_seen_counts_when_the_registry_is_away() {
     let setting = Setting::new().await;
     setting.attest(Outcome::Pass, 3600).await;
