@@ -17,7 +17,11 @@ mod suppress;
 mod testing;
 mod third_parties;
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    num::NonZero,
+    thread,
+};
 
 pub use distributions::{DISTRIBUTIONS, Filed, Names, Rule};
 pub use explain::{Explained, Explanation, Judged, explain, explain_in};
@@ -38,6 +42,9 @@ use crate::{
 
 /// The path of remarks that are about the image as a whole, not about one of its files.
 pub const ADVISORIES: &str = "advisories";
+
+/// Packages that are worth a thread of their own: matching them takes longer than starting it.
+const PART: usize = 500;
 
 /// What matching found.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -61,17 +68,20 @@ pub fn match_all(
 ) -> Result<Matches, LookupError> {
     let plan = Plan::of(distribution, lookup);
     let languages = Languages::of(packages, lookup);
-    let mut matcher = Matcher { lookup, findings: Vec::new(), warnings: Vec::new(), uncovered: BTreeMap::new() };
-    for package in packages {
-        match route(package, distribution, &plan, &languages, lookup)? {
-            Route::Ask(places) => matcher.package(package, &places, plan.pro.as_deref())?,
-            // The distribution's advisories speak of its owner, or that one is counted itself.
-            Route::Uncovered(_) if package.kind == PackageType::Generic && package.owned_by.is_some() => {}
-            Route::Uncovered(what) => *matcher.uncovered.entry(what).or_default() += 1,
-            Route::OfUncoveredDistribution | Route::Own => {}
+    let one = |packages: &[Package]| {
+        let mut matcher = Matcher { lookup, found: Found::default() };
+        for package in packages {
+            match route(package, distribution, &plan, &languages, lookup)? {
+                Route::Ask(places) => matcher.package(package, &places, plan.pro.as_deref())?,
+                // The distribution's advisories speak of its owner, or that one is counted itself.
+                Route::Uncovered(_) if package.kind == PackageType::Generic && package.owned_by.is_some() => {}
+                Route::Uncovered(what) => *matcher.found.uncovered.entry(what).or_default() += 1,
+                Route::OfUncoveredDistribution | Route::Own => {}
+            }
         }
-    }
-    let Matcher { mut findings, mut warnings, uncovered, .. } = matcher;
+        Ok(matcher.found)
+    };
+    let Found { mut findings, mut warnings, uncovered } = by_parts(packages, &one)?;
     suppress::owned(&mut findings, packages, |owner| {
         let Route::Ask(places) = route(owner, distribution, &plan, &languages, lookup)? else { return Ok(false) };
         for place in places {
@@ -95,6 +105,26 @@ pub fn match_all(
         uncovered: uncovered.into_iter().map(|(what, packages)| Uncovered { what, packages }).collect(),
     };
     Ok(Matches { findings, warnings, coverage })
+}
+
+/// Matches parts of the packages at the same time; what comes of it is the same for any number of parts.
+fn by_parts(
+    packages: &[Package],
+    one: &(dyn Fn(&[Package]) -> Result<Found, LookupError> + Sync),
+) -> Result<Found, LookupError> {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let parts = processors.min(packages.len() / PART).max(1);
+    let (first, rest) = packages.split_at(packages.len().div_ceil(parts));
+    thread::scope(|scope| {
+        let rest = rest.chunks(first.len().max(1)).map(|part| scope.spawn(move || one(part)));
+        let rest: Vec<_> = rest.collect();
+        let mut all = one(first);
+        for part in rest {
+            let part = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all = all.and_then(|all| Ok(all.and(part?)));
+        }
+        all
+    })
 }
 
 /// Puts findings into the order of reports. Each is moved once or twice, and not for every comparison: they are large.
@@ -148,11 +178,30 @@ fn distribution_coverage(
     }
 }
 
-struct Matcher<'a> {
-    lookup: &'a dyn AdvisoryLookup,
+/// What was found of some packages.
+#[derive(Default)]
+struct Found {
     findings: Vec<Finding>,
     warnings: Vec<Warning>,
+    /// Packages that no advisory can speak of, counted by what they are.
     uncovered: BTreeMap<String, u64>,
+}
+
+impl Found {
+    fn and(mut self, other: Self) -> Self {
+        let Self { mut findings, mut warnings, uncovered } = other;
+        self.findings.append(&mut findings);
+        self.warnings.append(&mut warnings);
+        for (what, count) in uncovered {
+            *self.uncovered.entry(what).or_default() += count;
+        }
+        self
+    }
+}
+
+struct Matcher<'a> {
+    lookup: &'a dyn AdvisoryLookup,
+    found: Found,
 }
 
 impl Matcher<'_> {
@@ -189,7 +238,7 @@ impl Matcher<'_> {
                     exploited.epss.map(|(score, percentile)| portcullis_model::ExploitPrediction { score, percentile });
             }
             suppress::kernel_files(&mut finding, package);
-            self.findings.push(finding);
+            self.found.findings.push(finding);
         }
         Ok(())
     }
@@ -198,13 +247,13 @@ impl Matcher<'_> {
     fn scheme(&mut self, package: &Package, place: &Place<'_>, entries: usize) -> Option<Scheme> {
         let Some(scheme) = Scheme::of_ecosystem(place.ecosystem) else {
             let what = format!("the order of versions in {} is not known", place.ecosystem);
-            self.warnings.push(Warning::gap(&*package.purl, what));
+            self.found.warnings.push(Warning::gap(&*package.purl, what));
             return None;
         };
         if scheme.compare(place.version, place.version).is_err() {
             let what =
                 format!("its version `{}` cannot be compared: {entries} advisories are undecided", place.version);
-            self.warnings.push(Warning::gap(&*package.purl, what));
+            self.found.warnings.push(Warning::gap(&*package.purl, what));
             return None;
         }
         Some(scheme)

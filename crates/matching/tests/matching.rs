@@ -323,3 +323,40 @@ fn programs_outside_of_package_managers_are_never_taken_for_safe() {
     let matches = matched(&packages, &affects(json!([{"introduced": "0"}])));
     assert_eq!(matches.coverage.uncovered, [Uncovered { what: "generic packages".into(), packages: 2 }]);
 }
+
+/// Large inventories are matched in parts, at the same time.
+#[test]
+fn many_packages_are_matched_as_each_alone() {
+    let records: Vec<AdvisoryRecord> = (0..40)
+        .map(|number| {
+            let record = AdvisoryRecord::new(&format!("GHSA-{number}"));
+            record.affects("npm", &format!("p{}", number % 20), "0", Some(&format!("1.{number}")))
+        })
+        .collect();
+    let packages: Vec<Package> = (0..3_000)
+        .map(|number| match number % 3 {
+            0 => package(PackageType::Npm, &format!("p{}", number % 60), &format!("1.{}", number % 50)),
+            1 => package(PackageType::Npm, &format!("p{}", number % 25), &format!("no version {number}")),
+            _ => package(PackageType::Generic, &format!("q{number}"), "1"),
+        })
+        .collect();
+    let together = matched(&packages, &records);
+    let alone = packages.chunks(100).map(|packages| matched(packages, &records));
+    let (mut findings, mut warnings, mut uncovered) = (Vec::new(), Vec::new(), 0);
+    for matches in alone {
+        findings.extend(matches.findings.into_iter().map(|finding| format!("{finding:?}")));
+        warnings.extend(matches.warnings);
+        uncovered += matches.coverage.uncovered.iter().map(|uncovered| uncovered.packages).sum::<u64>();
+    }
+    let mut found: Vec<String> = together.findings.iter().map(|finding| format!("{finding:?}")).collect();
+    assert!(
+        found.len() > 100 && together.findings.is_sorted_by_key(|finding| std::cmp::Reverse(finding.severity.level))
+    );
+    findings.sort();
+    found.sort();
+    assert_eq!(found, findings);
+    warnings.sort();
+    warnings.dedup();
+    assert_eq!(together.warnings, warnings);
+    assert_eq!((together.coverage.uncovered[0].packages, uncovered), (1_000, 1_000));
+}
