@@ -89,8 +89,14 @@ fn reports_of_running_pods_are_written_where_something_changed_and_go_with_their
     team.create(&deployment("good", 2, &[&good.pinned])).ok();
     team.create(&deployment("bad", 1, &[&bad.pinned])).ok();
     team.create(&pod("alone", &[&good.pinned])).ok();
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": good.pinned}]}});
+    let nightly = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"},
+        "spec": {"schedule": "0 3 * * *", "suspend": true, "jobTemplate": {"spec": {"template": template}}}});
+    team.create(&nightly).ok();
+    team.kubectl(&["create", "job", "now", "--from=cronjob/nightly"]).ok();
     eventually("the Pods are there", || {
-        (team.pods_of("good").len() == 2 && team.pods_of("bad").len() == 1).then_some(())
+        let of_job = team.kubectl(&["get", "pods", "-l", "job-name=now", "-o", "name"]).ok();
+        (team.pods_of("good").len() == 2 && team.pods_of("bad").len() == 1 && !of_job.is_empty()).then_some(())
     });
     let values = json!({"recheck": "1s", "reports": true, "policiesFromCluster": false, "events": false});
     let mut webhook = replica(own, &values, &policies());
@@ -155,6 +161,7 @@ fn what_was_found_is_told(team: &Namespace<'_>, good: &Image, bad: &Image) {
     let told: Vec<&Value> = results.iter().filter(|result| result["policy"] == "told").collect();
     assert!(told.iter().all(|result| result["result"] == "warn" && result["scored"] == false), "{told:?}");
     assert!(told.iter().any(|result| result["category"] == "workloads"), "{told:?}");
-    assert!(report(team, "Pod", "alone").is_some());
-    assert!(report(team, "ReplicaSet", "bad").is_none());
+    assert!(report(team, "Pod", "alone").is_some() && report(team, "CronJob", "nightly").is_some());
+    let list = team.kubectl(&["get", "reports", "-o", "name"]).ok();
+    assert_eq!(list.lines().count(), 4, "{list}");
 }
