@@ -117,3 +117,17 @@ fn the_policy_of_the_manifests_is_one() {
         assert!(policies.iter().all(|policy| policy.spec.evidence.is_some()));
     }
 }
+
+#[test]
+fn reports_are_of_the_look_at_running_pods() {
+    let policy = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    let text = of_kind(&manifests(), "ConfigMap")["data"]["baseline.yaml"].clone();
+    std::fs::write(policy.path(), text.as_str().unwrap()).unwrap();
+    let mut webhook = Command::new(env!("CARGO_BIN_EXE_portcullis-webhook"));
+    let output = webhook.env_clear().arg("--reports").arg("--policy").arg(policy.path()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(1) && stderr.contains("hint: say how often, such as `--recheck 1h`"),
+        "{stderr}"
+    );
+}
