@@ -2,12 +2,14 @@
 //! there, so walks inside one another multiply. Additions make lists and texts longer by what was there at the start, and
 //! literals by what they hold. Other functions that let texts grow are not there, and additions inside walks are few.
 //!
-//! The engine copies a value wholly where a literal keeps it, where lists are added, where a walk binds it, and where it is
-//! the answer: each of these counts with all that the value holds.
+//! The engine copies a value wholly where a literal keeps it, where lists are added, where a walk binds it, where it is the
+//! answer, and where an operator does not take it: the error holds it, and `||` goes on after an error. Each of these counts
+//! with all that the value holds.
 
 use cel::{
     Value as Cel,
     common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue},
+    objects::Key,
 };
 use serde_json::Value;
 
@@ -33,18 +35,25 @@ static LANGUAGE: Language = Language { variables: VARIABLES, functions: FUNCTION
 pub(super) struct Sizes {
     /// The longest list, map or literal list.
     longest: u64,
-    /// All values together.
+    /// All values together, with their texts: each [`TEXT_BYTES`] are one more.
     values: u64,
+    /// Of these, what `params` holds.
+    params: u64,
     /// The longest text, in bytes.
     text: u64,
+    /// Whether a number may have a fraction: as an index it is an error, which holds the list.
+    has_fractions: bool,
 }
+
+/// So many bytes of a text take what a value takes.
+const TEXT_BYTES: u64 = 64;
 
 /// The levels of what a variable may give. Values are walked by recursion, and each variable may hold the one before.
 const MAX_VALUE_LEVELS: usize = 64;
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { longest: 1, values: 1, text: 1 }
+        Self { longest: 1, values: 1, params: 1, text: 1, has_fractions: false }
     }
 }
 
@@ -62,16 +71,29 @@ impl Sizes {
                 values.iter().for_each(|value| self.add(value));
             }
             Value::Object(fields) => self.add_fields(fields.len(), fields),
-            Value::String(text) => self.text = self.text.max(text.len() as u64),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::String(text) => self.add_text(text),
+            Value::Number(number) => self.has_fractions |= number.is_f64(),
+            Value::Null | Value::Bool(_) => {}
         }
     }
 
+    fn add_text(&mut self, text: &str) {
+        self.text = self.text.max(text.len() as u64);
+        self.values += text.len() as u64 / TEXT_BYTES;
+    }
+
+    /// As [`Self::add`], of `params`.
+    pub(super) fn add_params<'a>(&mut self, count: usize, params: impl IntoIterator<Item = (&'a String, &'a Value)>) {
+        let before = self.values;
+        self.add_fields(count, params);
+        self.params = (self.values - before).max(1);
+    }
+
     /// As [`Self::add`], of so many named values.
-    pub(super) fn add_fields<'a>(&mut self, count: usize, fields: impl IntoIterator<Item = (&'a String, &'a Value)>) {
+    fn add_fields<'a>(&mut self, count: usize, fields: impl IntoIterator<Item = (&'a String, &'a Value)>) {
         self.longest = self.longest.max(count as u64);
         for (name, value) in fields {
-            self.text = self.text.max(name.len() as u64);
+            self.add_text(name);
             self.add(value);
         }
     }
@@ -91,13 +113,21 @@ impl Sizes {
                 }
                 Cel::Map(map) => {
                     self.longest = self.longest.max(map.map.len() as u64);
+                    map.map.keys().for_each(|key| self.add_key(key));
                     left.extend(map.map.values().map(|value| (value, level + 1)));
                 }
-                Cel::String(text) => self.text = self.text.max(text.len() as u64),
+                Cel::String(text) => self.add_text(text),
+                Cel::Float(_) => self.has_fractions = true,
                 _ => {}
             }
         }
         Some(self)
+    }
+
+    fn add_key(&mut self, key: &Key) {
+        if let Key::String(text) = key {
+            self.add_text(text);
+        }
     }
 }
 
@@ -146,7 +176,13 @@ impl<'a> Cost<'a> {
                 Ok(parts.saturating_add(self.kept(entries(map))))
             }
             Expr::Literal(LiteralValue::String(text)) => {
-                self.sizes.text = self.sizes.text.saturating_add(text.inner().len() as u64);
+                let length = text.inner().len() as u64;
+                self.sizes.text = self.sizes.text.saturating_add(length);
+                self.sizes.values = self.sizes.values.saturating_add(length / TEXT_BYTES);
+                Ok(1)
+            }
+            Expr::Literal(LiteralValue::Double(_)) => {
+                self.sizes.has_fractions = true;
                 Ok(1)
             }
             Expr::Literal(_) => Ok(1),
@@ -164,9 +200,20 @@ impl<'a> Cost<'a> {
 
     /// The most values that an expression gives each time.
     fn held(&self, expression: &IdedExpr) -> u64 {
-        // All rounds of a walk together see what it walks over once.
-        let is_walked = root(expression).is_some_and(|name| self.walked.contains(&name));
-        if is_walked { self.values() / self.longest() + 1 } else { self.values() }
+        match root(expression) {
+            // All rounds of a walk together see what it walks over once.
+            Some(name) if self.walked.contains(&name) => self.values() / self.longest() + 1,
+            // Inputs do not grow.
+            Some("params") if !self.scope.is_bound("params") => self.inputs.params,
+            Some(name) if !self.scope.is_bound(name) => self.inputs.values,
+            _ => self.values(),
+        }
+    }
+
+    /// What an error holds of these, which an operator does not take.
+    fn refused(&self, parts: &[IdedExpr]) -> u64 {
+        let copied = parts.iter().filter(|part| !is_plain(part)).map(|part| self.held(part));
+        copied.fold(1 + self.text() / TEXT_BYTES, u64::saturating_add)
     }
 
     fn sum(&mut self, parts: impl Iterator<Item = &'a IdedExpr>, depth: usize) -> Result<u64, String> {
@@ -196,8 +243,14 @@ impl<'a> Cost<'a> {
             self.sizes.text = self.sizes.text.saturating_add(self.inputs.text);
             self.sizes.values = self.sizes.values.saturating_add(self.inputs.values);
         }
+        self.sizes.has_fractions |= name == "double";
+        Ok(self.own(call)?.saturating_add(parts))
+    }
+
+    /// What a call takes beside its parts.
+    fn own(&self, call: &CallExpr) -> Result<u64, String> {
         let is_literal = |part: &IdedExpr| matches!(part.expr, Expr::Literal(_));
-        let own = match name {
+        let own = match call.func_name.as_str() {
             "matches" => {
                 let pattern = call.args.last().filter(|part| is_literal(part));
                 // A literal is shown in quotes: its length is at most so much more.
@@ -209,17 +262,27 @@ impl<'a> Cost<'a> {
             }
             "_==_" | "_!=_" if !call.args.iter().any(is_literal) => self.values() / 4 + 1,
             "@in" | "_in_" if call.args.first().is_none_or(is_literal) => self.longest(),
-            "@in" | "_in_" => self.longest().max(self.values() / 4),
+            "@in" | "_in_" => {
+                let key = self.refused(call.args.get(..1).unwrap_or_default());
+                self.longest().max(self.values() / 4).saturating_add(key)
+            }
             "_+_" => {
                 let longer = self.longest().max(self.text() / 16).saturating_add(1);
                 // What a walk adds to its own result is moved; to texts and numbers nothing else can be added.
                 let is_moved = |part: &IdedExpr| matches!(&part.expr, Expr::Ident(name) if name.starts_with('@'));
                 let is_copied = !call.args.iter().any(|part| is_plain(part) || is_moved(part));
-                longer.max(if is_copied { self.values() } else { 0 })
+                let refused = if call.args.iter().any(is_moved) { 0 } else { self.refused(&call.args) };
+                longer.max(if is_copied { self.values() } else { 0 }).max(refused)
             }
-            _ => 1 + self.text() / 64,
+            "_-_" | "_*_" | "_/_" | "_%_" => self.refused(&call.args),
+            // What has no order is refused by its type alone where it stands on the left.
+            "_<_" | "_<=_" | "_>_" | "_>=_" => self.refused(call.args.get(1..).unwrap_or_default()),
+            // A list is held by the error where the index has a fraction; else a map holds what is no key.
+            "_[_]" if self.sizes.has_fractions => self.refused(&call.args),
+            "_[_]" => self.refused(call.args.get(1..).unwrap_or_default()),
+            _ => 1 + self.text() / TEXT_BYTES,
         };
-        Ok(own.saturating_add(parts))
+        Ok(own)
     }
 
     fn walk(&mut self, walk: &'a ComprehensionExpr, depth: usize) -> Result<u64, String> {

@@ -114,7 +114,7 @@ impl<'a> Evaluation<'a> {
     ) -> Self {
         let mut sizes = inputs.map_or_else(Sizes::default, |inputs| inputs.sizes);
         let before = sizes.values();
-        sizes.add_fields(params.len(), params);
+        sizes.add_params(params.len(), params);
         let is_paid = budget.take((sizes.values() - before).saturating_mul(VALUE_STEPS));
         let context = inputs.filter(|_| is_paid).map(|inputs| {
             let mut context = inputs.context.new_inner_scope();

@@ -283,6 +283,20 @@ fn what_is_copied_is_counted() {
         "object.l.all(x, [object].all(y, true))".to_owned(),
         "object.l.all(x, object.m in [object.m])".to_owned(),
         format!("[1].map(x, [{}])[0].size() > 0", many("object.m")),
+        // An error holds both sides, and what comes after `||` hides it.
+        "object.l.all(x, object - 1 == 0 || true)".to_owned(),
+        "object.l.all(x, 1 * object.m == 0 || true)".to_owned(),
+        "object.l.all(x, object / object == 0 || true)".to_owned(),
+        "object.l.all(x, object % 2 == 0 || true)".to_owned(),
+        "object.l.all(x, object + 1 == 0 || true)".to_owned(),
+        "object.l.all(x, 'a' + object.m == 'a' || true)".to_owned(),
+        "object.l.all(x, object.m.args + 1 == 0 || true)".to_owned(),
+        "object.l.all(x, 1 < object || true)".to_owned(),
+        "object.l.all(x, x >= object.m.args || true)".to_owned(),
+        "object.l.all(x, {1: 2}[object] == 1 || true)".to_owned(),
+        "object.l.all(x, object.m.args[0.5] == 1 || true)".to_owned(),
+        "object.l.all(x, object.m.args[double(x) / 2.0] == 1 || true)".to_owned(),
+        "object.l.all(x, object in {1: 2} || true)".to_owned(),
     ] {
         let said = said(&object, &[], &hostile);
         assert!(said.as_ref().is_some_and(|said| said.contains("steps")), "{said:?} of {hostile}");
@@ -294,10 +308,60 @@ fn what_is_copied_is_counted() {
         "[object.e[0].n, object.e[1].n] == [1, 2]",
         "{'first': object.e[0].n}['first'] == 1",
         "object.m.args.all(x, x == 1)",
+        "object.m.args.all(x, x - 1 < 1 && x <= 1 && x + 1 == 2)",
+        "object.m.args.all(x, x < object.m.args[0] + 1)",
+        "object.l.all(x, object.m.args[x] == 1)",
     ] {
         assert_eq!(said(&object, &[], meant), None, "{meant}");
     }
     assert_eq!(said(&object, &["object.m.args", "variables.v0"], "has(variables.v1) && size(variables.v1) > 1"), None);
+}
+
+/// A text is copied with the value that holds it: few values can be much.
+#[test]
+fn texts_that_are_copied_are_counted() {
+    let texts: BTreeMap<String, String> = (0..500).map(|number| (number.to_string(), "x".repeat(4_000))).collect();
+    let object = json!({"l": vec![1; 400], "t": texts});
+    for hostile in [
+        "object.l.map(x, object.t).size() > 0",
+        "object.l.all(x, object.t == object.t)",
+        "object.l.all(x, [object.t].all(y, true))",
+        "object.l.all(x, object.t - 1 == 0 || true)",
+    ] {
+        let said = said(&object, &[], hostile);
+        assert!(said.as_ref().is_some_and(|said| said.contains("steps")), "{said:?} of {hostile}");
+    }
+}
+
+/// What people write about a Pod of ordinary size takes a small part of what one policy may take.
+#[test]
+fn ordinary_rules_are_far_from_the_bound() {
+    let container = json!({"name": "main", "image": "registry.example/team/app@sha256:0123456789abcdef",
+        "args": vec!["--flag=value"; 20], "ports": [{"containerPort": 8080, "hostPort": 8080}],
+        "env": vec![json!({"name": "NAME", "value": "some value of an ordinary length"}); 30],
+        "resources": {"limits": {"cpu": 2, "memory": "1Gi"}, "requests": {"cpu": 1, "memory": "1Gi"}}});
+    let object = json!({"metadata": {"name": "app", "namespace": "team", "labels": {"app": "app", "team": "team"},
+        "annotations": {"last-applied": "x".repeat(4_000)}}, "spec": {"containers": vec![container; 5]}});
+    let facts =
+        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let params = BTreeMap::from([("most".to_owned(), json!(4)), ("registry".to_owned(), json!("registry.example"))]);
+    for expression in [
+        "object.spec.containers.all(c, c.resources.limits.cpu <= params.most)",
+        "object.spec.containers.all(c, c.image.startsWith(params.registry + '/'))",
+        "object.spec.containers.all(c, c.ports.all(p, p.hostPort >= 1024 && p.hostPort <= 65535))",
+        "object.spec.containers.all(c, c.resources.limits.cpu / c.resources.requests.cpu <= 2)",
+        "object.metadata.labels.all(k, object.metadata.labels[k].size() <= 63)",
+        "size(object.spec.containers) - 1 < params.most + 1",
+        "variables.limits.all(l, l.cpu * 2 <= params.most)",
+    ] {
+        let variables = vec![Variable {
+            name: "limits".to_owned(),
+            expression: "object.spec.containers.map(c, c.resources.limits)".to_owned(),
+        }];
+        let rules = vec![rule(expression); 5];
+        let asked = WorkloadRules { params: params.clone(), variables, rules, ..WorkloadRules::default() };
+        assert_eq!(WorkloadReview::new(facts).judge(&asked), [], "{expression}");
+    }
 }
 
 /// What an expression gives is converted as a whole, and so it counts even where it is no answer.
