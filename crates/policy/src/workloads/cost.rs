@@ -158,6 +158,9 @@ impl<'a> Cost<'a> {
             Expr::Comprehension(walk) => self.walk(walk, depth),
             Expr::Select(select) => match &select.operand.expr {
                 Expr::Ident(name) if name == "variables" && !self.scope.is_bound(name) => {
+                    if select.test {
+                        return Err("a variable is always there: ask `has` for one of its fields".to_owned());
+                    }
                     let is_known = self.variables.contains(&select.field.as_str());
                     let unknown = || format!("there is no variable `{}` before this", shown(&select.field));
                     is_known.then_some(1).ok_or_else(unknown)

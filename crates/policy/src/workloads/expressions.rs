@@ -101,8 +101,6 @@ struct Evaluation<'a> {
     steps: u64,
     budget: &'a mut StepBudget,
     names: Vec<&'a str>,
-    /// Those that could be evaluated.
-    defined: HashMap<Key, Cel>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -119,10 +117,11 @@ impl<'a> Evaluation<'a> {
         let context = inputs.filter(|_| is_paid).map(|inputs| {
             let mut context = inputs.context.new_inner_scope();
             context.add_variable_from_value("params", cel_map(params));
+            // What could not be evaluated is no key of it.
             context.add_variable_from_value(VARIABLES, Cel::Map(HashMap::<Key, Cel>::new().into()));
             context
         });
-        Self { facts, context, sizes, steps: 0, budget, names: Vec::new(), defined: HashMap::new() }
+        Self { facts, context, sizes, steps: 0, budget, names: Vec::new() }
     }
 
     /// One that cannot be evaluated is not there: a rule that needs it is then unknown.
@@ -135,10 +134,7 @@ impl<'a> Evaluation<'a> {
             && let Some(context) = &mut self.context
         {
             self.sizes = sizes;
-            // Each is found by its whole name, so that none is copied again. The map is asked by `has` alone, which
-            // looks for a name in it.
-            self.defined.insert(Key::from(name), Cel::Null);
-            context.add_variable_from_value(VARIABLES, Cel::Map(self.defined.clone().into()));
+            // Each is found by its whole name, so that none is copied again.
             context.add_variable_from_value(format!("{VARIABLES}.{name}"), value);
         }
         self.names.push(name);

@@ -101,6 +101,10 @@ fn what_goes_wrong_is_never_a_pass() {
         "authorizer.group('apps').resource('deployments').check('get').allowed()",
         expect!["refused: there is no function `allowed`"],
     );
+    check(
+        "!has(variables.containers) || false",
+        expect!["refused: a variable is always there: ask `has` for one of its fields"],
+    );
     check("variables.later", expect!["refused: there is no variable `later` before this"]);
     check("quantity('1Gi').isGreaterThan(quantity('1Mi'))", expect!["refused: there is no function `isGreaterThan`"]);
     check(
@@ -314,7 +318,7 @@ fn what_is_copied_is_counted() {
     ] {
         assert_eq!(said(&object, &[], meant), None, "{meant}");
     }
-    assert_eq!(said(&object, &["object.m.args", "variables.v0"], "has(variables.v1) && size(variables.v1) > 1"), None);
+    assert_eq!(said(&object, &["object.m.args", "variables.v0"], "size(variables.v1) > 1"), None);
 }
 
 /// A text is copied with the value that holds it: few values can be much.
@@ -362,6 +366,19 @@ fn ordinary_rules_are_far_from_the_bound() {
         let asked = WorkloadRules { params: params.clone(), variables, rules, ..WorkloadRules::default() };
         assert_eq!(WorkloadReview::new(facts).judge(&asked), [], "{expression}");
     }
+}
+
+/// Else whoever makes the object too large for a variable would pass what asks whether it is there.
+#[test]
+fn a_variable_that_cannot_be_evaluated_is_no_absent_field() {
+    let object = json!({"l": vec![1; 3_000], "m": {}});
+    for expression in ["!has(variables.v0.x) || false", "variables.v0 == null || false"] {
+        for variable in ["object.l.all(a, object.l.all(b, true)) ? object : object", "object.nothing"] {
+            let said = said(&object, &[variable], expression);
+            assert!(said.as_ref().is_some_and(|said| said.contains("not be evaluated")), "{said:?} of {expression}");
+        }
+    }
+    assert_eq!(said(&object, &["object.m"], "!has(variables.v0.x) || false"), None);
 }
 
 /// What an expression gives is converted as a whole, and so it counts even where it is no answer.
