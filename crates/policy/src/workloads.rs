@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::{
     Problem,
     absent::{Absent, absent},
+    judge::shown,
 };
 
 pub use pod_security::{CHECKS, POD_SECURITY_VERSION, PodSecurityCheck};
@@ -195,6 +196,12 @@ impl WorkloadRules {
     }
 }
 
+/// Whether `variables.NAME` is one variable, and no field of another.
+fn is_identifier(name: &str) -> bool {
+    let is_of_name = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
+    name.bytes().all(is_of_name) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
 /// The most variables of one policy.
 const MAX_VARIABLES: usize = 64;
 
@@ -220,6 +227,16 @@ pub(crate) fn check(rules: &WorkloadRules, problems: &mut Vec<Problem>) {
         problems.push(Problem::new("spec.workloads.variables", message, "write what is used once where it is used"));
     }
     let names: Vec<&str> = variables.iter().map(|variable| variable.name.as_str()).collect();
+    for (index, name) in names.iter().enumerate() {
+        let field = format!("spec.workloads.variables[{index}].name");
+        if !is_identifier(name) {
+            let message = format!("`{}` is no name of a variable", shown(name));
+            problems.push(Problem::new(field, message, "a letter or `_`, then letters, digits and `_`"));
+        } else if names.iter().take(index).any(|earlier| earlier == name) {
+            let message = format!("there is a variable `{name}` before this");
+            problems.push(Problem::new(field, message, "give each a name of its own"));
+        }
+    }
     let mut wrong = |field: String, expression: &str, earlier: &[&str]| {
         if let Some(why) = expressions::problem(expression, earlier) {
             if let Some(Absent { name, hint }) = absent(expression) {

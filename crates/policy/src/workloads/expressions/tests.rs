@@ -368,6 +368,25 @@ fn ordinary_rules_are_far_from_the_bound() {
     }
 }
 
+/// A name with a dot would hide the field of another variable, and of two with one name the first would stay where the
+/// second cannot be evaluated.
+#[test]
+fn variables_have_names_of_their_own() {
+    let named = |names: &[&str]| {
+        let variable = |name: &&str| Variable { name: (*name).to_owned(), expression: "1".to_owned() };
+        let asked = WorkloadRules { variables: names.iter().map(variable).collect(), ..of_rule(rule("true")) };
+        let mut problems = Vec::new();
+        crate::workloads::check(&asked, &mut problems);
+        problems.into_iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&["a", "_b", "c1", "aB"]), Vec::<String>::new());
+    for wrong in ["", "a.b", "1a", "a-b", " a", "é"] {
+        let message = format!("spec.workloads.variables[0].name: `{wrong}` is no name of a variable");
+        assert_eq!(named(&[wrong]), [message]);
+    }
+    assert_eq!(named(&["a", "b", "a"]), ["spec.workloads.variables[2].name: there is a variable `a` before this"]);
+}
+
 /// Else whoever makes the object too large for a variable would pass what asks whether it is there.
 #[test]
 fn a_variable_that_cannot_be_evaluated_is_no_absent_field() {
@@ -406,9 +425,10 @@ fn values_do_not_get_deeper_for_ever() {
     assert!(deep.contains("No such key: v4"), "{deep}");
     let deepest = said(&object, &texts, "size(variables.v399) == 1").unwrap();
     assert!(deepest.contains("No such key: v399"), "{deepest}");
-    let variable = Variable { name: "v".to_owned(), expression: "1".to_owned() };
     let mut problems = Vec::new();
-    let variables = |count: usize| WorkloadRules { variables: vec![variable.clone(); count], ..of_rule(rule("true")) };
+    let variable = |number| Variable { name: format!("v{number}"), expression: "1".to_owned() };
+    let variables =
+        |count: usize| WorkloadRules { variables: (0..count).map(variable).collect(), ..of_rule(rule("true")) };
     crate::workloads::check(&variables(64), &mut problems);
     assert_eq!(problems, []);
     crate::workloads::check(&variables(65), &mut problems);
