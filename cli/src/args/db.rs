@@ -102,10 +102,10 @@ pub(crate) struct DbUpdateArgs {
 #[command(next_help_heading = "Trust, for oci:// and files")]
 pub(crate) struct TrustArgs {
     /// The public key that must have signed: a file, or env://NAME.
-    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF")]
+    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF", conflicts_with = "allow_unsigned")]
     pub(crate) key: Option<String>,
     /// Who must have signed, exactly, by a certificate of Sigstore.
-    #[arg(long, value_name = "IDENTITY", requires = "certificate_oidc_issuer")]
+    #[arg(long, value_name = "IDENTITY", requires = "certificate_oidc_issuer", conflicts_with = "allow_unsigned")]
     pub(crate) certificate_identity: Option<String>,
     /// Who vouches for the identity, exactly.
     #[arg(long, value_name = "URL", requires = "certificate_identity")]
@@ -114,7 +114,7 @@ pub(crate) struct TrustArgs {
     #[arg(long, value_name = "FILE", requires = "certificate_identity")]
     pub(crate) trusted_root: Option<PathBuf>,
     /// Take it without a signature.
-    #[arg(long, conflicts_with_all = ["key", "certificate_identity"])]
+    #[arg(long)]
     pub(crate) allow_unsigned: bool,
     /// Take it even if it is older than the one in use, or has much less.
     #[arg(long)]

@@ -15,7 +15,7 @@ pub(crate) struct SignerArgs {
     #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF", conflicts_with = "keyless")]
     pub(crate) key: Option<String>,
     /// Sign as whoever an identity token names, with a certificate of Sigstore and an entry in its log.
-    #[arg(long, env = "PORTCULLIS_KEYLESS", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "PORTCULLIS_KEYLESS", value_parser = BoolishValueParser::new(), conflicts_with = "key")]
     pub(crate) keyless: bool,
     /// With --keyless, the identity token: a file, or env://NAME. By default that of the CI job, or SIGSTORE_ID_TOKEN.
     #[arg(long, env = "PORTCULLIS_IDENTITY_TOKEN", value_name = "REF")]
@@ -142,11 +142,11 @@ pub(crate) struct VerifyArgs {
         env = "PORTCULLIS_POLICY",
         value_name = "FILE",
         group = "authority",
-        conflicts_with = "certificate_oidc_issuer"
+        conflicts_with_all = ["certificate_oidc_issuer", "max_age"]
     )]
     pub(crate) policy: Option<PathBuf>,
     /// The oldest verdict that counts, such as 24h. With --policy, the policy says.
-    #[arg(long, env = "PORTCULLIS_MAX_AGE", value_name = "AGE", conflicts_with = "policy")]
+    #[arg(long, env = "PORTCULLIS_MAX_AGE", value_name = "AGE")]
     pub(crate) max_age: Option<String>,
     /// Print the decision as JSON.
     #[arg(long)]
