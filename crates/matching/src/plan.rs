@@ -7,7 +7,7 @@ use portcullis_model::{AdvisoryLookup, Distribution, Package, Timestamp};
 use crate::{
     distributions::{Filed, Rule, debian_number, rule, ubuntu_number, ubuntu_pro},
     end_of_life::end_of_life,
-    third_parties::publisher,
+    third_parties::is_own,
 };
 
 /// How an image's distribution is asked about.
@@ -59,12 +59,12 @@ impl Plan {
     }
 }
 
-/// Whether `distribution` built the package of an operating system itself, as far as that can be told: its advisories then
-/// speak of the package. Not where nothing is known of the distribution.
+/// Whether a package of an operating system says that `distribution` published it: its advisories then speak of it. Not
+/// where nothing is known of the distribution.
 #[must_use]
 pub fn is_of_distribution(package: &Package, distribution: &Distribution) -> bool {
     let known = rule(&distribution.id).or_else(|| rule(&resolve(distribution, &mut Vec::new())?.id));
-    known.is_some_and(|rule| publisher(package, rule).is_none())
+    known.is_some_and(|rule| is_own(package, rule))
 }
 
 /// The distribution whose advisories are asked: itself, or the one that its packages are taken from without change.

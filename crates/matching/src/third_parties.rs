@@ -85,6 +85,26 @@ pub(crate) fn publisher(package: &Package, rule: &Rule) -> Option<String> {
     }
 }
 
+/// Ends of the addresses that maintainers of Debian and Ubuntu have there. Many have others.
+const ADDRESSES: [&str; 4] = ["debian.org", "debian.net", "ubuntu.com", "canonical.com"];
+
+/// Whether `package` says that the distribution of `rule` published it. Where it says nothing, somebody may have built it
+/// for themselves.
+pub(crate) fn is_own(package: &Package, rule: &Rule) -> bool {
+    let vendor = package.vendor.as_deref().unwrap_or_default().trim().to_ascii_lowercase();
+    let says_so = match package.kind {
+        PackageType::Deb => {
+            let host = vendor.trim_end_matches('>').rsplit_once('@').map_or("", |(_, host)| host);
+            ADDRESSES
+                .iter()
+                .any(|end| host.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+        }
+        PackageType::Rpm => rule.vendors.iter().any(|word| vendor.contains(word)),
+        _ => false,
+    };
+    says_so && publisher(package, rule).is_none()
+}
+
 /// A vendor's name without its address.
 fn short(vendor: &str) -> String {
     let name = vendor.split(['<', '(']).next().unwrap_or_default().trim();

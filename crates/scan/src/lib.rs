@@ -182,8 +182,9 @@ pub fn take_inventory_told(
     })
 }
 
-/// Leaves out the known programs that a package of the distribution brought: the package says what they are, and the
-/// distribution what affects it. Of a third party's package upstream's advisories alone may speak: its programs stay.
+/// Leaves out the known programs that a package of the distribution brought, by its own word: the package says what they
+/// are, and the distribution what affects it. Of all others upstream's advisories alone may speak: their programs stay,
+/// and matching decides.
 fn leave_out_doubles(packages: &mut Vec<Package>, distribution: Option<&Distribution>) {
     let Some(distribution) = distribution else { return };
     let is_own = |owner: &&Package| portcullis_matching::is_of_distribution(owner, distribution);

@@ -49,18 +49,22 @@ fn what_a_system_s_package_owns_names_its_owner() {
 /// Who reads the inventory elsewhere would otherwise take the distribution's build for upstream's.
 #[test]
 fn what_the_distribution_s_own_package_owns_is_left_out() {
-    let found = |id: &str, version: &str| {
-        let status = dpkg_status(&[DebianPackage::new("openssl", version)]);
+    let found = |id: &str, maintainer: &str| {
+        let status = dpkg_status(&[DebianPackage::new("openssl", "3.0.19-1")]);
+        let status = status.replace("Nobody <nobody@example.org>", maintainer);
         let os_release = format!("ID={id}\nVERSION_ID=12\n");
         let layer = owned().file("var/lib/dpkg/status", status).file("etc/os-release", os_release);
         let found = taken(&ImageBuilder::new().layer(layer).build()).inventory.packages.into_iter();
         found.map(|package| (package.version, package.owned_by.is_some())).collect::<Vec<_>>()
     };
-    let own = |version: &str| (version.to_owned(), false);
-    let program = || ("3.0.19".to_owned(), true);
-    assert_eq!(found("debian", "3.0.19-1"), [own("3.0.19-1")]);
-    assert_eq!(found("debian", "3.0.19-1~ppa1"), [own("3.0.19-1~ppa1"), program()]);
-    assert_eq!(found("unheard-of", "3.0.19-1"), [own("3.0.19-1"), program()]);
+    let (owner, program) = (("3.0.19-1".to_owned(), false), ("3.0.19".to_owned(), true));
+    for own in ["A B <a@debian.org>", "Team <pkg-openssl-devel@alioth-lists.debian.net>"] {
+        assert_eq!(found("debian", own), std::slice::from_ref(&owner), "{own}");
+        assert_eq!(found("unheard-of", own), [owner.clone(), program.clone()], "{own}");
+    }
+    for other in ["Somebody <a@example.org>", "a@notdebian.org", "<a@debian.org.example>", "debian.org"] {
+        assert_eq!(found("debian", other), [owner.clone(), program.clone()], "{other}");
+    }
 }
 
 /// A release's program and its library are parts of two packages; those of one source are one's.
