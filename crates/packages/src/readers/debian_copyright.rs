@@ -15,7 +15,7 @@ use crate::{PackageReader, Selection, fields, limits};
 pub(crate) struct DebianCopyright;
 
 /// Most licences of one package.
-const MAX_LICENSES: usize = 200;
+const MAX_LICENSES: usize = 1000;
 
 /// The longest expression, in bytes.
 const MAX_NAME: usize = 1000;
@@ -157,15 +157,15 @@ mod tests {
         };
         let gap = |skipped| {
             vec![format!(
-                "the licences of {skipped} paragraphs were not read: they are longer than 1000 bytes, or more than 200"
+                "the licences of {skipped} paragraphs were not read: they are longer than 1000 bytes, or more than 1000"
             )]
         };
         // Real ones have expressions of some hundred bytes.
         let long = ["Apache-2.0 and ".repeat(20), "GPL-2".into()].concat();
         assert_eq!(gaps(&mut [long].into_iter()), (1, vec![]));
         assert_eq!(gaps(&mut ["x".repeat(1001), "x".repeat(1002)].into_iter()), (0, gap(2)));
-        assert_eq!(gaps(&mut (0..200).chain([0, 199]).map(|number| format!("own-{number}"))), (200, vec![]));
-        assert_eq!(gaps(&mut (0..203).chain([0]).map(|number| format!("own-{number}"))), (200, gap(3)));
+        assert_eq!(gaps(&mut (0..1000).chain([0, 999]).map(|number| format!("own-{number}"))), (1000, vec![]));
+        assert_eq!(gaps(&mut (0..1003).chain([0]).map(|number| format!("own-{number}"))), (1000, gap(3)));
     }
 
     /// All of this machine, where it is a Debian: each has a licence, and none is a text.

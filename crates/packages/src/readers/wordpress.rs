@@ -92,14 +92,13 @@ impl StreamReader for Header {
         if !is_main {
             return Reading::default();
         }
-        let Some(version) = version.filter(|version| !version.is_empty()) else {
-            let what =
-                format!("the header of the WordPress plugin or theme `{name}` names no version: it is not listed");
-            return Reading { warnings: vec![Warning::gap(path, what)], ..Reading::default() };
-        };
+        let version = version.unwrap_or_default();
+        let what = || format!("the header of the WordPress plugin or theme `{name}` names no version");
+        let warnings = version.is_empty().then(|| Warning::note(&*path, what())).into_iter().collect();
         let kind = PackageType::WordpressPlugin;
         let purl = language_purl(kind, &name, &version);
-        Reading { packages: vec![language_package(kind, purl, (name, version), None, &path)], ..Reading::default() }
+        let packages = vec![language_package(kind, purl, (name, version), None, &path)];
+        Reading { packages, warnings, ..Reading::default() }
     }
 }
 
@@ -137,14 +136,14 @@ mod tests {
             (
                 "srv/wp-content/plugins/a/b.php",
                 "<?php\n// Plugin Name: B\n",
-                "gap in srv/wp-content/plugins/a/b.php: the header of the WordPress plugin or theme `a` names no version: \
-                 it is not listed\n",
+                "wordpress-plugin a , purl pkg:wordpress-plugin/a\n\
+                 note in srv/wp-content/plugins/a/b.php: the header of the WordPress plugin or theme `a` names no version\n",
             ),
             (
                 "wp-content/themes/t/style.css",
                 "/*\nTheme Name: T\nVersion:\n*/",
-                "gap in wp-content/themes/t/style.css: the header of the WordPress plugin or theme `t` names no version: \
-                 it is not listed\n",
+                "wordpress-plugin t , purl pkg:wordpress-plugin/t\n\
+                 note in wp-content/themes/t/style.css: the header of the WordPress plugin or theme `t` names no version\n",
             ),
             ("srv/wp-content/plugins/a/b.php", "<?php\n// Plugin Name:\n", ""),
         ] {
