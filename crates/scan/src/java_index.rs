@@ -77,12 +77,17 @@ impl JavaIndex {
     /// Opens a table.
     ///
     /// # Errors
-    /// When it cannot be read, or some of its lines, which are looked at, are not of its form or not sorted.
+    /// When it cannot be read, is empty, or some of its lines, which are looked at, are not of its form or not sorted.
     pub fn open(path: &Path) -> Result<Self, JavaIndexError> {
         let io = |cause| JavaIndexError::Io { path: path.to_owned(), cause };
         let file = File::open(path).map_err(io)?;
-        let size = file.metadata().map_err(io)?.len();
-        let index = Self { file, path: path.to_owned(), size };
+        let metadata = file.metadata().map_err(io)?;
+        let index = Self { file, path: path.to_owned(), size: metadata.len() };
+        let size = index.size;
+        // A pipe has no length, and cannot be looked up in.
+        if !metadata.is_file() || size == 0 {
+            return Err(index.wrong("is no file with lines in it", 0));
+        }
         let mut before = String::new();
         for sample in (0..SAMPLES.min(size)).map(|sample| size / SAMPLES.min(size) * sample) {
             let line = index.line(sample)?;
@@ -117,10 +122,11 @@ impl JavaIndex {
 
     /// The line that the byte `at` belongs to.
     fn line(&self, at: u64) -> Result<Line, JavaIndexError> {
-        let mut buffer = [0; 2 * MAX_LINE];
-        let from = at.saturating_sub(MAX_LINE as u64);
+        // With the ends of the line and of the one before it.
+        let mut buffer = [0; 2 * (MAX_LINE + 1)];
+        let from = at.saturating_sub(MAX_LINE as u64 + 1);
         let bytes = self.read(&mut buffer, from)?;
-        let offset = usize::try_from(at - from).unwrap_or(MAX_LINE).min(bytes.len());
+        let offset = usize::try_from(at - from).unwrap_or(usize::MAX).min(bytes.len());
         let (head, tail) = bytes.split_at(offset);
         let begin = head.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         let length = tail.iter().position(|byte| *byte == b'\n');
@@ -239,12 +245,12 @@ mod tests {
     proptest! {
         #[test]
         fn every_line_is_found_and_nothing_else(
-            known in prop::collection::btree_map(0..300_u32, "[a-z.]{1,300}:[a-z-]{1,9}:[0-9.]{1,9}", 0..60),
+            known in prop::collection::btree_map(0..300_u32, "[a-z.]{1,300}:[a-z-]{1,9}:[0-9.]{1,9}", 1..60),
             has_newline: bool,
         ) {
             let known: BTreeMap<String, String> = known.into_iter().map(|(number, text)| (digest(number), text)).collect();
             let lines: Vec<String> = known.iter().map(|(digest, text)| format!("{digest} {text}")).collect();
-            let text = lines.join("\n") + if has_newline && !lines.is_empty() { "\n" } else { "" };
+            let text = lines.join("\n") + if has_newline { "\n" } else { "" };
             let (_file, index) = index(&text);
             let index = index.unwrap();
             for number in 0..300 {
@@ -279,11 +285,15 @@ mod tests {
         let long = format!("{} g:{}:1\n", digest(1), "a".repeat(MAX_LINE));
         let error = found(&long, 1).unwrap_err();
         assert_eq!(error, "the index of Java archives FILE has a line of more than 1024 bytes, at byte 0");
+        let longest = format!("{} g:{}:1\n", digest(2), "a".repeat(MAX_LINE - 45));
+        assert!(found(&(line(1) + &longest + &line(3)), 2).unwrap().is_some());
         for odd in ["x", "SHA1 g:a:1", &digest(1), &format!("{} g:a", digest(1)), &format!("{} g::1", digest(1)), "\n"]
         {
             let error = found(odd, 1).unwrap_err();
             assert!(error.contains("which is no digest with coordinates, at byte 0"), "{error}");
         }
-        assert_eq!(found("", 1), Ok(None));
+        assert_eq!(found("", 1).unwrap_err(), "the index of Java archives FILE is no file with lines in it, at byte 0");
+        let error = JavaIndex::open(Path::new("/dev/null")).unwrap_err().to_string();
+        assert!(error.contains("is no file with lines in it"), "{error}");
     }
 }

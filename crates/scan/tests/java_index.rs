@@ -100,7 +100,8 @@ fn archives_are_named_by_their_digests_wherever_they_lie() {
     // Another table is another answer, and none leaves no trace.
     let other = fixture.index(&[(&unknown, "org.example:odd:3")]);
     assert!(fixture.told(Some(&other)).contains("org.example:odd 3 opt/odd.jar @0"));
-    let (none, empty) = (fixture.taken(None), fixture.taken(Some(&fixture.index(&[]))));
+    let (none, empty) =
+        (fixture.taken(None), fixture.taken(Some(&fixture.index(&[(b"another", "org.example:other:4")]))));
     assert_eq!(none, empty);
     assert_eq!(fixture.told(None), without);
 }
