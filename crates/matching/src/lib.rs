@@ -116,11 +116,15 @@ fn by_parts(
     let parts = processors.min(packages.len() / PART).max(1);
     let (first, rest) = packages.split_at(packages.len().div_ceil(parts));
     thread::scope(|scope| {
-        let rest = rest.chunks(first.len().max(1)).map(|part| scope.spawn(move || one(part)));
-        let rest: Vec<_> = rest.collect();
+        let start = |part| (part, thread::Builder::new().spawn_scoped(scope, move || one(part)));
+        let rest: Vec<_> = rest.chunks(first.len().max(1)).map(start).collect();
         let mut all = one(first);
-        for part in rest {
-            let part = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        for (part, started) in rest {
+            let part = match started {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // Where there may be no more threads, this one does it.
+                Err(_) => one(part),
+            };
             all = all.and_then(|all| Ok(all.and(part?)));
         }
         all
