@@ -1,13 +1,13 @@
 //! `portcullis sbom`: the inventory alone.
 
-use portcullis_advisories::build_starter;
-use portcullis_model::SeverityLevel;
+use portcullis_advisories::starter_info;
+use portcullis_model::{Advisory, AdvisoryKey, AdvisoryLookup, Affected, Exploited, LookupError, SeverityLevel};
 use portcullis_policy::{ExitStatus, Policy};
 
 use super::scan::take;
 use crate::{
     args::{Global, SbomArgs},
-    diagnostics::{Context as _, Outcome, say},
+    diagnostics::{Outcome, say},
     output::Outputs,
     settings,
     settings::Access,
@@ -18,14 +18,15 @@ pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
     let outputs = Outputs::read(output, "cyclonedx-json")?;
     let now = settings::now()?;
     let (access, _, image) = Access::open(target, source)?;
-    let database = build_starter().context(|| "the starter database cannot be built".to_owned())?;
     // An inventory is not judged: nothing is denied, and what could not be read is still said.
     let policy = Policy::default_with(SeverityLevel::None, false);
     let taken = take(&image, &access, outputs.need_executables())?;
     access.tell_notes(global);
-    let mut report = portcullis_scan::judge(taken, &database, database.info(), &policy, now)?;
+    let mut report = portcullis_scan::judge(taken, &Nothing, starter_info(), &policy, now)?;
     report.findings.clear();
     report.advisory_coverage = None;
+    // No advisories were asked.
+    report.verdict.reasons.retain(|reason| reason.rule != "distribution");
     report.inventory.warnings.retain(|warning| warning.path != portcullis_scan::ADVISORIES);
     let gaps = report.inventory.warnings.iter().filter(|warning| warning.kind == portcullis_model::WarningKind::Gap);
     let gaps = gaps.count();
@@ -35,4 +36,29 @@ pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
         return Ok(ExitStatus::Incomplete);
     }
     Ok(ExitStatus::Pass)
+}
+
+/// No advisories: an inventory is not matched with any.
+struct Nothing;
+
+impl AdvisoryLookup for Nothing {
+    fn affected(&self, _: &str, _: &str) -> Result<Vec<Affected>, LookupError> {
+        Ok(Vec::new())
+    }
+
+    fn covers(&self, _: &str) -> bool {
+        false
+    }
+
+    fn family(&self, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn advisory(&self, _: AdvisoryKey, _: bool) -> Result<Advisory, LookupError> {
+        Err(LookupError("there are no advisories".to_owned()))
+    }
+
+    fn exploited(&self, _: &str) -> Result<Exploited, LookupError> {
+        Ok(Exploited::default())
+    }
 }

@@ -27,4 +27,4 @@ pub use builder::{BuildError, BuildSummary, Builder};
 pub use database::{Database, OpenError, SearchHit};
 pub use format::FORMAT_VERSION;
 pub use sources::{SourceError, add_directory};
-pub use starter::{STARTER_TABLE, build_starter};
+pub use starter::{STARTER_TABLE, build_starter, starter_info};

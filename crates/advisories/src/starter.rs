@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use portcullis_model::{DatabaseInfo, DatabaseSource, Digest, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -30,6 +31,19 @@ pub fn build_starter() -> Result<Database, BuildError> {
     }
     let (bytes, _) = builder.build()?;
     Database::from_bytes(bytes).map_err(|_error| BuildError::Empty)
+}
+
+/// What [`build_starter`]'s database says of itself, without building it; a test holds it against that.
+#[must_use]
+pub fn starter_info() -> DatabaseInfo {
+    const DIGEST: [u8; 32] = [
+        0x19, 0x87, 0x23, 0x3d, 0x16, 0x96, 0x8f, 0xbd, 0x6b, 0x44, 0xfb, 0x75, 0x70, 0x3b, 0xc2, 0x52, 0xa7, 0x61,
+        0x99, 0x0b, 0x70, 0x0c, 0xfe, 0x20, 0x80, 0x97, 0x9b, 0xab, 0x93, 0xa9, 0xe3, 0xac,
+    ];
+    // 2026-07-13.
+    let built = Timestamp::from_unix(1_783_900_800);
+    let source = DatabaseSource { name: "starter".into(), records: 532, newest: Some(built) };
+    DatabaseInfo { digest: Digest::from_bytes(DIGEST), built, starter: true, sources: vec![source] }
 }
 
 struct Row {
@@ -140,6 +154,6 @@ mod tests {
         let (_, summary) = builder.build().unwrap();
         assert_eq!(summary.warnings, []);
         assert!(summary.advisories >= 200, "{}", summary.advisories);
-        assert!(build_starter().unwrap().info().starter);
+        assert_eq!(build_starter().unwrap().info(), starter_info());
     }
 }
