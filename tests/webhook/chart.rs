@@ -59,6 +59,7 @@ fn everything() -> Value {
         "policies": [{"name": "a", "spec": {"mode": "enforce"}}, {"name": "b", "spec": {"mode": "audit"}}],
         "pullSecrets": {"enabled": true, "names": ["pull"]}, "recheck": "1h", "reports": true,
         "unmatched": "allow", "enforceWorkloads": true, "extraArgs": ["--max-reviews=8"],
+        "otlpEndpoint": "http://collector.observability:4318",
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}],
         "webhooks": {"failurePolicy": "Ignore", "timeoutSeconds": 5, "excludedNamespaces": ["kube-system", "other"]},
         "tls": {"source": "secret", "secretName": "mine", "caBundle": "-----BEGIN CERTIFICATE-----\n"},
@@ -129,6 +130,7 @@ fn the_chart_refuses_values_that_it_does_not_know() {
         (json!({"replicas": 0}), "/replicas"),
         (json!({"recheck": "hourly"}), "/recheck"),
         (json!({"reports": true}), "/recheck"),
+        (json!({"otlpEndpoint": "collector:4317"}), "/otlpEndpoint"),
     ] {
         ask(&["render", &chart()], &values).refused(expected);
     }

@@ -1,4 +1,4 @@
-//! The command line. Each flag can be set as `PORTCULLIS_<FLAG>` too.
+//! The command line. Each flag can be set as `PORTCULLIS_<FLAG>` too; those of OpenTelemetry by its own variables.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -6,7 +6,14 @@ use clap::{Args as ClapArgs, Parser, ValueEnum, builder::FalseyValueParser};
 use portcullis_admission::Unmatched;
 use portcullis_policy::{Age, Pattern};
 use portcullis_registry::{Options, PlainHttp};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, LevelFilter, filter_fn},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
+
+use crate::traces::{Traces, is_told_already};
 
 /// Admits only images with passing, fresh, trusted attestations.
 #[derive(Debug, Parser)]
@@ -43,6 +50,8 @@ pub(crate) struct Args {
     pub(crate) evidence: EvidenceArgs,
     #[command(flatten)]
     pub(crate) log: LogArgs,
+    #[command(flatten)]
+    pub(crate) traces: TraceArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -221,13 +230,30 @@ pub(crate) enum LogFormat {
 }
 
 impl LogArgs {
-    /// Sends log lines to stderr from here on.
-    pub(crate) fn start(&self) {
+    /// Sends log lines to stderr from here on, and spans to where traces go.
+    pub(crate) fn start(&self, traces: Option<&Traces>) {
         let filter = EnvFilter::try_new(&self.log).unwrap_or_else(|_| EnvFilter::new("info"));
-        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        match self.log_format {
-            LogFormat::Json => lines.json().flatten_event(true).init(),
-            LogFormat::Text => lines.with_ansi(false).init(),
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let lines = match self.log_format {
+            LogFormat::Json => lines.json().flatten_event(true).boxed(),
+            LogFormat::Text => lines.with_ansi(false).boxed(),
+        };
+        let news = filter_fn(|line| !is_told_already(line)).with_max_level_hint(LevelFilter::TRACE);
+        let spans = traces.map(Traces::layer);
+        tracing_subscriber::registry().with(lines.with_filter(filter.and(news))).with(spans).init();
+        if let Some(traces) = traces {
+            traces.tell();
         }
     }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Traces")]
+pub(crate) struct TraceArgs {
+    /// Send traces to a collector of OpenTelemetry, by OTLP over HTTP in protobuf: its address, without `/v1/traces`.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// Certificates of further authorities of the collector, PEM.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_CERTIFICATE", value_name = "FILE")]
+    pub(crate) otlp_ca: Option<PathBuf>,
 }

@@ -62,6 +62,8 @@ pub(crate) enum SetupError {
     Cluster { reason: String },
     #[error("Reports are of the look at running Pods, which is not asked for")]
     ReportsAlone,
+    #[error("traces cannot be sent to the collector: {reason}")]
+    Traces { reason: String },
     #[error("the server failed")]
     Serve(#[source] io::Error),
 }
@@ -81,6 +83,7 @@ impl Hint for SetupError {
             Self::Cluster { .. } => {
                 Some("name a file with `--kubeconfig`, or run where a service account's token is mounted".into())
             }
+            Self::Traces { .. } => Some("name it as `--otlp-endpoint http://collector:4318`".into()),
             Self::ReportsAlone => Some("say how often, such as `--recheck 1h`, or leave `--reports` out".into()),
             Self::Listen { .. } => Some("choose another address with `--listen`".into()),
             _ => None,

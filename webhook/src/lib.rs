@@ -12,21 +12,21 @@ mod reload;
 mod server;
 mod setup;
 mod state;
+mod traces;
 
 mod error;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode, sync::Arc};
 
 use clap::Parser as _;
 use portcullis_errors::{Hint as _, chain};
 
-use crate::{args::Args, error::SetupError};
+use crate::{args::Args, error::SetupError, traces::Traces};
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    args.log.start();
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -45,5 +45,11 @@ fn run(args: Args) -> Result<(), SetupError> {
     // Several are linked in; the choice has to be made before the first connection.
     _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(SetupError::Runtime)?;
-    runtime.block_on(setup::serve(args))
+    let traces = Traces::start(&args.traces, runtime.handle())?;
+    args.log.start(traces.as_ref());
+    let served = runtime.block_on(setup::serve(args, traces.as_ref().map(|traces| Arc::clone(&traces.spans))));
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    served
 }

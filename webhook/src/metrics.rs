@@ -5,13 +5,13 @@
 use std::{
     fmt::Write as _,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use crate::cluster::Counts;
+use crate::{cluster::Counts, traces::Spans};
 
 /// Upper ends of the buckets, in milliseconds.
 const BUCKETS: [u64; 8] = [5, 25, 100, 250, 1000, 2500, 5000, 10_000];
@@ -40,9 +40,16 @@ pub(crate) struct Metrics {
     running: Mutex<Option<(Counts, u64)>>,
     pub(crate) reloads: AtomicU64,
     pub(crate) failed_reloads: AtomicU64,
+    /// Where traces are sent.
+    spans: Option<Arc<Spans>>,
 }
 
 impl Metrics {
+    /// With what becomes of spans, where traces are sent.
+    pub(crate) fn with(spans: Option<Arc<Spans>>) -> Self {
+        Self { spans, ..Self::default() }
+    }
+
     pub(crate) fn review(&self, result: Result, took: Duration) {
         let counter = match result {
             Result::Allowed => &self.allowed,
@@ -67,8 +74,19 @@ impl Metrics {
 
     /// The text of `/metrics`.
     pub(crate) fn text(&self, policies: usize, in_flight: usize) -> String {
-        let Self { allowed, denied, errors, buckets, count, microseconds, exempted, running, reloads, failed_reloads } =
-            self;
+        let Self {
+            allowed,
+            denied,
+            errors,
+            buckets: _,
+            count: _,
+            microseconds: _,
+            exempted,
+            running,
+            reloads,
+            failed_reloads,
+            spans,
+        } = self;
         let mut text = String::new();
         let mut family = |name: &str, kind: &str, help: &str, samples: &[(&str, String)]| {
             // Writing to a String cannot fail.
@@ -83,13 +101,9 @@ impl Metrics {
             ("{result=\"error\"}", read(errors)),
         ];
         family("reviews_total", "counter", "Reviews by what became of them.", &reviews);
-        let labels: Vec<String> =
-            BUCKETS.iter().map(|end| format!("_bucket{{le=\"{}\"}}", *end as f64 / 1000.0)).collect();
-        let mut durations: Vec<(&str, String)> =
-            labels.iter().zip(buckets).map(|(label, bucket)| (label.as_str(), read(bucket))).collect();
-        durations.push(("_bucket{le=\"+Inf\"}", read(count)));
-        durations.push(("_sum", format!("{:.6}", microseconds.load(Ordering::Relaxed) as f64 / 1e6)));
-        durations.push(("_count", read(count)));
+        let durations = self.durations();
+        let durations: Vec<(&str, String)> =
+            durations.iter().map(|(rest, value)| (rest.as_str(), value.clone())).collect();
         family("review_duration_seconds", "histogram", "How long reviews took.", &durations);
         let loads = [("{result=\"ok\"}", read(reloads)), ("{result=\"error\"}", read(failed_reloads))];
         family("reloads_total", "counter", "Times that policies or the certificate were read again.", &loads);
@@ -100,10 +114,24 @@ impl Metrics {
             let help = "When all running Pods were last looked at.";
             family("running_pods_seen_timestamp_seconds", "gauge", help, &[("", at.to_string())]);
         }
+        if let Some(spans) = spans {
+            let samples = [("{result=\"sent\"}", read(&spans.sent)), ("{result=\"lost\"}", read(&spans.lost))];
+            family("spans_total", "counter", "Spans by whether the collector took them.", &samples);
+        }
         family("exempted_total", "counter", "Reviews that an exemption let in.", &[("", read(exempted))]);
         family("policies", "gauge", "Policies that are asked.", &[("", policies.to_string())]);
         family("reviews_in_flight", "gauge", "Reviews under way.", &[("", in_flight.to_string())]);
         text
+    }
+
+    /// How long reviews took, by what stands behind the name.
+    fn durations(&self) -> Vec<(String, String)> {
+        let bucket = |end: &u64| format!("_bucket{{le=\"{}\"}}", *end as f64 / 1000.0);
+        let mut all: Vec<(String, String)> = BUCKETS.iter().map(bucket).zip(self.buckets.iter().map(read)).collect();
+        all.push(("_bucket{le=\"+Inf\"}".to_owned(), read(&self.count)));
+        all.push(("_sum".to_owned(), format!("{:.6}", self.microseconds.load(Ordering::Relaxed) as f64 / 1e6)));
+        all.push(("_count".to_owned(), read(&self.count)));
+        all
     }
 }
 

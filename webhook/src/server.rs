@@ -23,10 +23,12 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{AcquireError, Semaphore, SemaphorePermit},
 };
+use tracing::Instrument as _;
 
 use crate::{
     metrics::{Result as Counted, add},
     state::Server,
+    traces,
 };
 
 /// An UPDATE carries two objects of at most 3 MiB (the API server's limit for a request) and what is around them.
@@ -91,7 +93,9 @@ async fn metrics(Shared(server): Shared<Arc<Server>>) -> Response {
 /// under `failurePolicy: Fail`.
 async fn review(server: Arc<Server>, request: Request, path: Path) -> Response {
     let started = Instant::now();
-    let answered = tokio::time::timeout(server.limit, answer(&server, request.into_body(), path)).await;
+    let span = traces::review(path, request.headers());
+    let answering = answer(&server, request.into_body(), path).instrument(span.clone());
+    let answered = tokio::time::timeout(server.limit, answering).await;
     let answered = answered.unwrap_or_else(|_elapsed| {
         Err((StatusCode::SERVICE_UNAVAILABLE, "no answer in time: try again, or raise `--timeout`".to_owned()))
     });
@@ -103,9 +107,11 @@ async fn review(server: Arc<Server>, request: Request, path: Path) -> Response {
         }
         Err((status, message)) => {
             tracing::warn!(?path, status = status.as_u16(), message, "no review");
+            span.record("otel.status_code", "ERROR");
             (Counted::Error, (status, message + "\n").into_response())
         }
     };
+    span.record("http.response.status_code", i64::from(response.status().as_u16()));
     server.metrics.review(counted, started.elapsed());
     response
 }

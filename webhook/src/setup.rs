@@ -26,6 +26,7 @@ use crate::{
     reload::{Files, reload},
     server::{Bodies, end, router},
     state::{Server, Sources},
+    traces::Spans,
 };
 
 /// A connection that asks nothing is closed.
@@ -37,8 +38,8 @@ const STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 64 << 10;
 const MAX_TRUSTED_ROOT_BYTES: u64 = 4 << 20;
 
-/// Runs until SIGTERM or SIGINT.
-pub(crate) async fn serve(args: Args) -> Result<(), SetupError> {
+/// Runs until SIGTERM or SIGINT. `spans`: what becomes of those that are sent.
+pub(crate) async fn serve(args: Args, spans: Option<Arc<Spans>>) -> Result<(), SetupError> {
     let Args { policy, exemption, unmatched, enforce_workloads, trusted_root, .. } = &args;
     let EvidenceArgs { evidence_lifetime, cache_file } = &args.evidence;
     let (policy, exemption, server) = (policy.clone(), exemption.clone(), &args.server);
@@ -81,7 +82,7 @@ pub(crate) async fn serve(args: Args) -> Result<(), SetupError> {
         bodies: Bodies::default(),
         max_reviews: usize::from(server.max_reviews),
         limit: timeout + Duration::from_secs(1),
-        metrics: Metrics::default(),
+        metrics: Metrics::with(spans),
         is_ending: AtomicBool::new(false),
         changed: Notify::new(),
     });

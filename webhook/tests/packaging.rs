@@ -49,7 +49,11 @@ fn the_guide_names_every_flag_and_no_other() {
     for flag in known {
         // The command line has flags of these two names, with other meanings.
         let of_webhook = if matches!(flag.as_str(), "plain-http" | "timeout") { "WEBHOOK_" } else { "" };
-        let variable = format!("PORTCULLIS_{of_webhook}{}", flag.replace('-', "_").to_uppercase());
+        let variable = match flag.as_str() {
+            "otlp-endpoint" => "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
+            "otlp-ca" => "OTEL_EXPORTER_OTLP_CERTIFICATE".to_owned(),
+            _ => format!("PORTCULLIS_{of_webhook}{}", flag.replace('-', "_").to_uppercase()),
+        };
         assert!(help().contains(&format!("[env: {variable}=")), "{variable}");
     }
 }

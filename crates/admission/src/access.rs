@@ -14,10 +14,12 @@ use portcullis_registry::{
 };
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::{
     Gate,
     found::{Answer, Found, WayName},
+    spans::{self, Asked, Look},
 };
 
 /// How long a client keeps what it learned with a credential: tokens that are longer valid are renewed.
@@ -47,6 +49,8 @@ pub(crate) struct Ways {
     pub(crate) problems: Vec<String>,
     /// When an answer is due.
     due: Instant,
+    /// Whether they were asked for evidence.
+    pub(crate) asked: Arc<Asked>,
 }
 
 impl Ways {
@@ -74,9 +78,12 @@ impl Ways {
     {
         let asking = self.iter().map(|way| {
             let (limit, asked) = (self.limit(way), ask(way));
+            let span = spans::look(image, Look::Manifest, way.name.is_none());
             async move {
-                let answered = tokio::time::timeout(limit, asked).await;
-                answered.unwrap_or_else(|_elapsed| Err(Arc::new(timed_out(image, limit)))).map(|answer| (answer, way))
+                let answered = tokio::time::timeout(limit, asked).instrument(span.clone()).await;
+                let answered = answered.unwrap_or_else(|_elapsed| Err(Arc::new(timed_out(image, limit))));
+                spans::looked(&span, answered.as_ref().map_err(AsRef::as_ref));
+                answered.map(|answer| (answer, way))
             }
         });
         let mut answers: FuturesOrdered<_> = asking.collect();
@@ -141,7 +148,8 @@ impl Gate {
         let own = Way { client: self.client.clone(), name: None };
         let read = found.problems.iter().cloned();
         let problems = read.chain(damaged.iter().map(|error| printable(&chain(error), MAX_PROBLEM))).collect();
-        Ways { named: named.collect(), own, problems, due: Instant::now() + self.options.time_limit }
+        let due = Instant::now() + self.options.time_limit;
+        Ways { named: named.collect(), own, problems, due, asked: Arc::default() }
     }
 
     /// Asks the registry once what a tag means; the bytes that it gives make the digest. A digest needs no asking.
@@ -166,6 +174,7 @@ impl Gate {
 
     /// What is attached to an image, by all ways together.
     pub(crate) async fn discover(&self, image: &Reference, digest: Digest, ways: &Ways) -> Found {
+        ways.asked.set();
         let named = join_all(ways.named.iter().map(|way| self.discover_by(image, digest, way, ways)));
         let (named, own) = tokio::join!(named, self.discover_by(image, digest, &ways.own, ways));
         Found::of(&named, &own)
@@ -175,12 +184,15 @@ impl Gate {
         let (client, at) = (way.client.clone(), image.clone());
         let work = || async move { Arc::new(discover(&client, &at, &digest, &[]).await) }.boxed();
         let limit = ways.limit(way);
+        let span = spans::look(image, Look::Evidence, way.name.is_none());
         let discovering = self.work.discovering.run(((image.name(), digest), way.name), work);
-        let found = tokio::time::timeout(limit, discovering).await.unwrap_or_else(|_elapsed| {
+        let found = tokio::time::timeout(limit, discovering).instrument(span.clone()).await;
+        let found = found.unwrap_or_else(|_elapsed| {
             let error = ProblemError::Registry(Box::new(timed_out(image, limit)));
             let problem = Problem { what: format!("evidence of {digest}"), error };
             Arc::new(Discovery { candidates: Vec::new(), problems: vec![problem] })
         });
+        spans::discovered(&span, &found);
         Answer { name: way.name, found }
     }
 }

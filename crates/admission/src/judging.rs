@@ -7,6 +7,7 @@ use portcullis_errors::{Hint as _, chain};
 use portcullis_model::{Digest, Outcome, Timestamp};
 use portcullis_policy::Judgement;
 use portcullis_registry::{Reference, ReferenceError};
+use tracing::Instrument as _;
 
 use crate::{
     Gate, ImageDecision, PolicyAnswer, Unmatched,
@@ -18,6 +19,7 @@ use crate::{
     gate::{AnswerKey, KEEP, Rooms, Stage},
     memory::{Remembered, weight},
     set::{Asked, Place, uncertain},
+    spans,
 };
 
 /// What a policy says of one digest.
@@ -43,6 +45,13 @@ impl Judged {
 
 impl Gate {
     pub(crate) async fn decide_image(&self, image: &str, place: &Place, stage: Stage) -> ImageDecision {
+        let span = spans::image();
+        let decision = self.decided_image(image, place, stage).instrument(span.clone()).await;
+        spans::decided(&span, &decision);
+        decision
+    }
+
+    async fn decided_image(&self, image: &str, place: &Place, stage: Stage) -> ImageDecision {
         let now = self.now();
         let reference: Reference = match image.parse() {
             Ok(reference) => reference,
@@ -90,10 +99,12 @@ impl Gate {
         }
         let ways = self.ways(reference, &place.secrets);
         let answering = self.answers(reference, asked, place, &ways);
-        match tokio::time::timeout(self.options.time_limit, answering).await {
+        let answered = match tokio::time::timeout(self.options.time_limit, answering).await {
             Ok(answered) => answered,
             Err(_elapsed) => (reference.digest(), self.without_answer(asked)),
-        }
+        };
+        spans::known(answered.0.is_some() && !ways.asked.is_set());
+        answered
     }
 
     /// Whether anything is asked of an image's registry there.

@@ -22,6 +22,8 @@ mod shared;
 mod surroundings;
 mod told;
 
+pub mod spans;
+
 mod gate;
 mod judging;
 mod manifests;

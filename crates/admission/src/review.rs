@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     Decision, Gate, ObjectError, Told,
     gate::{Stage, Subject},
+    spans,
     told::told,
 };
 
@@ -127,7 +128,10 @@ impl Gate {
     }
 
     async fn review_request(&self, request: Request, path: Path) -> Result<(Value, Option<Told>), ReviewError> {
-        let (response, told) = match self.decide_request(&request, path).await {
+        spans::requested(&request);
+        let decided = self.decide_request(&request, path).await;
+        spans::answered(decided.as_ref().ok());
+        let (response, told) = match decided {
             Ok(decision) => (answered(&request.uid, &decision, path), told(&request, &decision)),
             Err(error) => (refused(&request.uid, &error), None),
         };

@@ -20,9 +20,10 @@ use kube::{
 };
 use portcullis_admission::Told;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{asked, reports::OfPod};
-use crate::{policies::now, state::Server};
+use crate::{policies::now, state::Server, traces};
 
 const LEASE: &str = "portcullis-recheck";
 /// How long is waited for further changes of policies.
@@ -98,7 +99,10 @@ impl Recheck {
         if !self.holds(server).await {
             return None;
         }
-        match self.round(server).await {
+        let span = traces::recheck();
+        let found = self.round(server).instrument(span.clone()).await;
+        traces::rechecked(&span, found.as_ref().ok().copied());
+        match found {
             Ok(counts) => {
                 let Counts { pass, fail, unknown } = counts;
                 tracing::info!(pass, fail, unknown, "running Pods were looked at again");

@@ -235,11 +235,23 @@ pub(crate) struct Webhook {
 
 impl Webhook {
     pub(crate) fn start(policy: &str, registry: SocketAddr, more: &[&str]) -> Self {
+        Self::start_with(policy, registry, more, &[])
+    }
+
+    /// With variables in its environment, which is empty otherwise.
+    pub(crate) fn start_with(policy: &str, registry: SocketAddr, more: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (policy_file, ca) = (folder.path().join("policy.yaml"), folder.path().join("ca.pem"));
         std::fs::write(&policy_file, policy).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-webhook"));
-        command.env_clear().env("HOME", folder.path()).arg("--policy").arg(&policy_file).arg("--ca-out").arg(&ca);
+        command
+            .env_clear()
+            .env("HOME", folder.path())
+            .envs(variables.iter().copied())
+            .arg("--policy")
+            .arg(&policy_file)
+            .arg("--ca-out")
+            .arg(&ca);
         command.args(["--listen", "127.0.0.1:0", "--plain-http", &registry.to_string()]).args(more);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, log) = mpsc::channel();
@@ -275,6 +287,13 @@ impl Webhook {
         let request = self.http.post(self.url(path)).header("content-type", "application/json").body(body);
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// Sends a review that is part of a trace, and gives the status.
+    pub(crate) async fn post_within(&self, path: &str, review: &Value, headers: &[(&str, &str)]) -> u16 {
+        let request = self.http.post(self.url(path)).header("content-type", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(review.to_string()).send().await.unwrap().status().as_u16()
     }
 
     /// Sends a review and gives the response.

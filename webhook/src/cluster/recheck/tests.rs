@@ -20,7 +20,7 @@ use portcullis_policy::Policy;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::state::tests::server;
+use crate::{state::tests::server, traces::tests::recorded};
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -116,6 +116,24 @@ async fn a_list_that_grew_old_meanwhile_goes_on_where_it_was() {
     // An API server that takes none of its own tokens is not asked for ever.
     fake.lock().unwrap().expired = u32::MAX;
     assert_eq!(recheck("me").look(&server).await, None);
+}
+
+#[tokio::test]
+async fn a_round_is_one_span_that_says_what_it_counted() {
+    let ((fake, recheck), server) = (fake().await, server(policies()));
+    let me = recheck("me");
+    let told = |span: &opentelemetry_sdk::trace::SpanData| {
+        let attributes = span.attributes.iter().map(|one| format!("{}={}", one.key, one.value));
+        format!("{} {:?} {}", span.name, span.status, attributes.collect::<Vec<_>>().join(" "))
+    };
+    let (_, spans) = recorded(me.look(&server)).await;
+    let expected = "recheck Unset portcullis.pods.pass=1 portcullis.pods.fail=1 portcullis.pods.unknown=0";
+    assert_eq!(spans.iter().map(told).collect::<Vec<_>>(), [expected], "its images have none");
+    fake.lock().unwrap().is_taken = true;
+    let (_, spans) = recorded(me.look(&server)).await;
+    assert!(told(&spans[0]).starts_with("recheck Error"), "{spans:?}");
+    let (looked, spans) = recorded(me.look(&server)).await;
+    assert!(looked.is_none() && spans.is_empty(), "another replica looks");
 }
 
 /// A registry that holds back the first answer about each repository until so many are asked for at once.
