@@ -29,4 +29,5 @@ mod recheck;
 mod registries;
 mod reports;
 mod rotation;
+mod traces;
 mod workloads;
