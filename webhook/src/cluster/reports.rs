@@ -169,7 +169,8 @@ impl Round<'_> {
         }
     }
 
-    /// The results by what stands at the head of the Pods' owners.
+    /// The results by what stands at the head of the Pods' owners; none where an owner cannot be read, as it may stand
+    /// behind any of them.
     async fn heads(&mut self, namespace: &str, found: BTreeMap<Scope, Results>) -> BTreeMap<Scope, Results> {
         let mut heads = BTreeMap::<Scope, Results>::new();
         for (scope, results) in found {
@@ -180,9 +181,9 @@ impl Round<'_> {
                 Ok(Some(head)) => heads.entry(head).or_default().merge(results),
                 Ok(None) => {}
                 Err(error) => {
-                    // One of those that are there may be its.
                     self.known.retain(|(of, _), _| of != namespace);
                     self.failed(&error, &format!("the owners of Pods in {namespace} cannot be read"));
+                    return BTreeMap::new();
                 }
             }
         }

@@ -20,6 +20,18 @@ type Asked = Arc<Mutex<Vec<(Method, String, Value)>>>;
 
 async fn answer_api(State(asked): State<Asked>, request: Request) -> (StatusCode, Json<Value>) {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    if method == Method::GET && path.ends_with("/replicasets/shop-1") {
+        let owner =
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop", "uid": "d", "controller": true});
+        let metadata = json!({"name": "shop-1", "uid": "shop-1", "ownerReferences": [owner]});
+        let found = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata});
+        return (StatusCode::OK, Json(found));
+    }
+    if method == Method::GET && path.contains("/replicasets/") {
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "InternalError",
+            "code": 500, "message": "etcd has no leader"});
+        return (StatusCode::INTERNAL_SERVER_ERROR, Json(status));
+    }
     if method == Method::GET {
         let stale = |namespace: &str, name: &str| json!({"metadata": {"namespace": namespace, "name": name}});
         let items = [stale("team", "portcullis-old"), stale("full", "portcullis-old"), stale("team", "theirs")];
@@ -45,7 +57,11 @@ async fn reports() -> (Asked, Reports) {
 }
 
 fn of_pod(namespace: &str, name: &str, policy: &str, result: Outcome) -> OfPod {
-    let owner = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "uid": name, "controller": true});
+    of_pod_behind("StatefulSet", namespace, name, policy, result)
+}
+
+fn of_pod_behind(kind: &str, namespace: &str, name: &str, policy: &str, result: Outcome) -> OfPod {
+    let owner = json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": name, "controller": true});
     let pod = json!({"metadata": {"name": "p", "uid": "p", "ownerReferences": [owner]}});
     let results = of_image(vec![answer(policy, false, &[(result, "rule", "so it is")])]);
     OfPod { namespace: namespace.to_owned(), scope: Scope::of(&pod).unwrap(), results }
@@ -74,6 +90,22 @@ async fn a_namespace_that_refuses_holds_up_no_other_and_one_that_goes_on_is_not_
     assert_eq!((&report["summary"]["pass"], &report["summary"]["fail"]), (&json!(1), &json!(1)));
     let problem = reports.problem.lock().unwrap().clone().unwrap();
     assert!(problem.starts_with("full/portcullis-") && problem.contains("exceeded quota"), "{problem}");
+}
+
+/// Both may stand behind one Deployment: what is known of the one alone would be written over what was known of both.
+#[tokio::test]
+async fn an_owner_that_cannot_be_read_leaves_the_reports_of_its_namespace_as_they_are() {
+    let (asked, reports) = reports().await;
+    let mut round = reports.begin().await.unwrap();
+    round.take(of_pod_behind("ReplicaSet", "team", "shop-1", "one", Outcome::Pass));
+    round.take(of_pod_behind("ReplicaSet", "team", "shop-2", "one", Outcome::Fail));
+    round.take(of_pod_behind("ReplicaSet", "other", "shop-1", "one", Outcome::Pass));
+    round.end().await;
+    let asked = asked.lock().unwrap();
+    let of_team: Vec<_> = asked.iter().filter(|(_, path, _)| path.contains("/team/")).collect();
+    assert!(of_team.is_empty(), "{of_team:?}");
+    assert!(asked.iter().any(|(method, path, _)| method == Method::PATCH && path.contains("/other/")));
+    assert!(reports.problem.lock().unwrap().as_ref().unwrap().contains("etcd has no leader"));
 }
 
 #[tokio::test]
