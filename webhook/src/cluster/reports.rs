@@ -6,7 +6,7 @@ mod results;
 mod scope;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
 };
 
@@ -71,7 +71,7 @@ impl Reports {
                 known,
                 held: BTreeMap::new(),
                 count: 0,
-                is_cut: false,
+                cut: BTreeSet::new(),
                 is_silent: false,
                 problem: None,
             }),
@@ -138,8 +138,8 @@ pub(crate) struct Round<'a> {
     /// Namespaces of which not all Pods were seen yet.
     held: BTreeMap<String, BTreeMap<Scope, Results>>,
     count: usize,
-    /// Whether there would be more than are written.
-    is_cut: bool,
+    /// Namespaces in which there would be more than are written: what is left out runs still, and its Report stays.
+    cut: BTreeSet<String>,
     /// Whether the API server answers no more: nothing is written then, and nothing removed.
     is_silent: bool,
     problem: Option<String>,
@@ -149,9 +149,9 @@ impl Round<'_> {
     /// Takes what was found of a Pod.
     pub(crate) fn take(&mut self, of_pod: OfPod) {
         let OfPod { namespace, scope, results } = of_pod;
-        let held = self.held.entry(namespace).or_default();
+        let held = self.held.entry(namespace.clone()).or_default();
         if held.len() >= MAX_IN_NAMESPACE && !held.contains_key(&scope) {
-            self.is_cut = true;
+            self.cut.insert(namespace);
             let clean = held.iter().rfind(|(_, results)| results.is_clean()).map(|(scope, _)| scope.clone());
             let Some(clean) = clean.filter(|_| !results.is_clean()) else { return };
             held.remove(&clean);
@@ -192,7 +192,7 @@ impl Round<'_> {
 
     async fn write_one(&mut self, namespace: &str, scope: &Scope, results: &Results) {
         if self.count >= MAX_REPORTS {
-            self.is_cut = true;
+            self.cut.insert(namespace.to_owned());
             return;
         }
         self.count += 1;
@@ -211,6 +211,8 @@ impl Round<'_> {
     /// Writes the rest, and removes Reports of what runs no more: all Pods were seen.
     pub(crate) async fn end(mut self) {
         self.write(None).await;
+        let cut = std::mem::take(&mut self.cut);
+        self.known.retain(|(namespace, _), _| !cut.contains(namespace));
         for (namespace, name) in std::mem::take(&mut self.known).into_keys() {
             if self.is_silent {
                 break;
@@ -220,7 +222,7 @@ impl Round<'_> {
                 _ => {}
             }
         }
-        if self.is_cut {
+        if !cut.is_empty() {
             let (of_namespace, of_all) = (MAX_IN_NAMESPACE, MAX_REPORTS);
             tracing::warn!(of_namespace, of_all, "there would be more Reports than these: some are left out");
         }

@@ -132,7 +132,22 @@ async fn what_fails_is_kept_where_there_are_too_many() {
     round.take(of_pod("team", "bad", "one", Outcome::Fail));
     round.take(of_pod("team", "bad", "two", Outcome::Fail));
     let held = &round.held["team"];
-    assert!(round.is_cut && held.len() == MAX_IN_NAMESPACE);
+    assert!(round.cut.contains("team") && held.len() == MAX_IN_NAMESPACE);
     let bad = held.iter().find(|(scope, _)| scope.name == "bad").unwrap().1;
     assert_eq!(bad.found.len(), 2);
+}
+
+/// What is left out runs still: whoever makes many owners would else remove the Reports of others in the namespace.
+#[tokio::test]
+async fn nothing_is_removed_where_there_are_too_many() {
+    let (asked, reports) = reports().await;
+    let mut round = reports.begin().await.unwrap();
+    for number in 0..=MAX_IN_NAMESPACE {
+        round.take(of_pod("team", &format!("app-{number:04}"), "one", Outcome::Fail));
+    }
+    round.end().await;
+    let asked = asked.lock().unwrap();
+    let removed: Vec<_> = asked.iter().filter(|(method, _, _)| method == Method::DELETE).collect();
+    let [(_, path, _)] = removed.as_slice() else { panic!("{removed:?}") };
+    assert!(path.contains("/full/"), "{path}");
 }
