@@ -45,16 +45,23 @@ impl Scope {
         };
         let (kind, name) = (text("kind")?, text("name")?);
         let scope = Self { kind, name, api_version: text("apiVersion")?, uid: text("uid")? };
-        (scope.kind != "Node" || scope.api_version != "v1").then_some(scope)
+        // What is asked for by its name has one that stands in a URL.
+        let could_be = scope.resource().is_none() || is_subdomain(&scope.name);
+        (could_be && (scope.kind != "Node" || scope.api_version != "v1")).then_some(scope)
+    }
+
+    /// The kind of those whose own owner is asked for.
+    fn resource(&self) -> Option<ApiResource> {
+        match (self.api_version.as_str(), self.kind.as_str()) {
+            ("apps/v1", "ReplicaSet") => Some(ApiResource::erase::<ReplicaSet>(&())),
+            ("batch/v1", "Job") => Some(ApiResource::erase::<Job>(&())),
+            _ => None,
+        }
     }
 
     /// What stands at the head of its owners; none where it is gone, and its Pods will be.
     pub(super) async fn head(self, client: &Client, namespace: &str) -> Result<Option<Self>, Unanswered> {
-        let resource = match (self.api_version.as_str(), self.kind.as_str()) {
-            ("apps/v1", "ReplicaSet") => ApiResource::erase::<ReplicaSet>(&()),
-            ("batch/v1", "Job") => ApiResource::erase::<Job>(&()),
-            _ => return Ok(Some(self)),
-        };
+        let Some(resource) = self.resource() else { return Ok(Some(self)) };
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
         let Some(found) = asked(api.get_metadata_opt(&self.name)).await? else { return Ok(None) };
         let ObjectMeta { uid, owner_references, .. } = found.metadata;
@@ -73,6 +80,12 @@ impl Scope {
         let all = [kind, name, api_version, uid].map(|text| format!("{}:{text}", text.len())).concat();
         format!("portcullis-{}", &Digest::of(all.as_bytes()).hex()[..24])
     }
+}
+
+/// Whether it is a name as Kubernetes gives to these: parts of small letters, digits and `-`, with dots between.
+fn is_subdomain(name: &str) -> bool {
+    let is_of_part = |byte: u8| byte == b'-' || byte.is_ascii_digit() || byte.is_ascii_lowercase();
+    name.split('.').all(|part| !part.is_empty() && part.bytes().all(is_of_part))
 }
 
 #[cfg(test)]

@@ -122,6 +122,21 @@ async fn nothing_is_removed_once_the_api_server_is_gone() {
     assert!(asked.lock().unwrap().is_empty());
 }
 
+/// Whoever makes a Pod writes its owners, and the API server takes any name there.
+#[tokio::test]
+async fn an_owner_that_can_have_no_such_name_does_not_end_the_round() {
+    let (asked, reports) = reports().await;
+    let mut round = reports.begin().await.unwrap();
+    for name in ["shop 1", "../../secrets/shop", "shop?watch=true", "."] {
+        round.take(of_pod_behind("ReplicaSet", "team", name, "one", Outcome::Fail));
+    }
+    round.take(of_pod("team", "app", "one", Outcome::Pass));
+    round.end().await;
+    let asked = asked.lock().unwrap();
+    let kinds: Vec<_> = asked.iter().filter_map(|(_, _, report)| report.pointer("/scope/kind")?.as_str()).collect();
+    assert_eq!(kinds, ["Pod", "StatefulSet"]);
+}
+
 #[tokio::test]
 async fn what_fails_is_kept_where_there_are_too_many() {
     let (_asked, reports) = reports().await;
