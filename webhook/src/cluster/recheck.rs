@@ -32,8 +32,8 @@ const SETTLE: Duration = Duration::from_secs(5);
 const NOT_READY: Duration = Duration::from_millis(500);
 /// The least time from the start of one round to the next.
 const BETWEEN: Duration = Duration::from_secs(60);
-/// Pods of one page.
-const PAGE: u32 = 250;
+/// Pods of one page: each may have more than a megabyte.
+const PAGE: u32 = 25;
 /// Pods that are looked at together: a registry that is slow holds up the others less.
 const AT_ONCE: usize = 8;
 /// How often in a row the API server may say that a list has grown too old.

@@ -30,8 +30,8 @@ use crate::policies::now;
 const MAX_IN_NAMESPACE: usize = 500;
 /// Reports in the cluster.
 const MAX_REPORTS: usize = 10_000;
-/// Reports of one page.
-const PAGE: u32 = 50;
+/// Reports of one page. They are read whole, since what others write over them is mended, and each may have megabytes.
+const PAGE: u32 = 5;
 /// What their names begin with.
 const PREFIX: &str = "portcullis-";
 const MANAGER: &str = "portcullis-webhook";
