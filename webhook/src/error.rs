@@ -83,7 +83,9 @@ impl Hint for SetupError {
             Self::Cluster { .. } => {
                 Some("name a file with `--kubeconfig`, or run where a service account's token is mounted".into())
             }
-            Self::Traces { .. } => Some("name it as `--otlp-endpoint http://collector:4318`".into()),
+            Self::Traces { .. } => {
+                Some("name it as `--otlp-endpoint http://collector:4318`; the environment's `OTEL_…` count, too".into())
+            }
             Self::ReportsAlone => Some("say how often, such as `--recheck 1h`, or leave `--reports` out".into()),
             Self::Listen { .. } => Some("choose another address with `--listen`".into()),
             _ => None,

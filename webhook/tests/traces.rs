@@ -20,6 +20,7 @@ use axum::{
     routing::post,
 };
 use axum_server::tls_rustls::RustlsConfig;
+use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{AnyValue, KeyValue, any_value::Value as Any},
@@ -58,7 +59,12 @@ impl Collector {
             headers: HeaderMap,
             body: Bytes,
         ) -> StatusCode {
-            let request = ExportTraceServiceRequest::decode(body).unwrap();
+            let mut bytes = body.to_vec();
+            if headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
+                bytes.clear();
+                GzDecoder::new(body.as_ref()).read_to_end(&mut bytes).unwrap();
+            }
+            let request = ExportTraceServiceRequest::decode(bytes.as_slice()).unwrap();
             _ = sender.send((headers, request));
             answer
         }
@@ -282,6 +288,7 @@ async fn the_last_spans_are_sent_at_the_end_as_the_environment_says() {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()),
         ("OTEL_SERVICE_NAME", "the-gate"),
         ("OTEL_RESOURCE_ATTRIBUTES", "k8s.cluster.name=blue"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
     ];
     let mut webhook =
         Webhook::start_with(&policy("baseline", setting.at, &setting.key, ""), setting.at, &[], &variables);
@@ -292,6 +299,7 @@ async fn the_last_spans_are_sent_at_the_end_as_the_environment_says() {
     webhook.signal("TERM");
     assert!(webhook.wait().success());
     let sent = collector.sent.try_recv().unwrap();
+    assert_eq!(sent.0["content-encoding"], "gzip");
     let resource = attributes(&sent.1.resource_spans[0].resource.as_ref().unwrap().attributes);
     assert_eq!((&resource["service.name"], &resource["k8s.cluster.name"]), (&json!("the-gate"), &json!("blue")));
     // Whoever asks without being sampled is not traced.
