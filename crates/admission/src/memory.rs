@@ -221,7 +221,13 @@ impl Gate {
 
 /// What was there, and what is new.
 fn with(old: &Arc<[Candidate]>, new: &[Candidate]) -> Arc<[Candidate]> {
-    let more: Vec<&Candidate> = new.iter().filter(|candidate| !old.contains(candidate)).collect();
+    // What the registry claims of one is not written to a file, and decides nothing.
+    fn content(candidate: &Candidate) -> (Digest, Format, &Bytes) {
+        let Candidate { bytes, format, manifest, claimed_type: _ } = candidate;
+        (*manifest, *format, bytes)
+    }
+    let is_new = |candidate: &&Candidate| !old.iter().any(|one| content(one) == content(candidate));
+    let more: Vec<&Candidate> = new.iter().filter(is_new).collect();
     if more.is_empty() { Arc::clone(old) } else { old.iter().chain(more).cloned().collect() }
 }
 
@@ -310,6 +316,17 @@ mod tests {
         let many: Vec<String> = (0..MAX_ADDED).map(|number| number.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert!(old.renewed(None, &Found::of(&[], &answer("own", &many, false)), now).is_none());
+    }
+
+    /// A file does not hold what a registry claims of the type.
+    #[test]
+    fn evidence_from_a_file_is_the_same_read_anew() {
+        let of_file = [candidate("a"), candidate("b")].into();
+        let claimed = Candidate { claimed_type: Some("https://slsa.dev/provenance/v1".to_owned()), ..candidate("a") };
+        assert!(Arc::ptr_eq(&of_file, &with(&of_file, &[claimed])));
+        assert_eq!(with(&of_file, &[candidate("c")]).len(), 3);
+        let envelope = Candidate { format: Format::Envelope, ..candidate("a") };
+        assert_eq!(with(&of_file, &[envelope]).len(), 3);
     }
 
     #[test]
