@@ -58,7 +58,7 @@ pub(crate) async fn serve(args: Args, spans: Option<Arc<Spans>>) -> Result<(), S
         allowed_registries: args.registry.allow_registry.clone(),
         evidence_lifetime: Duration::from_secs(evidence_lifetime.seconds().unsigned_abs()),
     };
-    let client = Client::new(args.registry.options(timeout), Credentials::from_environment()?)?;
+    let client = Client::new(args.registry.options(timeout), Credentials::from_environment()?)?.with_tls_ready()?;
     let gate = Gate::new(files, client, options)?;
     for policy in gate.policies() {
         tracing::info!(policy = policy.name, digest = %policy.digest, audit = policy.audit, "asks");

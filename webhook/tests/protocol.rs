@@ -163,6 +163,23 @@ fn what_keeps_it_from_starting_is_told_with_a_hint() {
     assert_eq!(run(&[]).0, Some(2));
 }
 
+/// Else it would start, and know nothing of any image.
+#[test]
+fn a_machine_that_trusts_no_authority_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (policy, none) = (folder.path().join("policy.yaml"), folder.path().join("none.pem"));
+    let text = "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: a}\nspec:\n  \
+                vulnerabilities: {failOn: high}\n";
+    std::fs::write(&policy, text).unwrap();
+    std::fs::write(&none, "").unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis-webhook"));
+    command.env_clear().env("SSL_CERT_FILE", &none).arg("--policy").arg(&policy);
+    // It does not get as far as that.
+    let output = command.args(["--ca-out", "/nowhere/ca.pem"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && stderr.contains("cannot set up the registry client: TLS"), "{stderr}");
+}
+
 #[test]
 fn flags_can_be_set_by_the_environment() {
     let program = env!("CARGO_BIN_EXE_portcullis-webhook");

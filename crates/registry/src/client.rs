@@ -78,12 +78,21 @@ impl Client {
     /// A client with these options and credentials.
     ///
     /// # Errors
-    /// When the files of certificates cannot be read, or TLS cannot be set up.
+    /// When the files of certificates cannot be read. TLS is set up when it is first needed: [`Self::with_tls_ready`].
     pub fn new(options: Options, credentials: Credentials) -> Result<Self, RegistryError> {
         let guard = Guarded { allow_private: options.allow_private };
         let http = Arc::new(Connections::new(&options, guard)?);
         let authenticator = Authenticator::new(credentials);
         Ok(Self { inner: Arc::new(Inner { http, options, guard, authenticator }) })
+    }
+
+    /// Sets up TLS now rather than at the first request that needs it, so that a machine which cannot is told at once.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn with_tls_ready(self) -> Result<Self, RegistryError> {
+        self.inner.http.secure()?;
+        Ok(self)
     }
 
     /// The same client with other credentials. Connections are shared; tokens are not, so that nobody is let in by

@@ -43,6 +43,14 @@ impl Connections {
         if url.scheme() == "http" && !PROXIES.iter().any(|name| env::var_os(name).is_some()) {
             return Ok(&self.plain);
         }
+        self.secure()
+    }
+
+    /// The client for TLS, made where it is not there yet.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub(crate) fn secure(&self) -> Result<&reqwest::Client, RegistryError> {
         match self.secure.get() {
             Some(client) => Ok(client),
             None => {
