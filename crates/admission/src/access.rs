@@ -182,18 +182,22 @@ impl Gate {
 
     async fn discover_by(&self, image: &Reference, digest: Digest, way: &Way, ways: &Ways) -> Answer {
         let (client, at) = (way.client.clone(), image.clone());
-        let work = || async move { Arc::new(discover(&client, &at, &digest, &[]).await) }.boxed();
+        let work = || {
+            let began = self.work.looks.begin();
+            async move { (began, Arc::new(discover(&client, &at, &digest, &[]).await)) }.boxed()
+        };
         let limit = ways.limit(way);
         let span = spans::look(image, Look::Evidence, way.name.is_none());
         let discovering = self.work.discovering.run(((image.name(), digest), way.name), work);
         let found = tokio::time::timeout(limit, discovering).instrument(span.clone()).await;
-        let found = found.unwrap_or_else(|_elapsed| {
+        let (began, found) = found.unwrap_or_else(|_elapsed| {
             let error = ProblemError::Registry(Box::new(timed_out(image, limit)));
             let problem = Problem { what: format!("evidence of {digest}"), error };
-            Arc::new(Discovery { candidates: Vec::new(), problems: vec![problem] })
+            // It has seen nothing at all, however early.
+            (u64::MAX, Arc::new(Discovery { candidates: Vec::new(), problems: vec![problem] }))
         });
         spans::discovered(&span, &found);
-        Answer { name: way.name, found }
+        Answer { name: way.name, began, found }
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) type WayName = Option<Digest>;
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) name: WayName,
+    /// The number of the look.
+    pub(crate) began: u64,
     pub(crate) found: Arc<Discovery>,
 }
 
@@ -46,6 +48,8 @@ pub(crate) struct Found {
     pub(crate) complete: Vec<WayName>,
     /// Whether the gate's own credentials opened all of it.
     pub(crate) is_own: bool,
+    /// The number of the first look of any way.
+    pub(crate) began: u64,
 }
 
 impl Found {
@@ -69,8 +73,14 @@ impl Found {
             false => all.iter().find(gives_all).map(|answer| answer.name),
         };
         let complete = all.iter().filter(|one| one.sight() == Sight::Complete).map(|one| one.name).collect();
+        let began = all.iter().map(|answer| answer.began).fold(own.began, u64::min);
         let incomplete = incomplete.map(|answer| Arc::clone(&answer.found));
-        Self { candidates: candidates.into(), incomplete, away, kept_for, complete, is_own }
+        Self { candidates: candidates.into(), incomplete, away, kept_for, complete, is_own, began }
+    }
+
+    /// Whether any way saw something, or that there is nothing.
+    pub(crate) fn has_seen(&self) -> bool {
+        !self.complete.is_empty() || !self.candidates.is_empty()
     }
 
     /// What could not be read, and counts.
@@ -167,7 +177,7 @@ mod tests {
         });
         let problems = error.into_iter().map(|error| Problem { what: name.to_owned(), error });
         let found = Discovery { candidates: candidates.collect(), problems: problems.collect() };
-        Answer { name: (name != "own").then(|| Digest::of(name.as_bytes())), found: Arc::new(found) }
+        Answer { name: (name != "own").then(|| Digest::of(name.as_bytes())), began: 0, found: Arc::new(found) }
     }
 
     /// How many candidates, whose problems count, who is away, and whom a pass is kept for.

@@ -20,6 +20,7 @@ use crate::{
     decision::ObjectDecision,
     evidence::Evidence,
     images::{images_of, pod_spec_pointer},
+    looks::Looks,
     memory::Remembered,
     platforms::{OfManifest, OfPlatform},
     set::{Place, ReadySet},
@@ -129,7 +130,9 @@ pub(crate) struct Rooms {
 
 pub(crate) struct Work {
     pub(crate) resolving: InFlight<(Reference, Option<Digest>), Result<Digest, Arc<RegistryError>>>,
-    pub(crate) discovering: InFlight<FoundKey, Arc<Discovery>>,
+    /// With the number of the look.
+    pub(crate) discovering: InFlight<FoundKey, (u64, Arc<Discovery>)>,
+    pub(crate) looks: Looks,
     pub(crate) reading: InFlight<FoundKey, Result<OfManifest, Arc<RegistryError>>>,
     /// For policies that anybody's images may need.
     pub(crate) shared: Rooms,
@@ -151,6 +154,7 @@ impl Default for Work {
         Self {
             resolving: InFlight::default(),
             discovering: InFlight::default(),
+            looks: Looks::default(),
             reading: InFlight::default(),
             shared: Rooms::default(),
             of_namespaces,

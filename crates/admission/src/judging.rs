@@ -239,7 +239,8 @@ impl Gate {
         let found = self.discover(image, digest, ways).await;
         let evidence = verified(&found.candidates, found.problems(), verifier, &digest, now);
         let is_silent = evidence.is_silent();
-        self.renew(image, digest, &found);
+        let is_newest = found.has_seen() && self.work.looks.end((image.name(), digest), found.began);
+        self.renew(image, digest, &found, is_newest);
         let is_of_it =
             |((of, _), _, trusted): &AnswerKey| *trusted == ready.authorities && of.1 == digest && of.0 == image.name();
         if evidence.is_spoken() {
@@ -255,11 +256,12 @@ impl Gate {
             // What another way had seen of it before is older.
             rooms.passed.forget(|key| is_of_it(key) && key.1 == ready.reference.digest);
         }
-        if let Some(way) = found.kept_for.filter(|_| judgement.result == Outcome::Pass) {
+        let kept_for = found.kept_for.filter(|_| is_newest);
+        if let Some(way) = kept_for.filter(|_| judgement.result == Outcome::Pass) {
             rooms.passed.keep(key(way), Arc::new(evidence), KEEP, weight(&found.candidates));
             self.remember(ready, image, digest, way, Arc::clone(&found.candidates));
         }
-        let Found { candidates, away, kept_for, .. } = found;
+        let Found { candidates, away, .. } = found;
         Judged { judgement, fix, is_silent, away, kept_for, found: candidates }
     }
 

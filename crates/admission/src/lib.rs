@@ -15,6 +15,7 @@ mod access;
 mod authorities;
 mod evidence;
 mod found;
+mod looks;
 mod memory;
 mod platforms;
 mod set;

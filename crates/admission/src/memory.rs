@@ -52,11 +52,11 @@ impl Remembered {
     }
 
     /// What this becomes when that was seen; none where it becomes too much.
-    fn renewed(&self, way: WayName, seen: &Found, now: Timestamp) -> Option<Self> {
-        if seen.complete.contains(&way) {
+    fn renewed(&self, way: WayName, seen: &Found, is_newest: bool, now: Timestamp) -> Option<Self> {
+        if is_newest && seen.complete.contains(&way) {
             return Some(Self { found: Arc::clone(&seen.candidates), at: now, is_own: seen.is_own });
         }
-        // Who has not seen all of it cannot say that what was there is gone.
+        // Who has not seen all of it, or not the newest, cannot say that what was there is gone.
         let found = with(&self.found, &seen.candidates);
         (found.len() <= MAX_ADDED).then_some(Self { found, at: self.at, is_own: seen.is_own && self.is_own })
     }
@@ -121,11 +121,11 @@ impl Gate {
 
     /// Brings what is remembered of an image, by whatever way, up to what was seen now, whatever came of that: else an outage
     /// would bring back what has been refused since. Nothing is remembered anew by that, and nothing for longer.
-    pub(crate) fn renew(&self, image: &Reference, digest: Digest, seen: &Found) {
+    pub(crate) fn renew(&self, image: &Reference, digest: Digest, seen: &Found, is_newest: bool) {
         let (name, now) = (image.name(), self.now());
         let is_meant = |((repository, of), _): &FoundKey| *of == digest && *repository == name;
         let change = |(_, way): &FoundKey, old: &Remembered| {
-            let renewed = old.renewed(*way, seen, now)?;
+            let renewed = old.renewed(*way, seen, is_newest, now)?;
             let weight = weight(&renewed.found);
             Some((renewed, weight))
         };
@@ -284,7 +284,7 @@ mod tests {
         let error = ProblemError::Manifest("no JSON".to_owned());
         let problems = if is_complete { Vec::new() } else { vec![Problem { what: name.to_owned(), error }] };
         let found = Discovery { candidates: contents.iter().map(|content| candidate(content)).collect(), problems };
-        Answer { name: way(name), found: Arc::new(found) }
+        Answer { name: way(name), began: 0, found: Arc::new(found) }
     }
 
     fn way(name: &str) -> WayName {
@@ -296,7 +296,7 @@ mod tests {
         let (before, now) = (Timestamp::from_unix(1000), Timestamp::from_unix(2000));
         let old = Remembered::of([candidate("old")].into(), before);
         let check = |name: &str, named: &[Answer], own: &Answer, expected: (&[&str], i64, bool)| {
-            let Remembered { found, at, is_own } = old.renewed(way(name), &Found::of(named, own), now).unwrap();
+            let Remembered { found, at, is_own } = old.renewed(way(name), &Found::of(named, own), true, now).unwrap();
             let mut contents: Vec<_> = found.iter().map(|one| str::from_utf8(&one.bytes).unwrap()).collect();
             contents.sort_unstable();
             assert_eq!((contents.as_slice(), at.unix(), is_own), expected);
@@ -315,7 +315,9 @@ mod tests {
         check("b", &of_tenant, &own, (&["new", "old", "theirs"], 1000, false));
         let many: Vec<String> = (0..MAX_ADDED).map(|number| number.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(old.renewed(None, &Found::of(&[], &answer("own", &many, false)), now).is_none());
+        assert!(old.renewed(None, &Found::of(&[], &answer("own", &many, false)), true, now).is_none());
+        let overtaken = old.renewed(None, &Found::of(&[], &own), false, now).unwrap();
+        assert_eq!((overtaken.found.len(), overtaken.at), (2, before), "what is newer than that stays");
     }
 
     /// A file does not hold what a registry claims of the type.
@@ -338,11 +340,12 @@ mod tests {
         let old = Remembered::of([candidate("old")].into(), gate.now());
         gate.work.shared.remembered.keep(key.clone(), old, Duration::from_secs(60), 1);
         let written = || serde_json::from_slice::<Memory>(&gate.memory()).unwrap().images.len();
-        gate.renew(&image, Digest::of(b"other"), &Found::of(&[], &answer("own", &[], true)));
+        gate.renew(&image, Digest::of(b"other"), &Found::of(&[], &answer("own", &[], true)), true);
         assert_eq!((written(), gate.work.shared.remembered.get(&key).unwrap().found.len()), (1, 1));
-        gate.renew(&image, digest, &Found::of(&[answer("a", &["theirs"], true)], &answer("own", &["new"], true)));
+        let of_tenant = Found::of(&[answer("a", &["theirs"], true)], &answer("own", &["new"], true));
+        gate.renew(&image, digest, &of_tenant, true);
         assert_eq!((written(), gate.work.shared.remembered.get(&key).unwrap().found.len()), (0, 2));
-        gate.renew(&image, digest, &Found::of(&[], &answer("own", &["new"], true)));
+        gate.renew(&image, digest, &Found::of(&[], &answer("own", &["new"], true)), true);
         assert_eq!((written(), gate.work.shared.remembered.get(&key).unwrap().found.len()), (1, 1));
     }
 }

@@ -280,6 +280,24 @@ async fn a_failure_that_one_tenant_saw_ends_what_is_kept_for_the_others() {
     assert!(!setting.decide(&gate, &["team-a"]).await.allowed);
 }
 
+/// The first look has seen the pass, and waits for a tenant's credential until the failure has been seen by another.
+#[tokio::test]
+async fn a_look_that_ends_later_and_saw_earlier_is_not_kept() {
+    let setting = Setting::new().await;
+    setting.attest(Outcome::Pass, 3600).await;
+    let gate = setting.gate(&["slow"], Duration::from_secs(8));
+    let newer = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        setting.attest(Outcome::Fail, 60).await;
+        assert!(!setting.decide(&gate, &[]).await.allowed);
+    };
+    let (older, ()) = tokio::join!(setting.decide(&gate, &["slow"]), newer);
+    assert!(older.allowed, "{older:?}");
+    assert!(!setting.decide(&gate, &[]).await.allowed, "the pass is not kept");
+    setting.go_away();
+    assert!(!setting.decide(&gate, &[]).await.allowed, "nor remembered alone");
+}
+
 #[tokio::test]
 async fn a_failure_of_an_index_that_was_seen_counts_when_the_registry_is_away() {
     let setting = Setting::new().await;
