@@ -59,8 +59,13 @@ impl Authority {
 /// Something that was verified. Only a [`Verifier`] makes one:
 ///
 /// ```compile_fail
-/// let statement: portcullis_attest::Statement = todo!();
-/// let verified = portcullis_attest::Verified { value: statement };
+/// use portcullis_attest::{Statement, Verified};
+/// use portcullis_model::Digest;
+///
+/// fn forged(value: Statement, manifest: Digest) -> Verified<Statement> {
+///     let (authority, bundle) = (String::new(), manifest);
+///     Verified { value, authority, authority_index: 0, signed_at: None, manifest, bundle }
+/// }
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verified<T> {
