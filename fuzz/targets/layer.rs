@@ -4,7 +4,7 @@
 use std::{path::PathBuf, sync::LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use portcullis_image::{Image, Limits, OpenOptions, Source};
+use portcullis_image::{Image, OpenOptions, Source};
 use portcullis_testkit::{ImageBuilder, Layer};
 
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
@@ -18,6 +18,6 @@ fuzz_target!(|bytes: &[u8]| {
     let image = Image::open(&source, &OpenOptions::default()).expect("the layout is sound");
     _ = portcullis_scan::take_inventory(
         &image,
-        &portcullis_scan::InventoryOptions { jobs: 1, limits: Limits::default(), executables: true, cache: None, java_index: None },
+        &portcullis_scan::InventoryOptions { executables: true, ..portcullis_scan::InventoryOptions::default() },
     );
 });

@@ -104,6 +104,13 @@ pub struct InventoryOptions<'a> {
     pub java_index: Option<&'a JavaIndex>,
 }
 
+impl Default for InventoryOptions<'_> {
+    /// One layer at a time, within the usual limits, and nothing beside.
+    fn default() -> Self {
+        Self { jobs: 1, limits: Limits::default(), executables: false, cache: None, java_index: None }
+    }
+}
+
 /// Reads every layer of `image` once, several at a time.
 ///
 /// # Errors

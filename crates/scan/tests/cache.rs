@@ -61,11 +61,7 @@ impl Place {
 
 fn take(source: &Source, cache: Option<&LayerCache>) -> Taken {
     let image = Image::open(source, &OpenOptions::default()).unwrap();
-    take_inventory(
-        &image,
-        &InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache, java_index: None },
-    )
-    .unwrap()
+    take_inventory(&image, &InventoryOptions { jobs: 2, cache, ..InventoryOptions::default() }).unwrap()
 }
 
 /// Removes the layers of a layout, so that nothing but a cache can tell what is in them.
@@ -173,17 +169,8 @@ fn a_planted_entry_is_not_believed() {
         remove_layers(&source, &image.layers);
         let opened = Image::open(&source, &OpenOptions::default()).unwrap();
         assert!(
-            take_inventory(
-                &opened,
-                &InventoryOptions {
-                    jobs: 1,
-                    limits: Limits::default(),
-                    executables: false,
-                    cache: Some(&place.cache),
-                    java_index: None
-                }
-            )
-            .is_err()
+            take_inventory(&opened, &InventoryOptions { cache: Some(&place.cache), ..InventoryOptions::default() })
+                .is_err()
         );
         chown(0).unwrap();
         assert_eq!(take(&source, Some(&place.cache)), expected);
@@ -221,34 +208,23 @@ fn what_failed_or_was_cut_short_is_not_kept() {
     fs::write(&blob, &good[..good.len() - 1]).unwrap();
     let opened = Image::open(&source, &OpenOptions::default()).unwrap();
     assert!(
-        take_inventory(
-            &opened,
-            &InventoryOptions {
-                jobs: 1,
-                limits: Limits::default(),
-                executables: false,
-                cache: Some(&place.cache),
-                java_index: None
-            }
-        )
-        .is_err()
+        take_inventory(&opened, &InventoryOptions { cache: Some(&place.cache), ..InventoryOptions::default() })
+            .is_err()
     );
     assert!(place.entries().len() < 3);
     fs::write(&blob, good).unwrap();
     place.cache.clean().unwrap();
     // The time was over.
     let limits = Limits { deadline: Some(Instant::now() - Duration::from_secs(1)), ..Limits::default() };
-    let late = take_inventory(
-        &opened,
-        &InventoryOptions { jobs: 1, limits, executables: false, cache: Some(&place.cache), java_index: None },
-    );
+    let late =
+        take_inventory(&opened, &InventoryOptions { limits, cache: Some(&place.cache), ..InventoryOptions::default() });
     assert!(late.is_err() || !late.unwrap().inventory.warnings.is_empty());
     assert!(place.entries().is_empty());
     // Other limits give other facts.
     let few = Limits { entries: 1, ..Limits::default() };
     let cut = take_inventory(
         &opened,
-        &InventoryOptions { jobs: 1, limits: few, executables: false, cache: Some(&place.cache), java_index: None },
+        &InventoryOptions { limits: few, cache: Some(&place.cache), ..InventoryOptions::default() },
     )
     .unwrap();
     assert!(!cut.inventory.warnings.is_empty());
@@ -256,7 +232,7 @@ fn what_failed_or_was_cut_short_is_not_kept() {
     assert_eq!(
         take_inventory(
             &opened,
-            &InventoryOptions { jobs: 1, limits: few, executables: false, cache: Some(&place.cache), java_index: None }
+            &InventoryOptions { limits: few, cache: Some(&place.cache), ..InventoryOptions::default() }
         )
         .unwrap(),
         cut

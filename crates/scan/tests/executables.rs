@@ -4,7 +4,7 @@
 
 mod support;
 
-use portcullis_image::{Image, Limits, OpenOptions, Source};
+use portcullis_image::{Image, OpenOptions, Source};
 use portcullis_model::{Digest, WarningKind};
 use portcullis_scan::{InventoryOptions, Taken, take_inventory};
 use portcullis_testkit::{ImageBuilder, Layer};
@@ -15,11 +15,7 @@ fn taken(builder: &ImageBuilder, executables: bool) -> Taken {
     builder.build().write_oci_dir(folder.path()).unwrap();
     let source = Source::OciDirectory { path: folder.path().to_owned(), name: None };
     let image = Image::open(&source, &OpenOptions::default()).unwrap();
-    take_inventory(
-        &image,
-        &InventoryOptions { jobs: 2, limits: Limits::default(), executables, cache: None, java_index: None },
-    )
-    .unwrap()
+    take_inventory(&image, &InventoryOptions { jobs: 2, executables, ..InventoryOptions::default() }).unwrap()
 }
 
 /// Debian's `bash`, a module of Node, and what nobody knows; some of it removed or replaced by the second layer.

@@ -8,7 +8,7 @@ use std::{
     io::{Cursor, Write as _},
 };
 
-use portcullis_image::{Image, Limits, OpenOptions, Source};
+use portcullis_image::{Image, OpenOptions, Source};
 use portcullis_scan::{InventoryOptions, JavaIndex, LayerCache, Taken, take_inventory};
 use portcullis_testkit::{BuiltImage, ImageBuilder, Layer};
 use sha1::{Digest as _, Sha1};
@@ -42,7 +42,7 @@ impl Fixture {
         let source = Source::OciDirectory { path: self.folder.path().join("image"), name: None };
         let image = Image::open(&source, &OpenOptions::default()).unwrap();
         let cache = Some(&cache);
-        let options = InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache, java_index };
+        let options = InventoryOptions { jobs: 2, cache, java_index, ..InventoryOptions::default() };
         take_inventory(&image, &options).unwrap()
     }
 

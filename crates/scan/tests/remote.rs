@@ -16,7 +16,7 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse as _,
 };
-use portcullis_image::{Image, Limits, OpenOptions, RegistryAccess, Source};
+use portcullis_image::{Image, OpenOptions, RegistryAccess, Source};
 use portcullis_registry::{Client, Credentials, Options, PlainHttp};
 use portcullis_scan::{InventoryOptions, LayerCache, Taken, take_inventory};
 use portcullis_testkit::{BuiltImage, ImageBuilder, Layer};
@@ -74,7 +74,7 @@ fn take(runtime: &Runtime, name: &str, mirrors: &[&str], cache: Option<&LayerCac
     let registry = Some(RegistryAccess { client, runtime: runtime.handle().clone(), mirrors });
     let options = OpenOptions { registry, ..OpenOptions::default() };
     let image = Image::open(&Source::parse(name).unwrap(), &options).unwrap();
-    let options = InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache, java_index: None };
+    let options = InventoryOptions { jobs: 2, cache, ..InventoryOptions::default() };
     take_inventory(&image, &options).unwrap()
 }
 

@@ -6,18 +6,14 @@
     reason = "each test is a program of its own, and uses a part of this"
 )]
 
-use portcullis_image::{Image, Limits, OpenOptions, Source};
+use portcullis_image::{Image, OpenOptions, Source};
 use portcullis_scan::{InventoryOptions, Taken, take_inventory};
 use portcullis_testkit::{BuiltImage, ImageBuilder};
 
 /// Opens `source` and takes its inventory.
 pub fn take(source: &Source) -> Taken {
     let image = Image::open(source, &OpenOptions::default()).unwrap();
-    take_inventory(
-        &image,
-        &InventoryOptions { jobs: 2, limits: Limits::default(), executables: false, cache: None, java_index: None },
-    )
-    .unwrap()
+    take_inventory(&image, &InventoryOptions { jobs: 2, ..InventoryOptions::default() }).unwrap()
 }
 
 /// The inventory of an image, by way of an OCI layout.

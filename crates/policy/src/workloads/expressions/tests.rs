@@ -23,16 +23,14 @@ fn reading_expressions_and_objects_is_counted_too() {
         field: None,
         fix: None,
     };
-    let facts =
-        |object| WorkloadFacts { object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
     let small = json!({"spec": {}});
-    let mut review = WorkloadReview::new(facts(&small));
+    let mut review = WorkloadReview::new(facts_of(&small));
     let many = WorkloadRules { rules: vec![rule.clone(); 30], ..WorkloadRules::default() };
     // Policies of so many rules each; what the expressions themselves take is far from the limit.
     let refused = (0..20).find_map(|_| review.judge(&many).pop()).unwrap();
     assert!(refused.message.contains("of all policies"), "{refused:?}");
     let large = json!({"spec": {"list": vec![0; 4_100_000]}});
-    let refused = WorkloadReview::new(facts(&large)).judge(&of_rule(rule)).pop().unwrap();
+    let refused = WorkloadReview::new(facts_of(&large)).judge(&of_rule(rule)).pop().unwrap();
     assert!(refused.result == Outcome::Unknown && refused.message.contains("of all policies"), "{refused:?}");
 }
 
@@ -145,16 +143,8 @@ fn what_is_as_deep_as_can_be_is_evaluated() {
 #[test]
 fn policies_share_their_steps() {
     let object = json!({"spec": {"list": vec![0; 1000]}});
-    let facts =
-        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
-    let rule = WorkloadRule {
-        name: "r".to_owned(),
-        expression: "object.spec.list.filter(x, x == 0).size() > 0".to_owned(),
-        message: None,
-        message_expression: None,
-        field: None,
-        fix: None,
-    };
+    let facts = facts_of(&object);
+    let rule = rule("object.spec.list.filter(x, x == 0).size() > 0");
     let mut review = WorkloadReview::new(facts);
     let asked = of_rule(rule);
     let mut judged = || review.judge(&asked);
@@ -166,8 +156,7 @@ fn policies_share_their_steps() {
 #[test]
 fn variables_do_not_double_for_ever() {
     let object = json!({"spec": {"list": vec![0; 1000]}});
-    let facts =
-        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let facts = facts_of(&object);
     let variables: Vec<Variable> = (0..64)
         .map(|number| Variable {
             name: format!("v{number}"),
@@ -177,16 +166,13 @@ fn variables_do_not_double_for_ever() {
             },
         })
         .collect();
-    let rule = WorkloadRule {
-        name: "r".to_owned(),
-        expression: "size(variables.v63) > 0".to_owned(),
-        message: None,
-        message_expression: None,
-        field: None,
-        fix: None,
-    };
+    let rule = rule("size(variables.v63) > 0");
     let violations = WorkloadReview::new(facts).judge(&WorkloadRules { variables, ..of_rule(rule) });
     assert_eq!(violations[0].result, Outcome::Unknown, "{violations:?}");
+}
+
+fn facts_of(object: &Value) -> WorkloadFacts<'_> {
+    WorkloadFacts { object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None }
 }
 
 fn rule(expression: &str) -> WorkloadRule {
@@ -202,7 +188,7 @@ fn rule(expression: &str) -> WorkloadRule {
 
 /// What is said of an object; none where all is well.
 fn said(object: &Value, variables: &[&str], expression: &str) -> Option<String> {
-    let facts = WorkloadFacts { object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let facts = facts_of(object);
     let named =
         |(number, text): (usize, &&str)| Variable { name: format!("v{number}"), expression: (*text).to_owned() };
     let variables = variables.iter().enumerate().map(named).collect();

@@ -77,8 +77,7 @@ fn ordinary_rules_are_far_from_the_bound() {
         "resources": {"limits": {"cpu": 2, "memory": "1Gi"}, "requests": {"cpu": 1, "memory": "1Gi"}}});
     let object = json!({"metadata": {"name": "app", "namespace": "team", "labels": {"app": "app", "team": "team"},
         "annotations": {"last-applied": "x".repeat(4_000)}}, "spec": {"containers": vec![container; 5]}});
-    let facts =
-        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let facts = facts_of(&object);
     let params = BTreeMap::from([("most".to_owned(), json!(4)), ("registry".to_owned(), json!("registry.example"))]);
     for expression in [
         "object.spec.containers.all(c, c.resources.limits.cpu <= params.most)",
@@ -103,8 +102,7 @@ fn ordinary_rules_are_far_from_the_bound() {
 #[test]
 fn answers_are_counted() {
     let object = json!({"m": {"args": vec![1; 20_000]}});
-    let facts =
-        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let facts = facts_of(&object);
     let asked = WorkloadRules { rules: vec![rule("object.m"); 1000], ..WorkloadRules::default() };
     let said = WorkloadReview::new(facts).judge(&asked);
     assert!(said[0].message.contains("gives a map"), "{:?}", said[0]);
@@ -115,8 +113,7 @@ fn answers_are_counted() {
 #[test]
 fn many_rules_share_what_they_look_at() {
     let object = json!({"metadata": {"name": "p"}, "l": vec![1; 20_000]});
-    let facts =
-        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
+    let facts = facts_of(&object);
     let variables = vec![Variable { name: "l".to_owned(), expression: "object.l".to_owned() }];
     let params = BTreeMap::from([("most".to_owned(), json!(vec![1; 20_000]))]);
     let text = "object.metadata.name.startsWith('p') && size(variables.l) > size(params.most) - 1";
@@ -128,16 +125,7 @@ fn many_rules_share_what_they_look_at() {
 fn large_objects_are_not_walked_for_ever() {
     let containers: Vec<Value> = (0..2000).map(|number| json!({"name": number.to_string()})).collect();
     let object = json!({"spec": {"containers": containers}});
-    let facts =
-        WorkloadFacts { object: &object, old_object: None, pod_spec: "/spec", request: None, namespace_object: None };
-    let rule = |expression: &str| WorkloadRule {
-        name: "r".to_owned(),
-        expression: expression.to_owned(),
-        message: None,
-        message_expression: None,
-        field: None,
-        fix: None,
-    };
+    let facts = facts_of(&object);
     let outcomes = |expression: &str| {
         let violations = WorkloadReview::new(facts).judge(&of_rule(rule(expression)));
         violations.into_iter().map(|one| one.message).collect::<Vec<_>>()
@@ -152,22 +140,8 @@ fn large_objects_are_not_walked_for_ever() {
 fn what_an_expression_brings_itself_is_not_walked_for_ever() {
     let outcome = |length: usize, expression: &str| {
         let object = json!({"l": vec![1; length], "t": "x".repeat(length)});
-        let facts = WorkloadFacts {
-            object: &object,
-            old_object: None,
-            pod_spec: "/spec",
-            request: None,
-            namespace_object: None,
-        };
-        let rule = WorkloadRule {
-            name: "r".to_owned(),
-            expression: expression.to_owned(),
-            message: None,
-            message_expression: None,
-            field: None,
-            fix: None,
-        };
-        WorkloadReview::new(facts).judge(&of_rule(rule)).pop().map(|one| one.message)
+        let facts = facts_of(&object);
+        WorkloadReview::new(facts).judge(&of_rule(rule(expression))).pop().map(|one| one.message)
     };
     let list = |entries: usize| format!("[{}]", vec!["1"; entries].join(","));
     let sum = |part: &str, parts: usize| vec![part; parts].join("+");
