@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use portcullis_attest::{Candidate, Discovery, Problem, ProblemError};
+use bytes::Bytes;
+use portcullis_attest::{Candidate, Discovery, Format, Problem, ProblemError};
 use portcullis_model::Digest;
 
 /// The name of a way: that of the credential; none for the gate's own.
@@ -128,9 +129,15 @@ fn incomplete<'a>(named: &'a [Answer], own: &'a Answer) -> Option<&'a Answer> {
 /// As a [`Discovery`] sorts them, each once.
 fn union<'a>(answers: impl Iterator<Item = &'a Answer>) -> Vec<Candidate> {
     let mut all: Vec<Candidate> = answers.flat_map(|answer| answer.found.candidates.iter().cloned()).collect();
-    all.sort_by(|one, other| (one.manifest, one.format, &one.bytes).cmp(&(other.manifest, other.format, &other.bytes)));
-    all.dedup();
+    all.sort_by(|one, other| content(one).cmp(&content(other)));
+    all.dedup_by(|one, other| content(one) == content(other));
     all
+}
+
+/// What makes a piece of evidence the same. What the registry claims of it is not written to a file, and decides nothing.
+pub(crate) fn content(candidate: &Candidate) -> (Digest, Format, &Bytes) {
+    let Candidate { bytes, format, manifest, claimed_type: _ } = candidate;
+    (*manifest, *format, bytes)
 }
 
 /// Some registries say of what may not be seen that it is not there.

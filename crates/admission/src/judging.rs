@@ -35,11 +35,13 @@ pub(crate) struct Judged {
     kept_for: Option<WayName>,
     /// What was found, as it came.
     found: Arc<[Candidate]>,
+    /// The number of the look that found it.
+    began: u64,
 }
 
 impl Judged {
     fn of(judgement: Judgement, fix: Option<String>) -> Self {
-        Self { judgement, fix, is_silent: false, away: Vec::new(), kept_for: None, found: Arc::default() }
+        Self { judgement, fix, is_silent: false, away: Vec::new(), kept_for: None, found: Arc::default(), began: 0 }
     }
 }
 
@@ -186,10 +188,13 @@ impl Gate {
             return (judgement, fix);
         }
         let judged = self.judgement_of(ready, digest, image, ways).await;
-        let Judged { judgement, fix, is_silent, away, kept_for, found } = judged;
+        let Judged { judgement, fix, is_silent, away, kept_for, found, began } = judged;
         if is_silent && let Some((judgement, fix)) = self.by_platforms(ready, image, digest, ways).await {
+            // Looking at its images takes time, in which somebody else may have seen more.
+            let (looks, ordered) = (&self.work.looks, self.work.looks.ordered());
             if judgement.result == Outcome::Pass
                 && let Some(way) = kept_for
+                && looks.is_last(&(image.name(), digest), began, &ordered)
             {
                 let weight = weight(&found);
                 indexes.keep(key(way), Remembered::of(found, now), self.options.evidence_lifetime, weight);
@@ -239,18 +244,14 @@ impl Gate {
         let found = self.discover(image, digest, ways).await;
         let evidence = verified(&found.candidates, found.problems(), verifier, &digest, now);
         let is_silent = evidence.is_silent();
-        let is_newest = found.has_seen() && self.work.looks.end((image.name(), digest), found.began);
+        let (judgement, fix) = judged(ready, image, &evidence, now);
+        let ordered = self.work.looks.ordered();
+        let is_newest = found.has_seen() && self.work.looks.end((image.name(), digest), found.began, &ordered);
         self.renew(image, digest, &found, is_newest);
         let is_of_it =
             |((of, _), _, trusted): &AnswerKey| *trusted == ready.authorities && of.1 == digest && of.0 == image.name();
         if evidence.is_spoken() {
             self.work.all_rooms().iter().for_each(|rooms| rooms.silent.forget(is_of_it));
-        }
-        let (judgement, fix) = judged(ready, image, &evidence, now);
-        if judgement.result == Outcome::Unknown
-            && let Some(judgement) = self.by_memory(ready, image, digest, &found.away)
-        {
-            return Judged::of(judgement, None);
         }
         if judgement.result == Outcome::Fail {
             // What another way had seen of it before is older.
@@ -261,8 +262,14 @@ impl Gate {
             rooms.passed.keep(key(way), Arc::new(evidence), KEEP, weight(&found.candidates));
             self.remember(ready, image, digest, way, Arc::clone(&found.candidates));
         }
-        let Found { candidates, away, .. } = found;
-        Judged { judgement, fix, is_silent, away, kept_for, found: candidates }
+        drop(ordered);
+        if judgement.result == Outcome::Unknown
+            && let Some(judgement) = self.by_memory(ready, image, digest, &found.away)
+        {
+            return Judged::of(judgement, None);
+        }
+        let Found { candidates, away, began, .. } = found;
+        Judged { judgement, fix, is_silent, away, kept_for, found: candidates, began }
     }
 
     /// Nobody can tell which policies speak of what names no image; so it is enforced if any policy is.

@@ -21,7 +21,7 @@ use crate::{
     Gate,
     authorities::ReadyPolicy,
     evidence::{judged, verified},
-    found::{Found, WayName},
+    found::{Found, WayName, content},
     gate::{FoundKey, Rooms},
 };
 
@@ -221,11 +221,6 @@ impl Gate {
 
 /// What was there, and what is new.
 fn with(old: &Arc<[Candidate]>, new: &[Candidate]) -> Arc<[Candidate]> {
-    // What the registry claims of one is not written to a file, and decides nothing.
-    fn content(candidate: &Candidate) -> (Digest, Format, &Bytes) {
-        let Candidate { bytes, format, manifest, claimed_type: _ } = candidate;
-        (*manifest, *format, bytes)
-    }
     let is_new = |candidate: &&Candidate| !old.iter().any(|one| content(one) == content(candidate));
     let more: Vec<&Candidate> = new.iter().filter(is_new).collect();
     if more.is_empty() { Arc::clone(old) } else { old.iter().chain(more).cloned().collect() }

@@ -14,7 +14,7 @@ use futures_util::{
 };
 
 /// The most answers that are kept.
-const MAX_KEPT: usize = 4096;
+pub(crate) const MAX_KEPT: usize = 4096;
 /// The most bytes that are kept in one room, as far as their keepers know them.
 const MAX_KEPT_BYTES: usize = 24 << 20;
 
@@ -154,7 +154,7 @@ impl<K: Eq + Hash, V> Keeping<K, V> {
 }
 
 /// No one panics while holding a lock here, and the maps are whole at every moment.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
