@@ -37,7 +37,7 @@ const PAGE: u32 = 25;
 /// Pods that are looked at together: a registry that is slow holds up the others less.
 const AT_ONCE: usize = 8;
 /// How often in a row the API server may say that a list has grown too old.
-const MAX_OUTLIVED: u32 = 3;
+pub(super) const MAX_OUTLIVED: u32 = 3;
 /// What no policy can speak of without keeping a cluster from starting: the configurations exclude it, too.
 const EXCLUDED: &str = "kube-system";
 

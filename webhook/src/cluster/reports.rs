@@ -23,7 +23,7 @@ use self::{
     results::Results,
     scope::Scope,
 };
-use super::{Unanswered, asked};
+use super::{Unanswered, asked, recheck::MAX_OUTLIVED};
 use crate::policies::now;
 
 /// Reports in one namespace. Where there would be more, those go first in which nothing stands against anything.
@@ -90,9 +90,19 @@ impl Reports {
     async fn known(&self) -> Result<HashMap<(String, String), Digest>, Unanswered> {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource());
         let mut page = ListParams::default().labels(&format!("{}={}", LABEL.0, LABEL.1)).limit(PAGE);
-        let mut known = HashMap::new();
+        let (mut known, mut seen, mut outlived) = (HashMap::new(), 0, 0);
         loop {
-            let listed = asked(api.list(&page)).await?;
+            let listed = match asked(api.list(&page)).await {
+                // As with Pods: the list goes on with what is there by now.
+                Err(error) if outlived < MAX_OUTLIVED && error.remainder().is_some() => {
+                    page.continue_token = error.remainder().map(ToOwned::to_owned);
+                    outlived += 1;
+                    continue;
+                }
+                listed => listed?,
+            };
+            outlived = 0;
+            seen += listed.items.len();
             for report in listed.items {
                 let (Some(namespace), Some(name)) = (&report.metadata.namespace, &report.metadata.name) else {
                     continue;
@@ -105,8 +115,8 @@ impl Reports {
                 known.insert(key, said(&serde_json::to_value(report).unwrap_or_default()));
             }
             page.continue_token = listed.metadata.continue_.filter(|token| !token.is_empty());
-            // Whoever makes more of them than we do shall not fill the memory.
-            if page.continue_token.is_none() || known.len() > 2 * MAX_REPORTS {
+            // Whoever makes more of them than we do shall fill neither the memory nor the round.
+            if page.continue_token.is_none() || seen > 2 * MAX_REPORTS {
                 return Ok(known);
             }
         }
