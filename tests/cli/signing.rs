@@ -62,7 +62,11 @@ fn what_excludes_a_typed_flag_is_not_taken_from_the_environment() {
         ("PORTCULLIS_MAX_AGE", "1h"),
     ];
     missing(&run(&["verify", "127.0.0.1:1/app", "--policy", "none.yaml"], &trusted, 1), "none.yaml");
-    let by_policy = [("PORTCULLIS_POLICY", "none.yaml"), ("PORTCULLIS_CERTIFICATE_IDENTITY", "a@example.org")];
+    let by_policy = [
+        ("PORTCULLIS_POLICY", "none.yaml"),
+        ("PORTCULLIS_CERTIFICATE_IDENTITY", "a@example.org"),
+        ("PORTCULLIS_CERTIFICATE_OIDC_ISSUER", "https://example.org"),
+    ];
     let told = run(&["verify", "127.0.0.1:1/app", "--key", "none.pub"], &by_policy, 1);
     missing(&told, "none.pub");
     assert!(told.starts_with("note: PORTCULLIS_CERTIFICATE_IDENTITY does not count: --key was typed\n"), "{told}");

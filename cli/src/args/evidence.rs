@@ -87,7 +87,13 @@ pub(crate) struct AttestArgs {
 #[command(next_help_heading = "Trust")]
 pub(crate) struct AuthorityArgs {
     /// The public key that must have signed: a file, or env://NAME.
-    #[arg(long, env = "PORTCULLIS_KEY", value_name = "REF", group = "authority")]
+    #[arg(
+        long,
+        env = "PORTCULLIS_KEY",
+        value_name = "REF",
+        group = "authority",
+        conflicts_with = "certificate_oidc_issuer"
+    )]
     pub(crate) key: Option<String>,
     /// Who must have signed, by a certificate of Sigstore: exact, or with * and **, as policies write it.
     #[arg(

@@ -73,7 +73,7 @@ pub fn match_all(
         for package in packages {
             match route(package, distribution, &plan, &languages, lookup)? {
                 Route::Ask(places) => matcher.package(package, &places, plan.pro.as_deref())?,
-                // The distribution's advisories speak of its owner, or that one is counted itself.
+                // Its owner is counted, or is what the distribution's advisories are asked about.
                 Route::Uncovered(_) if package.kind == PackageType::Generic && package.owned_by.is_some() => {}
                 Route::Uncovered(what) => *matcher.found.uncovered.entry(what).or_default() += 1,
                 Route::OfUncoveredDistribution | Route::Own => {}

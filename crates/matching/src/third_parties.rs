@@ -85,15 +85,15 @@ pub(crate) fn publisher(package: &Package, rule: &Rule) -> Option<String> {
     }
 }
 
-/// Ends of the addresses that maintainers of Debian and Ubuntu have there. Many have others.
-const ADDRESSES: [&str; 4] = ["debian.org", "debian.net", "ubuntu.com", "canonical.com"];
+/// Ends of the addresses that maintainers have at their distribution. Many have others.
+const ADDRESSES: [&str; 5] = ["debian.org", "debian.net", "ubuntu.com", "canonical.com", "alpinelinux.org"];
 
 /// Whether `package` says that the distribution of `rule` published it. Where it says nothing, somebody may have built it
 /// for themselves.
 pub(crate) fn is_own(package: &Package, rule: &Rule) -> bool {
     let vendor = package.vendor.as_deref().unwrap_or_default().trim().to_ascii_lowercase();
     let says_so = match package.kind {
-        PackageType::Deb => {
+        PackageType::Deb | PackageType::Apk => {
             let host = vendor.trim_end_matches('>').rsplit_once('@').map_or("", |(_, host)| host);
             ADDRESSES
                 .iter()

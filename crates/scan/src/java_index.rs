@@ -207,7 +207,10 @@ pub(crate) fn name_archives(facts: &mut LayerFacts, index: &JavaIndex) -> Result
         fact.reading.packages.retain(|package| package.kind != PackageType::Maven || !package.purl.is_empty());
         // What was said of an archive that did not say what it is.
         let warnings = &mut fact.reading.warnings;
-        warnings.retain(|warning| warning.kind != WarningKind::Note || !named.contains(&warning.path));
+        warnings.retain(|warning| {
+            let is_answered = warning.kind == WarningKind::Note && warning.message.ends_with(" is looked up");
+            !is_answered || !named.contains(&warning.path)
+        });
     }
     Ok(())
 }
