@@ -17,10 +17,12 @@ pub struct Registry {
     _folder: tempfile::TempDir,
 }
 
-/// A port on loopback on which nothing listens now.
+/// A port on loopback on which nothing listens now. It lies below those that the kernel gives away by itself, so that
+/// no connection takes it before its server does.
 #[must_use]
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| fastrand::u16(20_000..31_000)).take(1000).find(is_free).unwrap()
 }
 
 impl Registry {

@@ -4,7 +4,6 @@
 use std::{
     ffi::OsString,
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command},
     sync::{Mutex, OnceLock},
@@ -12,7 +11,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use portcullis_tests::{cache, skip};
+use portcullis_tests::{cache, free_port, skip};
 use serde_json::{Value, json};
 
 use crate::{
@@ -294,12 +293,6 @@ impl Drop for Cluster {
         }
         _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-/// A port on which nothing listens, below those that the kernel gives to clients.
-fn free_port() -> u16 {
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| fastrand::u16(20_000..31_000)).take(1000).find(is_free).unwrap()
 }
 
 /// Asks again and again for what takes a moment, for up to a minute.
