@@ -73,13 +73,20 @@ impl Stack {
         let mut command = Command::new(program(name));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
-        self.children.push(command.spawn().unwrap());
+        let mut child = command.spawn().unwrap();
         let started = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            let log = || fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default();
-            assert!(started.elapsed() < Duration::from_secs(60), "{name} does not answer: {}", log());
+        let answers = loop {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                break true;
+            }
+            if child.try_wait().unwrap().is_some() || started.elapsed() > Duration::from_secs(60) {
+                break false;
+            }
             std::thread::sleep(Duration::from_millis(50));
-        }
+        };
+        self.children.push(child);
+        let log = || fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default();
+        assert!(answers, "{name} does not answer: {}", log());
     }
 
     fn certificate_authority(&mut self, port: u16, certificate_log: &str) {
