@@ -14,7 +14,7 @@ use std::{
 
 use portcullis_advisories::{Builder, add_directory};
 use portcullis_embedded_registry::{EmbeddedRegistry, Options};
-use portcullis_errors::Secret;
+use portcullis_errors::{Secret, count_of};
 use portcullis_image::Source;
 use portcullis_model::Report;
 use portcullis_policy::{ExitStatus, Policy};
@@ -192,8 +192,9 @@ impl Demo {
         let stored = attest::attest(access, source, report, &attest::Plan::with_key(self.key.clone()))?;
         let counted = report.findings.iter().filter(|finding| finding.suppressed.is_none()).count();
         self.say(&format!(
-            "   {name}: {} packages, {counted} findings, verdict {}; {} statements signed\n",
-            report.inventory.packages.len(),
+            "   {name}: {}, {}, verdict {}; {} statements signed\n",
+            count_of(report.inventory.packages.len(), "package", "packages"),
+            count_of(counted, "finding", "findings"),
             report.verdict.result,
             stored.len()
         ))?;

@@ -50,6 +50,12 @@ pub fn printable(text: &str, max: usize) -> String {
     out
 }
 
+/// A number and what it counts: `1 day`, `2 days`.
+#[must_use]
+pub fn count_of<Number: fmt::Display + From<u8> + PartialEq>(number: Number, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == Number::from(1) { one } else { many })
+}
+
 /// Control characters, and those that reorder or hide the text around them.
 const fn is_invisible(character: char) -> bool {
     matches!(character, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

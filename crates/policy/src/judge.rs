@@ -180,11 +180,6 @@ pub(crate) fn shown(text: &str) -> String {
     portcullis_errors::printable(text, 120)
 }
 
-/// `1 day`, `2 days`.
-pub(crate) fn count_of(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
 /// Gathers reasons.
 pub(crate) struct Reasons {
     unknown: UnknownAction,

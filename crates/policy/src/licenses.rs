@@ -3,11 +3,12 @@
 //! Expressions: <https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions/>. Of `A OR B` the user may choose, so
 //! both must be denied; of `A AND B` one is enough. What is no expression is compared as it stands.
 
+use portcullis_errors::count_of;
 use portcullis_model::{Package, PackageType, normalised_license};
 
 use crate::{
     Action, LicenseRules,
-    judge::{Reasons, count_of, shown, some_of},
+    judge::{Reasons, shown, some_of},
 };
 
 pub(crate) fn judge(rules: &LicenseRules, packages: &[Package], reasons: &mut Reasons) {

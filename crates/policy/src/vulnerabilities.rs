@@ -1,10 +1,11 @@
 //! The rules of `vulnerabilities`: each finding counts for itself, so that one more can never make a verdict better.
 
+use portcullis_errors::count_of;
 use portcullis_model::{DatabaseInfo, Finding, FixState, SeverityLevel, Timestamp};
 
 use crate::{
     Action, DistributionState, Facts, VulnerabilityRules,
-    judge::{Reasons, count_of, shown, some_of},
+    judge::{Reasons, shown, some_of},
 };
 
 const DAY: i64 = 86_400;

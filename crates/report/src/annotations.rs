@@ -5,13 +5,14 @@
 
 use std::fmt::Write as _;
 
+use portcullis_errors::count_of;
 use portcullis_model::{Outcome, Report, SeverityLevel};
 
 use crate::{
     Dockerfile, RenderOptions,
     advice::{Advice, upgrade_command},
     baseline::Changes,
-    text::{count_of, limited},
+    text::limited,
     view::{Group, View, fix_words, gap_words, known_id, place_words, target_words, verdict_word},
 };
 

@@ -2,10 +2,7 @@
 //!
 //! Unicode's advice on what must not reach a reader as it is: <https://www.unicode.org/reports/tr36/>.
 
-use std::{
-    borrow::Cow,
-    fmt::{self, Write as _},
-};
+use std::{borrow::Cow, fmt::Write as _};
 
 use unicode_width::UnicodeWidthChar as _;
 
@@ -181,11 +178,6 @@ pub fn markup(text: &str) -> String {
         }
     }
     out
-}
-
-/// `1 day`, `2 days`.
-pub(crate) fn count_of<Number: fmt::Display + From<u8> + PartialEq>(number: Number, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == Number::from(1) { one } else { many })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
 };
 
+use portcullis_errors::count_of;
 use portcullis_model::{
     BaseEvidence, Coverage, Digest, DistributionCoverage, Finding, FindingPackage, FixState, Outcome, Report,
     SeverityLevel, Uncovered, Warning, WarningKind,
@@ -14,7 +15,6 @@ use portcullis_model::{
 use crate::{
     advice::{Advice, advise},
     baseline::Changes,
-    text::count_of,
 };
 
 /// The place of gaps that are about the advisories, not about the image.

@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("advisories", &["model", "versions", "errors"]),
     ("matching", &["model", "versions"]),
     ("policy", &["model", "errors"]),
-    ("report", &["model", "versions"]),
+    ("report", &["model", "versions", "errors"]),
     ("attest", &["model", "errors", "registry"]),
     ("forge", &["model", "errors", "report"]),
     ("updates", &["model", "errors", "registry", "attest", "advisories"]),

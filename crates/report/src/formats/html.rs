@@ -7,6 +7,7 @@
 use std::{fmt::Write as _, io};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use portcullis_errors::count_of;
 use portcullis_model::{Digest, Finding, FixState, Outcome, Report, SeverityLevel};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     advice::upgrade_command,
     baseline::Changes,
     links::page,
-    text::{count_of, limited, markup},
+    text::{limited, markup},
     view::{
         View, base_words, coverage_words, database_words, distribution_words, fix_words, gap_words, known_id,
         place_words, target_words, verdict_word,

@@ -4,6 +4,7 @@
 
 use std::io;
 
+use portcullis_errors::count_of;
 use portcullis_model::{Finding, Report};
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     advice::{Advice, upgrade_command},
     baseline::Changes,
     links::page,
-    text::{count_of, limited, markdown},
+    text::{limited, markdown},
     view::{
         View, base_words, coverage_words, database_words, distribution_words, fix_words, gap_words, known_id,
         place_words, target_words, verdict_word,

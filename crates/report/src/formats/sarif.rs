@@ -9,6 +9,7 @@ mod rules;
 
 use std::{collections::BTreeMap, io};
 
+use portcullis_errors::count_of;
 use portcullis_model::{Outcome, Report};
 use serde_json::{Value, json};
 use serde_sarif::sarif::{
@@ -20,7 +21,7 @@ use crate::{
     PipelineRun, RenderOptions, ReportError, ReportFormat,
     baseline::{Changes, alerts},
     json_text::write_json,
-    text::{count_of, limited},
+    text::limited,
     view::{View, coverage_words, gap_words, verdict_word},
 };
 

@@ -3,13 +3,14 @@
 use std::{fmt::Write as _, io};
 
 use anstyle::{AnsiColor, Style};
+use portcullis_errors::count_of;
 use portcullis_model::{Finding, Outcome, Report, SeverityLevel};
 
 use crate::{
     RenderOptions, ReportError, ReportFormat,
     advice::upgrade_command,
     baseline::Changes,
-    text::{clean, columns, count_of, cut, wrap},
+    text::{clean, columns, cut, wrap},
     view::{
         Group, View, base_words, coverage_words, database_words, distribution_words, fix_words, gap_words, known_id,
         place_words, target_words, verdict_word,
