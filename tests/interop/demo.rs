@@ -36,4 +36,16 @@ fn the_demo_runs_without_a_network() {
     ] {
         assert!(folder.path().join(file).is_file(), "{file}");
     }
+    is_as_the_readme_shows(&std::fs::read_to_string(folder.path().join("vulnerable/report.txt")).unwrap());
+}
+
+/// Line by line, in the same order; `…` stands for what is left out.
+fn is_as_the_readme_shows(report: &str) {
+    let readme = include_str!("../../README.md");
+    let shown = readme.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert!(shown.lines().count() > 5, "{shown}");
+    let mut lines = report.lines();
+    for line in shown.lines().filter(|line| line.trim() != "…") {
+        assert!(lines.any(|found| found.trim_end() == line), "the README shows `{line}`, which is not in\n{report}");
+    }
 }
