@@ -9,7 +9,7 @@ use std::{
 };
 
 use portcullis_testkit::ImageBuilder;
-use stack::{Stack, WORKFLOW, holds, job_token, program};
+use stack::{Log, Stack, WORKFLOW, holds, job_token, program};
 
 use crate::support::{Registry, cache, is_on, json, portcullis, run, skip};
 
@@ -51,6 +51,15 @@ fn verify(stack: &Stack, image: &str, identity: &str, issuer: &str, code: i32) -
     text(&run(&mut verify, &[code]))
 }
 
+fn cosign_verifies(stack: &Stack, image: &str) {
+    for kind in ["cyclonedx", "vuln", "https://slsa.dev/verification_summary/v1"] {
+        let mut check = Command::new(program("cosign"));
+        check.args(["verify-attestation", "--new-bundle-format", "--allow-http-registry", "--type", kind]);
+        check.args(["--certificate-identity", WORKFLOW, "--certificate-oidc-issuer", &stack.issuer, "--trusted-root"]);
+        run(check.arg(&stack.trusted_root).arg(image), &[0]);
+    }
+}
+
 #[test]
 fn a_job_signs_as_itself_and_everyone_can_verify_it() {
     if !is_on() {
@@ -78,21 +87,36 @@ fn a_job_signs_as_itself_and_everyone_can_verify_it() {
     public.args(["--certificate-oidc-issuer", &stack.issuer]);
     run(&mut public, &[42]);
 
-    for kind in ["cyclonedx", "vuln", "https://slsa.dev/verification_summary/v1"] {
-        let mut check = Command::new(program("cosign"));
-        check.args(["verify-attestation", "--new-bundle-format", "--allow-http-registry", "--type", kind]);
-        check.args(["--certificate-identity", WORKFLOW, "--certificate-oidc-issuer", &stack.issuer, "--trusted-root"]);
-        run(check.arg(&stack.trusted_root).arg(&image), &[0]);
-    }
+    cosign_verifies(&stack, &image);
     of_gitlab(&stack, &registry);
     files(&stack);
     witnessed(&stack, &registry);
     what_fails_stores_nothing(&mut stack, &registry);
 }
 
-/// Sigstore's library for JavaScript verifies every bundle, and in-toto's for Python reads every statement. The former is
-/// asked of keys alone: its newest version for this Node.js does not know how Rekor 2.3 logs envelopes.
-fn others_read(image: &str, key: &Path, root: &Path) {
+/// The public Sigstore has Rekor 1: whoever names no services signs with one.
+#[test]
+fn a_job_signs_with_a_log_as_the_public_one_is() {
+    if !is_on() {
+        return;
+    }
+    let (Some(stack), Some(registry)) = (Stack::with(Log::Trillian), Registry::cue()) else { return };
+    let image = pushed(&registry, "app");
+    let told = text(&run(&mut job(&stack, &image), &[0]));
+    assert!(told.contains("attested https://slsa.dev/verification_summary/v1"), "{told}");
+    assert!(verify(&stack, &image, WORKFLOW, &stack.issuer, 0).contains("PASSED"));
+    let other = WORKFLOW.replace("main", "other");
+    assert!(verify(&stack, &image, &other, &stack.issuer, 42).contains("is not trusted"));
+    cosign_verifies(&stack, &image);
+    let [signer, stranger] = [WORKFLOW, &other].map(|identity| format!("{identity},{}", stack.issuer));
+    others_read(&image, &signer, &stranger, &stack.trusted_root);
+    files(&stack);
+}
+
+/// Sigstore's library for JavaScript verifies every bundle, and with another signer none; in-toto's for Python reads
+/// every statement. A signer is a key's file, or an identity and its issuer, for which the log must be Rekor 1: the
+/// newest version of the former for this Node.js does not know how Rekor 2.3 logs envelopes.
+fn others_read(image: &str, signer: &str, stranger: &str, root: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let mut download = portcullis();
     run(download.args(["evidence", "download", image, "--plain-http", "--output-dir"]).arg(folder.path()), &[0]);
@@ -102,17 +126,11 @@ fn others_read(image: &str, key: &Path, root: &Path) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop");
     let modules = cache().join("npm-sigstore/node_modules");
     if modules.is_dir() {
-        let mut verify = Command::new("node");
-        verify.arg(here.join("verify-bundle.cjs")).arg(&modules).arg(key).arg(root).args(&bundles);
-        run(&mut verify, &[0]);
-        // The library does look: with a stranger's key it verifies none of them.
-        let mut refuse = Command::new("node");
-        let stranger = folder.path().join("stranger.pub");
-        let mut generate = portcullis();
-        generate.env("COSIGN_PASSWORD", "").args(["key", "generate", "-q", "--output-prefix"]);
-        run(generate.arg(stranger.with_extension("")), &[0]);
-        refuse.arg(here.join("verify-bundle.cjs")).arg(&modules).arg(stranger).arg(root).args(&bundles);
-        run(&mut refuse, &[1]);
+        for (signer, code) in [(signer, 0), (stranger, 1)] {
+            let mut verify = Command::new("node");
+            verify.arg(here.join("verify-bundle.cjs")).arg(&modules).arg(signer).arg(root).args(&bundles);
+            run(&mut verify, &[code]);
+        }
     } else {
         skip("@sigstore/verify is missing");
     }
@@ -230,7 +248,11 @@ fn witnessed(stack: &Stack, registry: &Registry) {
     run(scan.arg("--key").arg(prefix.with_extension("key")), &[0]);
     let mut ours = portcullis();
     run(ours.args(["verify", &image, "--plain-http", "--key"]).arg(prefix.with_extension("pub")), &[0]);
-    others_read(&image, &prefix.with_extension("pub"), &stack.trusted_root);
+    let stranger = keys.path().join("stranger");
+    let mut generate = portcullis();
+    run(generate.env("COSIGN_PASSWORD", "").args(["key", "generate", "--output-prefix"]).arg(&stranger), &[0]);
+    let [key, stranger] = [&prefix, &stranger].map(|path| path.with_extension("pub").display().to_string());
+    others_read(&image, &key, &stranger, &stack.trusted_root);
     let mut check = Command::new(program("cosign"));
     check.args(["verify-attestation", "--new-bundle-format", "--allow-http-registry", "--insecure-ignore-tlog"]);
     check.args(["--use-signed-timestamps", "--type", "vuln", "--trusted-root"]).arg(&stack.trusted_root);

@@ -26,7 +26,7 @@ pub const WORKFLOW: &str = "https://github.com/team/app/.github/workflows/build.
 pub struct Stack {
     /// The timestamp authority has its metrics at one port, which no flag moves.
     _one: MutexGuard<'static, ()>,
-    children: Vec<Child>,
+    children: Vec<(&'static str, Child)>,
     pub issuer: String,
     pub signing_config: PathBuf,
     pub trusted_root: PathBuf,
@@ -34,9 +34,26 @@ pub struct Stack {
     folder: tempfile::TempDir,
 }
 
+/// Which transparency log there is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// Rekor 2: tiles, and times by a timestamp authority.
+    Tiles,
+    /// Rekor 1, on Trillian: what the public instance has.
+    Trillian,
+}
+
 impl Stack {
     pub fn start() -> Option<Self> {
-        let programs = ["fulcio", "rekor-server", "tesseract", "timestamp-server", "cosign"];
+        Self::with(Log::Tiles)
+    }
+
+    pub fn with(log: Log) -> Option<Self> {
+        let mut programs = vec!["fulcio", "tesseract", "timestamp-server", "cosign"];
+        programs.extend_from_slice(match log {
+            Log::Tiles => &["rekor-server"],
+            Log::Trillian => &["rekor-server-1", "trillian-memory"],
+        });
         if let Some(missing) = programs.iter().find(|name| !program(name).is_file()) {
             skip(&format!("Sigstore's services: {missing} is missing"));
             return None;
@@ -58,9 +75,13 @@ impl Stack {
         };
         stack.certificate_authority(fulcio, &url(ct));
         stack.certificate_log(ct);
-        stack.transparency_log(rekor);
+        // Rekor 1 wants the same port for its metrics, and does without.
         stack.timestamp_authority(tsa);
-        stack.describe(&[url(fulcio), url(ct), url(rekor)]);
+        match log {
+            Log::Tiles => stack.transparency_log(rekor),
+            Log::Trillian => stack.transparency_log_1(rekor),
+        }
+        stack.describe(log, &[url(fulcio), url(ct), url(rekor)]);
         Some(stack)
     }
 
@@ -68,7 +89,7 @@ impl Stack {
         self.folder.path().join(name)
     }
 
-    fn spawn(&mut self, name: &str, port: u16, arguments: &[String]) {
+    fn spawn(&mut self, name: &'static str, port: u16, arguments: &[String]) {
         let log = fs::File::create(self.path(&format!("{name}.log"))).unwrap();
         let mut command = Command::new(program(name));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
@@ -84,7 +105,7 @@ impl Stack {
             }
             std::thread::sleep(Duration::from_millis(50));
         };
-        self.children.push(child);
+        self.children.push((name, child));
         let log = || fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default();
         assert!(answers, "{name} does not answer: {}", log());
     }
@@ -119,10 +140,26 @@ impl Stack {
         self.spawn("tesseract", port, &arguments);
     }
 
-    fn transparency_log(&mut self, port: u16) {
+    fn log_key(&self) {
         let key = new_key();
         fs::write(self.path("rekor.key"), key.to_pkcs8_pem(LineEnding::LF).unwrap().as_bytes()).unwrap();
         fs::write(self.path("rekor.pub"), key.public_key().to_public_key_pem(LineEnding::LF).unwrap()).unwrap();
+    }
+
+    fn transparency_log_1(&mut self, port: u16) {
+        self.log_key();
+        let trillian = free_port();
+        self.spawn("trillian-memory", trillian, &[format!("127.0.0.1:{trillian}")]);
+        // Without the search index, which would want Redis.
+        let arguments = words(&format!(
+            "serve --port {port} --rekor_server.hostname 127.0.0.1 --rekor_server.signer rekor.key \
+             --trillian_log_server.port {trillian} --enable_retrieve_api=false"
+        ));
+        self.spawn("rekor-server-1", port, &arguments);
+    }
+
+    fn transparency_log(&mut self, port: u16) {
+        self.log_key();
         fs::create_dir(self.path("rekor")).unwrap();
         let [grpc, metrics] = [(); 2].map(|()| free_port());
         let arguments = words(&format!(
@@ -140,13 +177,15 @@ impl Stack {
     }
 
     /// Cosign writes what clients must know of the services.
-    fn describe(&self, [fulcio, ct, rekor]: &[String; 3]) {
+    fn describe(&self, log: Log, [fulcio, ct, rekor]: &[String; 3]) {
+        // Rekor 1 is known by the digest of its key.
+        let (version, origin) = if log == Log::Tiles { (2, "origin=127.0.0.1,") } else { (1, "") };
         let since = "start-time=2020-01-01T00:00:00Z";
         let tsa = &self.timestamps;
         let mut root = Command::new(program("cosign"));
         root.current_dir(self.folder.path()).args(["trusted-root", "create", "--out"]).arg(&self.trusted_root).args([
             format!("--fulcio=url={fulcio},certificate-chain=fulcio.pem,{since}"),
-            format!("--rekor=url={rekor},public-key=rekor.pub,origin=127.0.0.1,{since}"),
+            format!("--rekor=url={rekor},public-key=rekor.pub,{origin}{since}"),
             format!("--ctfe=url={ct}/ct,public-key=ct.pub,{since}"),
             format!("--tsa=url={tsa},certificate-chain=tsa.pem,{since}"),
         ]);
@@ -154,7 +193,7 @@ impl Stack {
         let mut config = Command::new(program("cosign"));
         config.args(["signing-config", "create", "--out"]).arg(&self.signing_config).args([
             format!("--fulcio=url={fulcio},api-version=1,operator=test,{since}"),
-            format!("--rekor=url={rekor},api-version=2,operator=test,{since}"),
+            format!("--rekor=url={rekor},api-version={version},operator=test,{since}"),
             "--rekor-config=ANY".to_owned(),
             format!("--tsa=url={tsa},api-version=1,operator=test,{since}"),
             "--tsa-config=EXACT:1".to_owned(),
@@ -162,23 +201,22 @@ impl Stack {
         run(&mut config, &[0]);
     }
 
-    /// Stops the service that was started last: the timestamp authority.
+    /// Stops the timestamp authority.
     pub fn lose_timestamps(&mut self) {
-        if let Some(mut child) = self.children.pop() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+        let (_, child) = self.children.iter_mut().find(|(name, _)| *name == "timestamp-server").unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        for child in &mut self.children {
+        for (_, child) in &mut self.children {
             _ = child.kill();
             _ = child.wait();
         }
         if std::thread::panicking() {
-            for name in ["fulcio", "tesseract", "rekor-server", "timestamp-server"] {
+            for (name, _) in &self.children {
                 let log = fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default();
                 let errors = log.lines().filter(|line| line.to_ascii_lowercase().contains("error"));
                 let last: Vec<&str> = errors.rev().take(6).collect();
