@@ -137,7 +137,7 @@ mod tests {
         let sections = [
             ("## `portcullis github REPORT`", &["github"] as &[&str], &[] as &[&str]),
             ("## `portcullis gitlab REPORT`", &["gitlab"], &[]),
-            ("`ci watch`, beside `--db`, ", &["ci", "watch"], &["Judgement", "Cache"]),
+            ("`ci watch`, beside `--db`, ", &["ci", "watch"], &["Judgement", "Source", "Cache"]),
             ("`ci wait IMAGE` (", &["ci", "wait"], &["Output"]),
         ];
         for (heading, path, told_elsewhere) in sections {

@@ -149,6 +149,23 @@ fn words_of_an_error_do_not_make_an_engine_silent() {
 }
 
 #[test]
+fn a_table_of_java_archives_reaches_the_scans() {
+    let mut worker = Worker::new();
+    let id = worker.add("app:1", &["app:1", "portcullis-target:1"]);
+    let none = "none.txt";
+    outcome(&mut worker.portcullis(&["ci", "watch", "--once", "--deadline", "30s", "--java-index", none]), 0);
+    let record = worker.record(&id);
+    assert_eq!(record["exitCode"], 44);
+    assert!(record["message"].as_str().unwrap().contains(none), "{record}");
+    // Of a table that is there, the report is of an image that was scanned.
+    let table = worker.folder.path().join("table.txt");
+    fs::write(&table, format!("{} org.example:app:1.0\n", "0".repeat(40))).unwrap();
+    let id = worker.add("other:1", &["other:1", "portcullis-target:2"]);
+    outcome(&mut worker.portcullis(&["ci", "watch", "--once", "--java-index", "table.txt"]), 0);
+    assert_eq!(worker.record(&id)["message"], Value::Null);
+}
+
+#[test]
 fn an_image_that_vanishes_is_not_answered_by_an_earlier_result() {
     let mut worker = Worker::new();
     let id = worker.add("app:1", &["app:1", "portcullis-target:1"]);

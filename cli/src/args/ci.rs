@@ -199,6 +199,9 @@ pub(crate) struct WatchArgs {
 pub(crate) struct CiScanArgs {
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,
+    /// A table of Java archives, for those that do not say what they are: lines of `SHA1 group:artifact:version`, sorted.
+    #[arg(long, env = "PORTCULLIS_JAVA_INDEX", value_name = "FILE", help_heading = "Source")]
+    pub(crate) java_index: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
 }

@@ -5,10 +5,9 @@ use std::{
     time::Instant,
 };
 
-use flate2::bufread::MultiGzDecoder;
 use portcullis_model::{Digest, Hasher};
 
-use crate::layer::Limits;
+use crate::{gzip::Gzip, layer::Limits};
 
 /// Bytes read from the source at a time.
 const CHUNK: usize = 128 * 1024;
@@ -56,7 +55,7 @@ impl<R: Read> Read for Hashing<R> {
 /// A layer's tar stream, however it is stored. The stored form is told by its first bytes: media types lie.
 pub(crate) enum Decoder<R: Read> {
     Plain(BufReader<Hashing<R>>),
-    Gzip(Box<MultiGzDecoder<BufReader<Hashing<R>>>>),
+    Gzip(Box<Gzip<BufReader<Hashing<R>>>>),
     Zstd(zstd::Decoder<'static, BufReader<Hashing<R>>>),
 }
 
@@ -64,7 +63,7 @@ impl<R: Read> Decoder<R> {
     pub(crate) fn new(source: R) -> io::Result<Self> {
         let mut source = BufReader::with_capacity(CHUNK, Hashing::new(source));
         Ok(match source.fill_buf()? {
-            [0x1f, 0x8b, ..] => Self::Gzip(Box::new(MultiGzDecoder::new(source))),
+            [0x1f, 0x8b, ..] => Self::Gzip(Box::new(Gzip::new(source))),
             // A frame, or one of the skippable frames that may come before it.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
                 let mut decoder = zstd::Decoder::with_buffer(source)?;

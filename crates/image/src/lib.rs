@@ -12,6 +12,9 @@ mod directory;
 mod docker_archive;
 mod engine;
 mod error;
+mod gzip;
+#[cfg(feature = "isal")]
+mod isal;
 mod layer;
 mod layout;
 mod manifest;

@@ -8,10 +8,9 @@ use std::{
     path::PathBuf,
 };
 
-use flate2::bufread::MultiGzDecoder;
 use portcullis_model::Platform;
 
-use crate::{Image, ImageError, OpenOptions, docker_archive, layout, sbom, store::Store};
+use crate::{Image, ImageError, OpenOptions, docker_archive, gzip::Gzip, layout, sbom, store::Store};
 
 /// As much as tells an archive from a document.
 const HEAD: u64 = 512;
@@ -36,7 +35,7 @@ pub(crate) fn open_stream(
     let start = io::BufRead::fill_buf(&mut source).map_err(unreadable)?;
     let mut plain: Box<dyn Read + '_> = match start {
         [] => return Err(ImageError::unsupported(place, "it is empty")),
-        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(source)),
+        [0x1f, 0x8b, ..] => Box::new(Gzip::new(source)),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::Decoder::with_buffer(source).map_err(unreadable)?),
         _ => Box::new(source),
     };

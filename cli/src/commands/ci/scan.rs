@@ -37,7 +37,7 @@ pub(super) enum Scanned {
 
 /// The flags of `scan` that a sensor passes on.
 pub(super) fn flags(args: &CiScanArgs, jobs: usize) -> Vec<OsString> {
-    let CiScanArgs { judge, cache } = args;
+    let CiScanArgs { judge, java_index, cache } = args;
     let JudgeArgs { db, policy, fail_on, ignore_unfixed, vex } = judge;
     let CacheArgs { no_cache, place } = cache;
     let CachePlaceArgs { cache_dir, cache_size } = place;
@@ -48,6 +48,7 @@ pub(super) fn flags(args: &CiScanArgs, jobs: usize) -> Vec<OsString> {
     policy.iter().for_each(|path| flag("--policy", path.into()));
     fail_on.iter().for_each(|level| flag("--fail-on", level.to_string().into()));
     vex.iter().for_each(|path| flag("--vex", path.into()));
+    java_index.iter().for_each(|path| flag("--java-index", path.into()));
     cache_dir.iter().for_each(|path| flag("--cache-dir", path.into()));
     if *ignore_unfixed {
         flags.push("--ignore-unfixed".into());
