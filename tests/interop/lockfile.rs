@@ -41,7 +41,7 @@ fn our_own_dependencies_have_no_known_vulnerability() {
                     && interval.last_affected.as_deref().is_none_or(|bound| at(bound).is_le())
             });
             let id = database.advisory(affected.advisory, false).unwrap().id;
-            if is_affected && !BORNE.iter().any(|(borne, _)| *borne == id) {
+            if is_affected && !BORNE.iter().any(|(borne, _)| id == *borne) {
                 found.push(format!("{id}: {name} {version}"));
             }
         }

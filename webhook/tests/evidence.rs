@@ -63,7 +63,7 @@ async fn an_exception_of_the_pipeline_does_not_hold_at_the_gate() {
     let suppressed = |by: &str| {
         let mut found = finding(SeverityLevel::Critical, ago(400 * 86_400));
         let reason = "looked at".to_owned();
-        found.suppressed = Some(portcullis_model::Suppression { by: by.to_owned(), reason, expires: None });
+        found.suppressed = Some(Box::new(portcullis_model::Suppression { by: by.to_owned(), reason, expires: None }));
         Attested { findings: vec![found], ..Attested::default() }
     };
     let (theirs, _) = setting.image("theirs:v1", suppressed("policy-exception")).await;

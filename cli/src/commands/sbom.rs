@@ -1,7 +1,7 @@
 //! `portcullis sbom`: the inventory alone.
 
 use portcullis_advisories::starter_info;
-use portcullis_model::{Advisory, AdvisoryKey, AdvisoryLookup, Affected, Exploited, LookupError, SeverityLevel};
+use portcullis_model::{Advisory, AdvisoryKey, AdvisoryLookup, Affected, LookupError, SeverityLevel};
 use portcullis_policy::{ExitStatus, Policy};
 
 use super::scan::take;
@@ -54,9 +54,5 @@ impl AdvisoryLookup for Nothing {
 
     fn advisory(&self, _: AdvisoryKey, _: bool) -> Result<Advisory, LookupError> {
         Err(LookupError("there are no advisories".to_owned()))
-    }
-
-    fn exploited(&self, _: &str) -> Result<Exploited, LookupError> {
-        Ok(Exploited::default())
     }
 }

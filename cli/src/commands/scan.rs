@@ -62,6 +62,8 @@ pub(crate) fn scan(
     vex.extend(vex::attested(attested_vex, &access, &source, &image)?);
     let policy = settings::policy(judge, &policy_name(&source, &image), now)?;
     let taken = take(&image, &access, executables)?;
+    // A bill of materials lies in memory, and was read.
+    drop(image);
     let report = portcullis_scan::judge_with_vex(taken, &database, database.info(), &policy, &vex, now)?;
     Ok(Scanned { access, source, report })
 }

@@ -18,7 +18,7 @@ use crate::{
     format::{CVE_EPSS, CVE_KEV, CVE_RECORD, Section, parse_cve, slot_hash, write_cve},
     map::Bytes,
     pages::{Pages, u32_at},
-    records,
+    records::{self, AdvisoryTexts},
     texts::{TextPlace, Texts, first_long_block},
 };
 
@@ -183,6 +183,25 @@ impl Database {
         keys.into_iter().map(|key| Ok(SearchHit { key, advisory: self.advisory(key, false)? })).collect()
     }
 
+    /// What is known of exploitation of `cve`.
+    ///
+    /// # Errors
+    /// When the database is damaged.
+    pub fn exploited(&self, cve: &str) -> Result<Exploited, LookupError> {
+        let Some(wanted) = parse_cve(cve) else { return Ok(Exploited::default()) };
+        let (mut low, mut high) = (0, self.pages.length(Section::Cves) / CVE_RECORD);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let (year, number, record) = self.cve(middle)?;
+            match (year, number).cmp(&wanted) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(exploited(record)),
+            }
+        }
+        Ok(Exploited::default())
+    }
+
     /// Follows a hash table's probe sequence to the entry that `matches`.
     fn probe(
         &self,
@@ -236,27 +255,31 @@ impl AdvisoryLookup for Database {
     fn advisory(&self, AdvisoryKey(number): AdvisoryKey, with_details: bool) -> Result<Advisory, LookupError> {
         let record = self.pages.entry(Section::AdvisoryOffsets, Section::Advisories, number as usize)?;
         let mut cursor = Cursor::new(record);
-        let id = cursor.text()?.to_owned();
+        let id = cursor.text()?;
         let level = cursor.byte()?;
         let score = cursor.number()?;
         let mut time =
             || cursor.number().map(|seconds| (seconds > 0).then(|| Timestamp::from_unix(seconds.cast_signed())));
         let (published, modified) = (time()?, time()?);
         let count = cursor.count()?;
-        let mut cves = Vec::with_capacity(count.min(1000));
-        for _ in 0..count {
-            let index = usize::try_from(cursor.number()?).unwrap_or(usize::MAX);
-            let (year, number, _) = self.cve(index)?;
-            cves.push(write_cve(year, number));
-        }
+        let cves = (0..count).map(|_| Ok(usize::try_from(cursor.number()?).unwrap_or(usize::MAX)));
+        let cves: Vec<usize> = cves.collect::<Result<_, LookupError>>()?;
         let mut numbers = [0; 6];
         for number in &mut numbers {
             *number = cursor.number()?;
         }
         let [short_block, short_start, long_block, long_start, short_length, long_length] = numbers;
-        let mut advisory = Advisory { id, cves, published, modified, ..Advisory::default() };
+        let mut advisory = Advisory { published, modified, ..Advisory::default() };
+        let mut texts = AdvisoryTexts::of(id);
+        advisory.exploited.reserve_exact(cves.len());
+        for index in cves {
+            let (year, number, record) = self.cve(index)?;
+            texts.cve(&write_cve(year, number));
+            advisory.exploited.push(exploited(record));
+        }
         let place = TextPlace { block: short_block, start: short_start, length: short_length };
-        self.texts.read(&self.pages, place, |text| records::short_text(text, &mut advisory))?;
+        self.texts.read(&self.pages, place, |text| texts.short_text(text))?;
+        texts.fill(&mut advisory);
         advisory.severity.level = records::level(level);
         advisory.severity.score = score.checked_sub(1).map(|tenths| tenths as f64 / 10.0);
         if with_details && long_length > 0 {
@@ -267,23 +290,12 @@ impl AdvisoryLookup for Database {
         }
         Ok(advisory)
     }
+}
 
-    fn exploited(&self, cve: &str) -> Result<Exploited, LookupError> {
-        let Some(wanted) = parse_cve(cve) else { return Ok(Exploited::default()) };
-        let (mut low, mut high) = (0, self.pages.length(Section::Cves) / CVE_RECORD);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let (year, number, record) = self.cve(middle)?;
-            match (year, number).cmp(&wanted) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => {
-                    let figure = |at| u32_at(record, at).map_or(0.0, |value| f64::from(value) / 1e9);
-                    let epss = (record[2] & CVE_EPSS != 0).then(|| (figure(8), figure(12)));
-                    return Ok(Exploited { kev: record[2] & CVE_KEV != 0, epss });
-                }
-            }
-        }
-        Ok(Exploited::default())
-    }
+/// What the record of a CVE says of its exploitation.
+fn exploited(record: &[u8]) -> Exploited {
+    let figure = |at| u32_at(record, at).map_or(0.0, |value| f64::from(value) / 1e9);
+    let flags = record.get(2).copied().unwrap_or_default();
+    let epss = (flags & CVE_EPSS != 0).then(|| (figure(8), figure(12)));
+    Exploited { kev: flags & CVE_KEV != 0, epss }
 }

@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use portcullis_model::{FixState, Interval, Reference, Severity, SeverityLevel, Timestamp, Warning};
+use portcullis_model::{FixState, Interval, Severity, SeverityLevel, Timestamp, Warning};
 use portcullis_versions::Scheme;
 
 use crate::{
@@ -36,6 +36,14 @@ pub(crate) struct Normalised {
     pub(crate) cwes: Vec<String>,
     pub(crate) references: Vec<Reference>,
     pub(crate) affected: Vec<NormalisedPackage>,
+}
+
+/// A link of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reference {
+    /// OSV's type in lower case: `advisory`, `fix`, `web`, …
+    pub(crate) kind: String,
+    pub(crate) url: String,
 }
 
 /// What a record says of one package.
@@ -69,7 +77,7 @@ pub(crate) fn normalise(record: Record, warnings: &mut Vec<Warning>) -> Option<N
         severity.level = level;
     }
     if severity.level != SeverityLevel::Unknown {
-        severity.source = Some(record.id.clone());
+        severity.source = Some(record.id.as_str().into());
     }
     let affected = bounded(record.affected, "affected packages", &mut warn);
     let affected =
@@ -182,7 +190,7 @@ fn normalise_package(
     let own = severity::of_records(&record.severity.0.0, &mut problems);
     problems.drain(..).for_each(&mut *warn);
     if severity.vector.is_none() && own.vector.is_some() {
-        *severity = Severity { source: Some(id.to_owned()), ..own.clone() };
+        *severity = Severity { source: Some(id.into()), ..own.clone() };
     }
     let specific = &record.ecosystem_specific.0;
     let database = &record.database_specific.0;

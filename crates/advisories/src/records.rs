@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_model::{
-    Advisory, AdvisoryKey, Affected, FixState, Interval, LookupError, Reference, Severity, SeverityLevel,
-};
+use portcullis_model::{Advisory, AdvisoryKey, Affected, FixState, Interval, LookupError, SeverityLevel, Texts};
 
 use crate::decode::Cursor;
 
@@ -75,21 +73,70 @@ pub(crate) const fn level(number: u8) -> SeverityLevel {
     }
 }
 
-/// Reads a short text into the advisory that it belongs to.
-pub(crate) fn short_text(text: &[u8], advisory: &mut Advisory) -> Result<(), LookupError> {
-    let mut cursor = Cursor::new(text);
-    advisory.summary = cursor.text()?.to_owned();
-    let vector = cursor.optional_text()?.map(str::to_owned);
-    let source = cursor.optional_text()?.map(str::to_owned);
-    advisory.severity = Severity { vector, source, ..Severity::default() };
-    advisory.aliases = cursor.texts()?;
-    advisory.cwes = cursor.texts()?;
-    let count = cursor.count()?;
-    advisory.references.reserve_exact(count.min(200));
-    for _ in 0..count {
-        let kind = cursor.text()?.to_owned();
-        let url = cursor.text()?.to_owned();
-        advisory.references.push(Reference { kind, url });
+/// The texts of an advisory, as they are read; they lie behind one another in memory.
+#[derive(Default)]
+pub(crate) struct AdvisoryTexts {
+    texts: Texts,
+    cves: usize,
+    has_vector: bool,
+    has_source: bool,
+    aliases: usize,
+    cwes: usize,
+    references: usize,
+}
+
+impl AdvisoryTexts {
+    /// The texts of the advisory `id`.
+    pub(crate) fn of(id: &str) -> Self {
+        let mut texts = Texts::default();
+        texts.reserve(16, 512);
+        texts.add(id);
+        Self { texts, ..Self::default() }
     }
-    Ok(())
+
+    /// The next of the CVEs. They come before the short text.
+    pub(crate) fn cve(&mut self, cve: &str) {
+        self.texts.add(cve);
+        self.cves += 1;
+    }
+
+    /// Reads a short text.
+    pub(crate) fn short_text(&mut self, text: &[u8]) -> Result<(), LookupError> {
+        let mut cursor = Cursor::new(text);
+        self.texts.reserve(0, text.len());
+        self.texts.add(cursor.text()?);
+        let (vector, source) = (cursor.optional_text()?, cursor.optional_text()?);
+        (self.has_vector, self.has_source) = (vector.is_some(), source.is_some());
+        vector.into_iter().chain(source).for_each(|text| self.texts.add(text));
+        self.aliases = self.list(&mut cursor)?;
+        self.cwes = self.list(&mut cursor)?;
+        self.references = cursor.count()?;
+        for _ in 0..self.references {
+            let _kind = cursor.text()?;
+            self.texts.add(cursor.text()?);
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, cursor: &mut Cursor<'_>) -> Result<usize, LookupError> {
+        let count = cursor.count()?;
+        for _ in 0..count {
+            self.texts.add(cursor.text()?);
+        }
+        Ok(count)
+    }
+
+    /// Puts them where they belong: the same order once more.
+    pub(crate) fn fill(self, advisory: &mut Advisory) {
+        let Self { texts, cves, has_vector, has_source, aliases, cwes, references } = self;
+        let mut texts = texts.share();
+        advisory.id = texts.next().unwrap_or_default();
+        advisory.cves = texts.by_ref().take(cves).collect();
+        advisory.summary = texts.next().unwrap_or_default();
+        advisory.severity.vector = if has_vector { texts.next() } else { None };
+        advisory.severity.source = if has_source { texts.next() } else { None };
+        advisory.aliases = texts.by_ref().take(aliases).collect();
+        advisory.cwes = texts.by_ref().take(cwes).collect();
+        advisory.references = texts.by_ref().take(references).collect();
+    }
 }

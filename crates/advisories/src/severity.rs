@@ -28,7 +28,7 @@ pub(crate) fn of_records(records: &[SeverityRecord], problems: &mut Vec<String>)
             Some(score) if rank > best_rank => {
                 best_rank = rank;
                 severity.score = Some(score);
-                severity.vector = Some(record.score.clone());
+                severity.vector = Some(record.score.as_str().into());
             }
             Some(_) => {}
             None => {

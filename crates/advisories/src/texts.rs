@@ -16,8 +16,8 @@ use crate::{
 /// Largest text frame taken, in bytes: one record's text may be larger than a block.
 const MAX_TEXT: usize = 64 * 1024 * 1024;
 
-/// Bytes of unpacked text kept.
-const CACHED: usize = 4 * 1024 * 1024;
+/// Bytes of unpacked text kept: packages are asked in the order in which their texts lie, so that few are enough.
+const CACHED: usize = 1024 * 1024;
 
 /// Where a text is.
 #[derive(Clone, Copy)]

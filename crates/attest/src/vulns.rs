@@ -52,7 +52,7 @@ fn result(id: &str, findings: &[&Finding]) -> Value {
             add("cvss", format!("{score:.1}"));
         }
         if let Some(vector) = &rated.vector {
-            add("cvss_vector", vector.clone());
+            add("cvss_vector", vector.to_string());
         }
         add("level", rated.level.to_string());
     }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use portcullis_model::{
-    Advisory, AdvisoryKey, AdvisoryLookup, Affected, Distribution, Interval, LookupError, Package, lookup_name,
+    Advisory, AdvisoryKey, AdvisoryLookup, Affected, Distribution, Interval, LookupError, Package, Text, lookup_name,
 };
 use portcullis_versions::Scheme;
 
@@ -144,13 +144,13 @@ fn at_places(
         }
     }
     // A record that names the package in one of the places says more than the places that it is absent from.
-    let of_named: Vec<String> = explained
+    let of_named: Vec<Text> = explained
         .explanations
         .iter()
         .filter(|explanation| explanation.judged != Judged::NotNamed)
         .map(|explanation| explanation.advisory.id.clone())
         .collect();
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen: Vec<Text> = Vec::new();
     explained.explanations.retain(|explanation| {
         if explanation.judged != Judged::NotNamed {
             return true;

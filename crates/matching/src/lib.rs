@@ -18,8 +18,10 @@ mod testing;
 mod third_parties;
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashSet},
     num::NonZero,
+    sync::Arc,
     thread,
 };
 
@@ -28,14 +30,14 @@ pub use explain::{Explained, Explanation, Judged, explain, explain_in};
 pub use plan::is_of_distribution;
 pub use portcullis_model::DistributionCoverage;
 use portcullis_model::{
-    AdvisoryCoverage, AdvisoryKey, AdvisoryLookup, Affected, Distribution, Finding, LookupError, Package, PackageType,
-    Uncovered, Warning, lookup_name,
+    AdvisoryCoverage, AdvisoryKey, AdvisoryLookup, Affected, Distribution, Finding, FindingPackage, LookupError,
+    Package, PackageType, Uncovered, Warning, lookup_name,
 };
 use portcullis_versions::Scheme;
 pub use range::Match;
 
 use crate::{
-    merge::Hit,
+    merge::{AskedPlace, Hit},
     plan::Plan,
     route::{Languages, Place, Route, route},
 };
@@ -131,14 +133,30 @@ fn by_parts(
     })
 }
 
-/// Puts findings into the order of reports. Each is moved once or twice, and not for every comparison: they are large.
+/// Puts findings into the order of reports: the worst first, then by package, then by id. Each is moved once or twice,
+/// and not for every comparison: they are large.
 fn sort(findings: &mut [Finding]) {
-    let mut places: Vec<usize> = (0..findings.len()).collect();
-    places.sort_by(|a, b| match (findings.get(*a), findings.get(*b)) {
-        (Some(a), Some(b)) => order(a, b),
-        _ => std::cmp::Ordering::Equal,
-    });
-    arrange(findings, places);
+    let score = |finding: &Finding| finding.severity.score.map_or(-1, |score| (score * 10.0).round() as i64);
+    let key = |(place, (finding, package)): (usize, (&Finding, usize))| {
+        ((Reverse((finding.severity.level, score(finding))), package), place)
+    };
+    let mut keys: Vec<_> = findings.iter().zip(package_places(findings)).enumerate().map(key).collect();
+    let ids = |place: usize| findings.get(place).map(|finding| (&finding.id, &finding.cve));
+    keys.sort_by(|(a, at_a), (b, at_b)| a.cmp(b).then_with(|| ids(*at_a).cmp(&ids(*at_b))));
+    arrange(findings, keys.into_iter().map(|(_, place)| place).collect());
+}
+
+/// The place of each finding's package among all of them; equal ones have the same. Findings come package by package, so
+/// that few packages are compared, and not those of every two findings.
+fn package_places(findings: &[Finding]) -> Vec<usize> {
+    let runs = || findings.chunk_by(|a, b| Arc::ptr_eq(&a.package, &b.package));
+    let mut packages: Vec<&Arc<FindingPackage>> =
+        runs().flat_map(<[Finding]>::first).map(|first| &first.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    let place =
+        |run: &[Finding]| packages.partition_point(|package| run.first().is_some_and(|it| **package < it.package));
+    runs().flat_map(|run| std::iter::repeat_n(place(run), run.len())).collect()
 }
 
 /// Moves items to their places: `places` says of each place where what belongs there stands now, each number once.
@@ -155,15 +173,6 @@ fn arrange<T>(items: &mut [T], mut places: Vec<usize>) {
             at = from;
         }
     }
-}
-
-/// The order of findings in every report.
-fn order(a: &Finding, b: &Finding) -> std::cmp::Ordering {
-    let rank = |finding: &Finding| {
-        let score = finding.severity.score.map_or(-1, |score| (score * 10.0).round() as i64);
-        std::cmp::Reverse((finding.severity.level, score))
-    };
-    rank(a).cmp(&rank(b)).then_with(|| a.package.cmp(&b.package)).then_with(|| (&a.id, &a.cve).cmp(&(&b.id, &b.cve)))
 }
 
 fn distribution_coverage(
@@ -220,6 +229,7 @@ impl Matcher<'_> {
                 continue;
             }
             let Some(scheme) = self.scheme(package, place, entries.len()) else { continue };
+            let mut asked: Option<AskedPlace> = None;
             let is_first = first == Some(place.ecosystem);
             for entry in entries {
                 if is_first {
@@ -230,17 +240,12 @@ impl Matcher<'_> {
                 let Some(decision) = range::evaluate(&entry, place.version, scheme) else { continue };
                 let advisory = self.lookup.advisory(entry.advisory, false)?;
                 if modules::is_of_stream(&entry, &advisory, package) && !modules::is_mere_update(&advisory) {
-                    hits.push(Hit { entry, advisory, decision, place: place.clone(), scheme });
+                    let place = asked.get_or_insert_with(|| place.into()).clone();
+                    hits.push(Hit { entry, advisory, decision, place, scheme });
                 }
             }
         }
         for mut finding in merge::findings(package, &hits) {
-            if let Some(cve) = &finding.cve {
-                let exploited = self.lookup.exploited(cve)?;
-                finding.kev = exploited.kev;
-                finding.epss =
-                    exploited.epss.map(|(score, percentile)| portcullis_model::ExploitPrediction { score, percentile });
-            }
             suppress::kernel_files(&mut finding, package);
             self.found.findings.push(finding);
         }
@@ -278,6 +283,8 @@ fn concerns(entry: &Affected, package: &Package) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use portcullis_model::SeverityLevel;
     use proptest::prelude::*;
 
@@ -290,9 +297,9 @@ mod tests {
             _ => SeverityLevel::Unknown,
         };
         let package = testing::package(PackageType::Npm, &package.to_string(), "1");
-        let mut finding = merge::finding(&package, &[], None);
+        let mut finding = merge::finding(&Arc::new((&package).into()), &[], None);
         finding.severity.level = level;
-        finding.id = id.to_string();
+        finding.id = id.to_string().into();
         finding
     }
 
@@ -305,6 +312,18 @@ mod tests {
             arrange(&mut items, (0..ITEMS).map(|place| (place + first) % ITEMS).collect());
             assert!(items.iter().enumerate().all(|(place, &item)| item == (place + first) % ITEMS));
         }
+    }
+
+    /// The order of findings in every report.
+    fn order(a: &Finding, b: &Finding) -> std::cmp::Ordering {
+        let rank = |finding: &Finding| {
+            let score = finding.severity.score.map_or(-1, |score| (score * 10.0).round() as i64);
+            Reverse((finding.severity.level, score))
+        };
+        rank(a)
+            .cmp(&rank(b))
+            .then_with(|| a.package.cmp(&b.package))
+            .then_with(|| (&a.id, &a.cve).cmp(&(&b.id, &b.cve)))
     }
 
     proptest! {

@@ -1,22 +1,42 @@
 //! One finding for each vulnerability of a package, however many records speak of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use portcullis_model::{
-    Advisory, Affected, Evidence, Finding, FindingPackage, FixState, Package, Severity, SeverityLevel,
+    Advisory, Affected, Evidence, ExploitPrediction, Exploited, Finding, FindingPackage, FixState, Package, Severity,
+    SeverityLevel, Text, Texts,
 };
 use portcullis_versions::Scheme;
 
 use crate::{range::Match, route::Place};
 
 /// A record that affects a package.
-pub(crate) struct Hit<'a> {
+pub(crate) struct Hit {
     pub(crate) entry: Affected,
     pub(crate) advisory: Advisory,
     pub(crate) decision: Match,
     /// Where it was found.
-    pub(crate) place: Place<'a>,
+    pub(crate) place: AskedPlace,
     pub(crate) scheme: Scheme,
+}
+
+/// A place that was asked, as findings name it: what several of them say is in memory once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AskedPlace {
+    ecosystem: Text,
+    name: Text,
+    version: Text,
+}
+
+impl From<&Place<'_>> for AskedPlace {
+    fn from(place: &Place<'_>) -> Self {
+        let Place { ecosystem, name, version } = *place;
+        let mut texts = Texts::default();
+        [ecosystem, name, version].into_iter().for_each(|text| texts.add(text));
+        let mut texts = texts.share();
+        let mut next = || texts.next().unwrap_or_default();
+        Self { ecosystem: next(), name: next(), version: next() }
+    }
 }
 
 /// Most links of a finding.
@@ -26,27 +46,28 @@ const MAX_REFERENCES: usize = 10;
 ///
 /// Records meet by CVE; those without one meet by their alias group. A record of several CVEs, as distributions'
 /// updates are, gives one finding for each.
-pub(crate) fn findings(package: &Package, hits: &[Hit<'_>]) -> Vec<Finding> {
-    let mut groups: BTreeMap<String, Vec<&Hit<'_>>> = BTreeMap::new();
+pub(crate) fn findings<'a>(package: &'a Package, hits: &'a [Hit]) -> impl Iterator<Item = Finding> + 'a {
+    let mut groups: BTreeMap<&Text, Vec<&Hit>> = BTreeMap::new();
     for hit in hits {
         let advisory = &hit.advisory;
         if advisory.cves.is_empty() {
-            let first = advisory.aliases.iter().chain([&advisory.id]).min().cloned().unwrap_or_default();
+            let first = advisory.aliases.iter().fold(&advisory.id, |first, alias| first.min(alias));
             groups.entry(first).or_default().push(hit);
         }
         for cve in &advisory.cves {
-            groups.entry(cve.clone()).or_default().push(hit);
+            groups.entry(cve).or_default().push(hit);
         }
     }
-    let merged = groups.into_iter().map(|(key, mut hits)| {
-        hits.sort_by_key(|hit| {
+    // Made for the first finding: most packages have none.
+    let mut shared = None;
+    groups.into_iter().map(move |(key, mut hits)| {
+        hits.sort_by_cached_key(|hit| {
             let Hit { advisory, decision, .. } = hit;
-            (matches!(decision, Match::Undecided(_)), rank(&advisory.id), advisory.cves.len(), advisory.id.clone())
+            (matches!(decision, Match::Undecided(_)), rank(&advisory.id), advisory.cves.len(), &advisory.id)
         });
         let cve = key.starts_with("CVE-").then_some(key);
-        finding(package, &hits, cve)
-    });
-    merged.collect()
+        finding(shared.get_or_insert_with(|| Arc::new(package.into())), &hits, cve)
+    })
 }
 
 /// Which of several records names the finding: the one that people of the ecosystem know it by.
@@ -61,23 +82,25 @@ fn rank(id: &str) -> u8 {
 }
 
 /// The finding that records of one vulnerability make.
-pub(crate) fn finding(package: &Package, hits: &[&Hit<'_>], cve: Option<String>) -> Finding {
+pub(crate) fn finding(package: &Arc<FindingPackage>, hits: &[&Hit], cve: Option<&Text>) -> Finding {
     // A group has a hit, or there is no group.
     let first = hits.first().copied();
-    let place = first.map(|hit| &hit.place);
-    let mut aliases: Vec<String> = Vec::new();
-    let mut sources: Vec<String> = Vec::new();
-    let mut fixed_versions: Vec<String> = Vec::new();
-    let mut references: Vec<String> = Vec::new();
-    let mut cwes: Vec<String> = Vec::new();
+    let AskedPlace { ecosystem, name, version } = first.map(|hit| hit.place.clone()).unwrap_or_default();
+    // There are thousands of findings, and of lists that grow by themselves half is empty.
+    let most = |count: fn(&Advisory) -> usize| hits.iter().map(|hit| count(&hit.advisory)).sum::<usize>();
+    let mut aliases: Vec<Text> = Vec::with_capacity(most(|advisory| advisory.aliases.len() + 1) + 1);
+    let mut sources: Vec<Text> = Vec::with_capacity(hits.len());
+    let mut fixed_versions: Vec<String> = Vec::with_capacity(hits.len());
+    let mut references: Vec<Text> = Vec::with_capacity(most(|advisory| advisory.references.len()).min(MAX_REFERENCES));
+    let mut cwes: Vec<Text> = Vec::new();
     let mut range = String::new();
-    let mut id = String::new();
-    let mut title = String::new();
+    let mut id = Text::default();
+    let mut title = Text::default();
     let mut unfixed = None;
     for Hit { entry, advisory, decision, place, .. } in hits.iter().copied() {
         if id.is_empty() {
             id.clone_from(&advisory.id);
-            range = describe(decision, place.version);
+            range = describe(decision, &place.version);
         }
         if title.is_empty() {
             title.clone_from(&advisory.summary);
@@ -93,13 +116,13 @@ pub(crate) fn finding(package: &Package, hits: &[&Hit<'_>], cve: Option<String>)
         }
         unfixed = unfixed.or(entry.unfixed);
         for reference in &advisory.references {
-            if references.len() < MAX_REFERENCES && !references.contains(&reference.url) {
-                references.push(reference.url.clone());
+            if references.len() < MAX_REFERENCES && !references.contains(reference) {
+                references.push(reference.clone());
             }
         }
         cwes.extend(advisory.cwes.iter().cloned());
     }
-    aliases.extend(cve.clone());
+    aliases.extend(cve.cloned());
     for list in [&mut aliases, &mut sources, &mut cwes] {
         list.sort();
         list.dedup();
@@ -115,35 +138,31 @@ pub(crate) fn finding(package: &Package, hits: &[&Hit<'_>], cve: Option<String>)
         Some(state) => state,
         None => FixState::Affected,
     };
+    let exploited = cve.and_then(|cve| exploited(hits, cve)).unwrap_or_default();
     Finding {
         severity: severity(hits),
         published: hits.iter().filter_map(|hit| hit.advisory.published).min(),
         id,
         aliases,
-        cve,
+        cve: cve.cloned(),
         title,
-        package: FindingPackage {
-            kind: package.kind,
-            name: package.name.clone(),
-            version: package.version.clone(),
-            purl: package.purl.clone(),
-            locations: package.locations.clone(),
-        },
+        package: Arc::clone(package),
         state,
         fixed_versions,
-        kev: false,
-        epss: None,
+        kev: exploited.kev,
+        epss: exploited.epss.map(|(score, percentile)| ExploitPrediction { score, percentile }),
         cwes,
         references,
         suppressed: None,
-        evidence: Evidence {
-            ecosystem: place.map(|place| place.ecosystem.to_owned()).unwrap_or_default(),
-            name: place.map(|place| place.name.to_owned()).unwrap_or_default(),
-            version: place.map(|place| place.version.to_owned()).unwrap_or_default(),
-            range,
-            sources,
-        },
+        evidence: Evidence { ecosystem, name, version, range, sources },
     }
+}
+
+/// What is known of exploitation of a CVE: every record that names it says the same.
+fn exploited(hits: &[&Hit], cve: &Text) -> Option<Exploited> {
+    let advisory = &hits.first()?.advisory;
+    let place = advisory.cves.iter().position(|known| known == cve)?;
+    advisory.exploited.get(place).copied()
 }
 
 fn describe(decision: &Match, version: &str) -> String {
@@ -165,7 +184,7 @@ fn sort_versions(versions: &mut Vec<String>, scheme: Scheme) {
 }
 
 /// The distribution's or ecosystem's own word first, then the first record that knows a severity.
-fn severity(hits: &[&Hit<'_>]) -> Severity {
+fn severity(hits: &[&Hit]) -> Severity {
     let rated = hits.iter().map(|hit| &hit.advisory.severity);
     let mut severity = rated
         .clone()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use portcullis_model::{Finding, LookupError, Package, PackageType, Suppression};
+use portcullis_model::{Finding, LookupError, Package, PackageType, Suppression, Text};
 
 /// A kernel's vulnerabilities are in the kernel that runs: its headers, documentation, build files and tools are built
 /// from the same source, and hold none of it.
@@ -11,11 +11,11 @@ pub(crate) fn kernel_files(finding: &mut Finding, package: &Package) {
         return;
     }
     finding.references.clear();
-    finding.suppressed = Some(Suppression {
+    finding.suppressed = Some(Box::new(Suppression {
         by: "not-a-kernel".into(),
         reason: format!("{} is built with the kernel and is none: a container runs its host's", package.name),
         expires: None,
-    });
+    }));
 }
 
 fn is_of_kernel(finding: &Finding, package: &Package) -> bool {
@@ -88,7 +88,7 @@ pub(crate) fn owned(
     let of_system = packages.iter().filter(|package| package.kind.is_operating_system());
     let of_system: HashMap<&str, &Package> = of_system.map(|package| (package.purl.as_str(), package)).collect();
     // What the distribution says of its own packages, by vulnerability.
-    let listed: BTreeSet<(String, String)> = findings
+    let listed: BTreeSet<(String, Text)> = findings
         .iter()
         .filter(|finding| finding.package.kind.is_operating_system())
         .map(|finding| (finding.package.purl.clone(), key(finding)))
@@ -109,11 +109,11 @@ pub(crate) fn owned(
         } else {
             format!("its files belong to {owner}, which the distribution's own advisories do not list as affected")
         };
-        finding.suppressed = Some(Suppression { by: "distribution".into(), reason, expires: None });
+        finding.suppressed = Some(Box::new(Suppression { by: "distribution".into(), reason, expires: None }));
     }
     Ok(())
 }
 
-fn key(finding: &Finding) -> String {
-    finding.cve.clone().unwrap_or_else(|| finding.id.clone())
+fn key(finding: &Finding) -> Text {
+    finding.cve.as_ref().unwrap_or(&finding.id).clone()
 }

@@ -1,6 +1,8 @@
 //! Packages × advisories, by way of a real database: what is found, what is not, and what is said of the rest.
 #![allow(clippy::unwrap_used, reason = "helpers of a test stop where the test must")]
 
+use std::sync::Arc;
+
 use portcullis_advisories::{Builder, Database};
 use portcullis_matching::{DistributionCoverage, Matches, match_all};
 use portcullis_model::{Distribution, FixState, Package, PackageType, SourcePackage, Uncovered};
@@ -125,6 +127,20 @@ fn what_cannot_be_compared_is_unknown_and_never_clean() {
     assert_eq!(matches.warnings[0].kind, portcullis_model::WarningKind::Gap);
 }
 
+/// A large report is mostly this: that it is in memory once is what keeps scans small.
+#[test]
+fn what_findings_have_in_common_is_in_memory_once() {
+    let x = [package(PackageType::Pypi, "x", "1.0"), package(PackageType::Pypi, "y", "1.0")];
+    let record = |id: &str| AdvisoryRecord::new(id).affects("PyPI", "x", "0", None).affects("PyPI", "y", "0", None);
+    let matches = matched(&x, &[record("GHSA-1"), record("GHSA-2")]);
+    let [first, second, other, _] = &matches.findings[..] else { panic!("four findings") };
+    assert!(Arc::ptr_eq(&first.package, &second.package) && !Arc::ptr_eq(&first.package, &other.package));
+    assert_eq!(first.evidence.ecosystem.as_ptr(), second.evidence.ecosystem.as_ptr());
+    assert_eq!(first.id.as_ptr(), first.evidence.sources[0].as_ptr());
+    // An advisory's texts lie behind one another: its id, then its title.
+    assert_eq!(first.id.as_ptr().wrapping_add(first.id.len()), first.title.as_ptr());
+}
+
 #[test]
 fn records_of_one_vulnerability_are_one_finding() {
     let record = |id: &str, aliases: &[&str], fixed: &str| {
@@ -197,7 +213,7 @@ fn a_known_program_is_upstream_s_where_a_third_party_installed_it() {
     let suppressed = |owner: &Package, records: &[AdvisoryRecord]| {
         let matches = matched(&[nginx.clone(), owner.clone()], records);
         let by = |finding: &portcullis_model::Finding| finding.suppressed.as_ref().map(|by| by.by.clone());
-        matches.findings.iter().map(|finding| (finding.id.clone(), by(finding))).collect::<Vec<_>>()
+        matches.findings.iter().map(|finding| (finding.id.to_string(), by(finding))).collect::<Vec<_>>()
     };
     let bitnami = |by: Option<&str>| vec![("BIT-nginx-2024-2".to_owned(), by.map(str::to_owned))];
     let both = [debian_s.clone(), bitnami_s.clone()];

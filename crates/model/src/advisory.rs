@@ -6,7 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Severity, SeverityLevel, Timestamp};
+use crate::{Severity, SeverityLevel, Text, Timestamp};
 
 /// Names an advisory inside one [`AdvisoryLookup`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,13 +58,15 @@ impl std::fmt::Display for Interval {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Advisory {
     /// Its id: `GHSA-…`, `DSA-…`, `CVE-…`.
-    pub id: String,
+    pub id: Text,
     /// Every other id of the same vulnerability, sorted; found by following aliases both ways.
-    pub aliases: Vec<String>,
+    pub aliases: Vec<Text>,
     /// The CVEs it speaks of, sorted: its own id, its aliases, and for distributions what is upstream of it.
-    pub cves: Vec<String>,
+    pub cves: Vec<Text>,
+    /// What is known of exploitation of each of them, in the same order.
+    pub exploited: Vec<Exploited>,
     /// One line.
-    pub summary: String,
+    pub summary: Text,
     /// The whole text, markdown.
     pub details: String,
     /// The best severity that the record itself carries.
@@ -74,18 +76,9 @@ pub struct Advisory {
     /// Last changed at its source.
     pub modified: Option<Timestamp>,
     /// CWE ids, sorted.
-    pub cwes: Vec<String>,
+    pub cwes: Vec<Text>,
     /// Links, in the order of the record.
-    pub references: Vec<Reference>,
-}
-
-/// A link of an advisory.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Reference {
-    /// OSV's type in lower case: `advisory`, `fix`, `web`, …
-    pub kind: String,
-    /// The link.
-    pub url: String,
+    pub references: Vec<Text>,
 }
 
 /// What CISA's catalogue and FIRST's model say of a CVE.
@@ -117,12 +110,6 @@ pub trait AdvisoryLookup: Sync {
     /// # Errors
     /// When the database is damaged.
     fn advisory(&self, key: AdvisoryKey, with_details: bool) -> Result<Advisory, LookupError>;
-
-    /// What is known of exploitation of `cve`.
-    ///
-    /// # Errors
-    /// When the database is damaged.
-    fn exploited(&self, cve: &str) -> Result<Exploited, LookupError>;
 }
 
 /// A package's name as advisories of `ecosystem` are looked up by: builder and matching both go through here.

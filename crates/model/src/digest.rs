@@ -109,6 +109,17 @@ impl schemars::JsonSchema for Digest {
 #[derive(Clone, Default)]
 pub struct Hasher(Sha256);
 
+impl std::io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Hasher {
     /// A hasher that has seen nothing.
     #[must_use]

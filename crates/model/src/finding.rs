@@ -1,8 +1,10 @@
 //! What follows when a package meets an advisory.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Location, PackageType, Severity, Timestamp};
+use crate::{Location, Package, PackageType, Severity, Text, Timestamp};
 
 /// One vulnerability in one package.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -10,15 +12,18 @@ use crate::{Location, PackageType, Severity, Timestamp};
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// The advisory's id.
-    pub id: String,
+    pub id: Text,
     /// Other ids of the same vulnerability, sorted.
-    pub aliases: Vec<String>,
+    pub aliases: Vec<Text>,
     /// The CVE, if one is assigned.
-    pub cve: Option<String>,
+    pub cve: Option<Text>,
     /// One line that says what is wrong; empty where the source has none.
-    pub title: String,
+    pub title: Text,
     /// The package it is in.
-    pub package: FindingPackage,
+    // All findings of a package share what is said of it.
+    #[serde(with = "shared")]
+    #[cfg_attr(feature = "schema", schemars(with = "FindingPackage"))]
+    pub package: Arc<FindingPackage>,
     /// How bad, and who says so.
     pub severity: Severity,
     /// Whether there is a fix, and why not.
@@ -34,14 +39,31 @@ pub struct Finding {
     pub published: Option<Timestamp>,
     /// CWE ids, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub cwes: Vec<String>,
+    pub cwes: Vec<Text>,
     /// Links to read on, the advisory's own first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub references: Vec<String>,
+    pub references: Vec<Text>,
     /// Why it does not count; listed all the same.
-    pub suppressed: Option<Suppression>,
+    pub suppressed: Option<Box<Suppression>>,
     /// What matched.
     pub evidence: Evidence,
+}
+
+/// What several hold, written as if each had its own.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
+        T::serialize(value, serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// The package of a finding.
@@ -60,6 +82,18 @@ pub struct FindingPackage {
     pub purl: String,
     /// Where it was found.
     pub locations: Vec<Location>,
+}
+
+impl From<&Package> for FindingPackage {
+    fn from(package: &Package) -> Self {
+        Self {
+            kind: package.kind,
+            name: package.name.clone(),
+            version: package.version.clone(),
+            purl: package.purl.clone(),
+            locations: package.locations.clone(),
+        }
+    }
 }
 
 /// Whether there is a fix.
@@ -126,13 +160,13 @@ pub struct Suppression {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// The ecosystem whose advisories were asked, such as `Debian:12`.
-    pub ecosystem: String,
+    pub ecosystem: Text,
     /// The name they were asked for: the source package's, where advisories speak of sources.
-    pub name: String,
+    pub name: Text,
     /// The version that was compared.
-    pub version: String,
+    pub version: Text,
     /// The range that matched, such as `>= 0, < 3.0.11-1`.
     pub range: String,
     /// Every record that says so, sorted.
-    pub sources: Vec<String>,
+    pub sources: Vec<Text>,
 }

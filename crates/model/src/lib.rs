@@ -15,12 +15,11 @@ pub mod path_hashes;
 mod purl;
 mod report;
 mod severity;
+mod text;
 mod time;
 mod verdict;
 
-pub use advisory::{
-    Advisory, AdvisoryKey, AdvisoryLookup, Affected, Exploited, Interval, LookupError, Reference, lookup_name,
-};
+pub use advisory::{Advisory, AdvisoryKey, AdvisoryLookup, Affected, Exploited, Interval, LookupError, lookup_name};
 pub use cpe::{application_cpe, is_cpe};
 pub use digest::{Digest, DigestError, Hasher};
 pub use distribution::Distribution;
@@ -35,5 +34,6 @@ pub use report::{
     ExecutableFile, Inventory, LayerInfo, Platform, Report, SCHEMA_VERSION, Target, Tool, Uncovered,
 };
 pub use severity::{Severity, SeverityLevel};
+pub use text::{Text, Texts};
 pub use time::{CLOCK_SKEW_SECONDS, Timestamp, TimestampError};
 pub use verdict::{Inputs, Outcome, PolicyRef, Reason, VERIFIER_ID, Verdict};

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Text;
+
 /// A severity in words, ordered from the least to the worst.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -87,7 +89,7 @@ pub struct Severity {
     /// CVSS base score, 0.0–10.0, where a vector is known.
     pub score: Option<f64>,
     /// The CVSS vector that the score was computed from.
-    pub vector: Option<String>,
+    pub vector: Option<Text>,
     /// Who said so: `distribution`, `advisory`, or the id of the record that carried it.
-    pub source: Option<String>,
+    pub source: Option<Text>,
 }

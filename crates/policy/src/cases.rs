@@ -1,8 +1,10 @@
 //! Cases beside a policy: what it is to say of a finding, a licence, an old verdict. `docs/policy.md` describes the file.
 
+use std::sync::Arc;
+
 use portcullis_model::{
     DatabaseInfo, DatabaseSource, Digest, ExploitPrediction, Finding, FindingPackage, FixState, Outcome, Package,
-    PackageType, Report, Severity, SeverityLevel, Timestamp, VERIFIER_ID, Warning,
+    PackageType, Report, Severity, SeverityLevel, Text, Timestamp, VERIFIER_ID, Warning,
 };
 use serde::Deserialize;
 
@@ -313,19 +315,19 @@ impl Case {
 impl CaseFinding {
     fn finding(&self) -> Finding {
         let Self { id, severity, package, fixed, kev, epss, published } = self;
-        let version = "1".to_owned();
+        let version = "1";
         Finding {
-            id: id.clone(),
+            id: id.into(),
             aliases: Vec::new(),
-            cve: id.starts_with("CVE-").then(|| id.clone()),
-            title: String::new(),
-            package: FindingPackage {
+            cve: id.starts_with("CVE-").then(|| id.into()),
+            title: Text::default(),
+            package: Arc::new(FindingPackage {
                 kind: PackageType::Generic,
                 name: package.clone(),
-                version: version.clone(),
+                version: version.to_owned(),
                 purl: format!("pkg:generic/{package}@{version}"),
                 locations: Vec::new(),
-            },
+            }),
             severity: Severity { level: *severity, ..Severity::default() },
             state: if fixed.is_some() { FixState::Fixed } else { FixState::Affected },
             fixed_versions: fixed.iter().cloned().collect(),
@@ -336,9 +338,9 @@ impl CaseFinding {
             references: Vec::new(),
             suppressed: None,
             evidence: portcullis_model::Evidence {
-                ecosystem: "case".to_owned(),
-                name: package.clone(),
-                version,
+                ecosystem: "case".into(),
+                name: package.into(),
+                version: version.into(),
                 range: String::new(),
                 sources: Vec::new(),
             },

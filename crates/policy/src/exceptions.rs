@@ -14,11 +14,11 @@ pub fn apply_exceptions(policy: &Policy, findings: &mut [Finding], now: Timestam
     }
     for finding in findings.iter_mut().filter(|finding| finding.suppressed.is_none()) {
         if let Some(exception) = holding.iter().find(|exception| speaks_of(exception, finding)) {
-            finding.suppressed = Some(Suppression {
+            finding.suppressed = Some(Box::new(Suppression {
                 by: "policy-exception".to_owned(),
                 reason: format!("{} ({})", exception.reason.trim(), exception.owner.trim()),
                 expires: exception.expires,
-            });
+            }));
         }
     }
 }

@@ -163,7 +163,7 @@ fn judge_secrets(action: Option<Action>, found: Option<u64>, reasons: &mut Reaso
 }
 
 /// How many things a reason names.
-const NAMED: usize = 3;
+pub(crate) const NAMED: usize = 3;
 
 /// The first few of `items`, and how many more there are.
 pub(crate) fn some_of(items: impl ExactSizeIterator<Item = String>) -> String {

@@ -100,8 +100,8 @@ fn text(value: &str) -> Value {
     Value::String(Arc::new(value.to_owned()))
 }
 
-fn texts(values: &[String]) -> Value {
-    Value::List(Arc::new(values.iter().map(|value| text(value)).collect()))
+fn texts(values: &[impl AsRef<str>]) -> Value {
+    Value::List(Arc::new(values.iter().map(|value| text(value.as_ref())).collect()))
 }
 
 fn int(value: usize) -> Value {

@@ -1,11 +1,13 @@
 //! The rules of `vulnerabilities`: each finding counts for itself, so that one more can never make a verdict better.
 
+use std::cmp::Reverse;
+
 use portcullis_errors::count_of;
 use portcullis_model::{DatabaseInfo, Finding, FixState, SeverityLevel, Timestamp};
 
 use crate::{
     Action, DistributionState, Facts, VulnerabilityRules,
-    judge::{Reasons, shown, some_of},
+    judge::{NAMED, Reasons, shown, some_of},
 };
 
 const DAY: i64 = 86_400;
@@ -213,12 +215,19 @@ fn count(number: usize) -> String {
 
 /// The worst few by name, in an order that does not depend on the findings'.
 fn named(mut findings: Vec<&Finding>) -> String {
-    let key = |finding: &Finding| {
+    fn key(finding: &Finding) -> (Reverse<SeverityLevel>, &str, &str, &str) {
         let Finding { id, cve, package, severity, .. } = finding;
-        let name = cve.as_ref().unwrap_or(id).clone();
-        (std::cmp::Reverse(severity.level), name, package.name.clone(), package.version.clone())
-    };
-    findings.sort_by_cached_key(|finding| key(finding));
+        (Reverse(severity.level), cve.as_ref().unwrap_or(id), &package.name, &package.version)
+    }
+    let order = |a: &&Finding, b: &&Finding| key(a).cmp(&key(b));
+    // Of thousands, few are named: the others need no order.
+    if findings.len() > NAMED {
+        findings.select_nth_unstable_by(NAMED, order);
+    }
+    let few = findings.len().min(NAMED);
+    if let Some(few) = findings.get_mut(..few) {
+        few.sort_by(order);
+    }
     some_of(findings.into_iter().map(|finding| {
         let id = finding.cve.as_ref().unwrap_or(&finding.id);
         format!("{} in {} {}", shown(id), shown(&finding.package.name), shown(&finding.package.version))

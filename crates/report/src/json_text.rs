@@ -4,16 +4,15 @@
 use std::io;
 
 use serde::Serialize;
-use serde_json::ser::{CharEscape, Formatter, PrettyFormatter, Serializer};
+use serde_json::ser::{Formatter, Serializer};
 
 use crate::{ReportError, text::is_invisible};
 
 /// Writes `value` with two spaces of indentation and a newline at the end.
 pub(crate) fn write_json<T: Serialize>(value: &T, out: &mut dyn io::Write) -> Result<(), ReportError> {
     let mut buffered = io::BufWriter::with_capacity(64 * 1024, out);
-    let formatter = SafeFormatter { pretty: PrettyFormatter::new() };
     value
-        .serialize(&mut Serializer::with_formatter(&mut buffered, formatter))
+        .serialize(&mut Serializer::with_formatter(&mut buffered, SafeFormatter::default()))
         .map_err(|error| if error.is_io() { ReportError::Write(error.into()) } else { ReportError::Json(error) })?;
     io::Write::write_all(&mut buffered, b"\n")?;
     io::Write::flush(&mut buffered)?;
@@ -34,8 +33,43 @@ where
     }
 }
 
+/// Two spaces for each level, as `serde_json`'s own formatter writes them; but what stands between two values is
+/// written at once, not level by level.
+#[derive(Default)]
 struct SafeFormatter {
-    pretty: PrettyFormatter<'static>,
+    level: usize,
+    has_value: bool,
+}
+
+/// A line's end and the indentation of the deepest level that is written at once.
+const BETWEEN: &[u8] = b",\n                                                                ";
+
+impl SafeFormatter {
+    fn begin<W: ?Sized + io::Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.level += 1;
+        self.has_value = false;
+        writer.write_all(bracket)
+    }
+
+    fn end<W: ?Sized + io::Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.level -= 1;
+        if self.has_value {
+            self.line(writer, true)?;
+        }
+        writer.write_all(bracket)
+    }
+
+    /// Begins a line, after a comma unless it is the first of its list.
+    fn line<W: ?Sized + io::Write>(&self, writer: &mut W, is_first: bool) -> io::Result<()> {
+        let start = usize::from(is_first);
+        match BETWEEN.get(start..2 + self.level * 2) {
+            Some(between) => writer.write_all(between),
+            None => {
+                writer.write_all(BETWEEN.get(start..2).unwrap_or_default())?;
+                (0..self.level).try_for_each(|_| writer.write_all(b"  "))
+            }
+        }
+    }
 }
 
 impl Formatter for SafeFormatter {
@@ -62,44 +96,42 @@ impl Formatter for SafeFormatter {
         writer.write_all(fragment.get(written..).unwrap_or_default().as_bytes())
     }
 
-    fn write_char_escape<W: ?Sized + io::Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
-        self.pretty.write_char_escape(writer, escape)
-    }
-
     fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.pretty.begin_array(writer)
+        self.begin(writer, b"[")
     }
 
     fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.pretty.end_array(writer)
+        self.end(writer, b"]")
     }
 
     fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.pretty.begin_array_value(writer, first)
+        self.line(writer, first)
     }
 
-    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.pretty.end_array_value(writer)
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.has_value = true;
+        Ok(())
     }
 
     fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.pretty.begin_object(writer)
+        self.begin(writer, b"{")
     }
 
     fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.pretty.end_object(writer)
+        self.end(writer, b"}")
     }
 
     fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.pretty.begin_object_key(writer, first)
+        self.line(writer, first)
     }
 
     fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.pretty.begin_object_value(writer)
+        writer.write_all(b": ")
     }
 
-    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.pretty.end_object_value(writer)
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.has_value = true;
+        Ok(())
     }
 }
 
@@ -118,6 +150,15 @@ mod tests {
     #[test]
     fn looks_as_serde_writes_it() {
         let value = serde_json::json!({"a": [1, {"b": null}], "c": {}, "d": [], "e": "x\"\\y"});
+        assert_eq!(written(&value), format!("{}\n", serde_json::to_string_pretty(&value).unwrap()));
+    }
+
+    #[test]
+    fn what_is_deep_looks_so_too() {
+        let mut value = serde_json::json!([]);
+        for level in 0..100 {
+            value = serde_json::json!([level, { "in": value }]);
+        }
         assert_eq!(written(&value), format!("{}\n", serde_json::to_string_pretty(&value).unwrap()));
     }
 

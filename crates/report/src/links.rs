@@ -1,6 +1,6 @@
 //! Links from advisories, which are untrusted text until they are looked at.
 
-use portcullis_model::Finding;
+use portcullis_model::{Finding, Text};
 
 use crate::view::known_id;
 
@@ -26,7 +26,7 @@ pub(crate) fn is_link(url: &str) -> bool {
 
 /// The links of a finding that can be followed.
 pub(crate) fn links(finding: &Finding) -> impl Iterator<Item = &str> {
-    finding.references.iter().map(String::as_str).filter(|url| is_link(url))
+    finding.references.iter().map(Text::as_str).filter(|url| is_link(url))
 }
 
 /// The page about a finding: its own first link, or the page of its id.

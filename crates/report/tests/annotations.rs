@@ -4,7 +4,7 @@
 
 mod sample;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use portcullis_model::{Report, SeverityLevel, Warning};
 use portcullis_report::{Baseline, Dockerfile, RenderOptions, annotations};
@@ -82,7 +82,7 @@ fn more_than_github_shows_is_counted() {
     let finding = report.findings[0].clone();
     for number in 0..100 {
         let mut more = finding.clone();
-        more.package.name = format!("package-{number}");
+        Arc::make_mut(&mut more.package).name = format!("package-{number}");
         report.findings.push(more);
     }
     let told = commands(&report, &RenderOptions::default());
@@ -97,7 +97,7 @@ fn gaps_are_told_before_packages_and_what_is_left_out_is_counted() {
     let medium = |number: usize| {
         let mut finding = sample::report().findings[0].clone();
         finding.severity.level = SeverityLevel::Medium;
-        finding.package.name = format!("package-{number}");
+        Arc::make_mut(&mut finding.package).name = format!("package-{number}");
         finding
     };
     let gap = |number: usize| Warning::gap(format!("opt/app-{number}.jar"), "it is no archive");

@@ -4,6 +4,8 @@
 
 mod sample;
 
+use std::sync::Arc;
+
 use portcullis_model::{Outcome, Reason, Report, Suppression, Warning};
 use portcullis_report::{Baseline, FORMATS, RenderOptions, ReportFormat, format_named};
 
@@ -110,10 +112,10 @@ fn endless_report() -> Report {
     report.findings = (0..200)
         .map(|number| {
             let mut finding = finding.clone();
-            finding.package.name = format!("{number}{long}");
-            finding.package.version = format!("1{long}");
+            let package = Arc::make_mut(&mut finding.package);
+            (package.name, package.version) = (format!("{number}{long}"), format!("1{long}"));
             finding.fixed_versions = vec![format!("2{long}")];
-            finding.title.clone_from(&long);
+            finding.title = long.as_str().into();
             finding
         })
         .collect();
@@ -141,7 +143,8 @@ fn no_image_is_so_hostile_that_its_comment_is_too_long() {
     let report = endless_report();
     let mut suppressed = endless_report();
     for finding in &mut suppressed.findings {
-        finding.suppressed = Some(Suppression { by: "&".repeat(4_000), reason: "@".repeat(4_000), expires: None });
+        finding.suppressed =
+            Some(Box::new(Suppression { by: "&".repeat(4_000), reason: "@".repeat(4_000), expires: None }));
     }
     let (before, after) = (Baseline::of(&report), Baseline::of(&sample::clean_report()));
     for (report, baseline) in [(&report, Some(after)), (&sample::clean_report(), Some(before)), (&suppressed, None)] {

@@ -4,7 +4,7 @@
 
 mod sample;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use portcullis_model::{Digest, Report, SeverityLevel};
 use portcullis_report::{Dockerfile, RenderOptions, format_named};
@@ -77,8 +77,9 @@ fn alerts_survive_a_new_tag_version_and_layer() {
     let mut report = sample::report();
     report.target.reference = "registry.example/team/app:2.0@sha256:00".to_owned();
     for finding in &mut report.findings {
-        finding.package.version.push_str("+1");
-        finding.package.locations.iter_mut().for_each(|location| location.layer = Some(Digest::of(b"rebuilt")));
+        let package = Arc::make_mut(&mut finding.package);
+        package.version.push_str("+1");
+        package.locations.iter_mut().for_each(|location| location.layer = Some(Digest::of(b"rebuilt")));
     }
     let after = run(&report, &RenderOptions::default());
     let key = |run: &Value| {
@@ -100,7 +101,7 @@ fn what_is_beyond_the_limit_is_said_and_the_worst_is_kept() {
     let package = report.inventory.packages[0].clone();
     for number in 0..6_000 {
         let mut finding = sample::finding(&package, &format!("CVE-2020-{number}"), SeverityLevel::Low, "low");
-        finding.package.locations[0].path = format!("place/{number}");
+        Arc::make_mut(&mut finding.package).locations[0].path = format!("place/{number}");
         report.findings.push(finding);
     }
     report.findings.reverse();

@@ -14,7 +14,7 @@ mod merge;
 mod replay;
 mod sbom;
 
-use std::{collections::HashSet, time::Instant};
+use std::{collections::HashSet, io::BufWriter, time::Instant};
 
 #[doc(hidden)]
 pub use cache::is_entry;
@@ -26,8 +26,8 @@ use portcullis_image::{Image, ImageError, Limits};
 pub use portcullis_matching::ADVISORIES;
 use portcullis_matching::Matches;
 use portcullis_model::{
-    AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, ExecutableFile, Inputs, Inventory, LookupError,
-    Package, PackageType, Report, SCHEMA_VERSION, Target, Timestamp, Tool,
+    AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, ExecutableFile, Hasher, Inputs, Inventory,
+    LookupError, Package, PackageType, Report, SCHEMA_VERSION, Target, Timestamp, Tool,
 };
 use portcullis_packages::SbomError;
 use portcullis_policy::{DistributionState, Facts, Policy};
@@ -314,6 +314,8 @@ fn vex_digests(documents: &[portcullis_vex::Document]) -> Vec<Digest> {
 
 /// SHA-256 of the inventory's JSON: field order is that of the types, lists are sorted.
 fn canonical_digest(inventory: &Inventory) -> Digest {
-    // Serializing plain data into memory cannot fail.
-    Digest::of(&serde_json::to_vec(inventory).unwrap_or_default())
+    let mut hashed = BufWriter::new(Hasher::new());
+    // Serializing plain data into a hasher cannot fail, nor can a hasher be full.
+    let written = serde_json::to_writer(&mut hashed, inventory).is_ok();
+    hashed.into_inner().ok().filter(|_| written).unwrap_or_default().finish()
 }

@@ -31,6 +31,9 @@ pub fn apply(
     packages: &[Package],
     findings: &mut [Finding],
 ) -> Vec<Warning> {
+    if documents.is_empty() {
+        return Vec::new();
+    }
     let digests: Vec<Digest> =
         [target.digest, target.index_digest, target.config_digest].into_iter().flatten().collect();
     let architecture = target.platform.as_ref().map(|platform| platform.architecture.as_str());
@@ -67,7 +70,7 @@ pub fn apply(
         if let Some((document, statement)) = latest
             && finding.suppressed.is_none()
         {
-            finding.suppressed = suppression(document, statement);
+            finding.suppressed = suppression(document, statement).map(Box::new);
         }
     }
     documents.iter().enumerate().flat_map(|(number, document)| notes(number, document, &used)).collect()

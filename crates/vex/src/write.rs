@@ -2,7 +2,7 @@
 //!
 //! Format: <https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md>, version 0.2.0.
 
-use portcullis_model::{Digest, Finding, FixState, Report};
+use portcullis_model::{Digest, Finding, FixState, Report, Text};
 use serde_json::{Value, json};
 
 const CONTEXT: &str = "https://openvex.dev/ns/v0.2.0";
@@ -34,7 +34,7 @@ fn product(image: &str, digest: &Digest) -> String {
 fn statement(finding: &Finding, product: &str) -> Value {
     let name = finding.cve.as_deref().unwrap_or(&finding.id);
     let aliases: Vec<&str> = std::iter::once(finding.id.as_str())
-        .chain(finding.aliases.iter().map(String::as_str))
+        .chain(finding.aliases.iter().map(Text::as_str))
         .filter(|alias| *alias != name)
         .collect();
     let mut statement = json!({

@@ -11,7 +11,7 @@ use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -21,7 +21,8 @@ use portcullis_attest::{Bundle, SigningKey, VerificationSummary, store, vulnerab
 use portcullis_embedded_registry::{EmbeddedRegistry, Handle};
 use portcullis_model::{
     AdvisoryCoverage, DatabaseInfo, Digest, Evidence, Finding, FindingPackage, FixState, Inputs, Inventory, Outcome,
-    PackageType, PolicyRef, Reason, Report, SCHEMA_VERSION, Severity, SeverityLevel, Target, Timestamp, Tool, Verdict,
+    PackageType, PolicyRef, Reason, Report, SCHEMA_VERSION, Severity, SeverityLevel, Target, Text, Timestamp, Tool,
+    Verdict,
 };
 use portcullis_registry::{Client, Credentials, Descriptor, Options, PlainHttp, Reference, media_type};
 use serde_json::{Value, json};
@@ -130,14 +131,14 @@ pub(crate) fn finding(level: SeverityLevel, published: Timestamp) -> Finding {
         id: "DEBIAN-CVE-2024-0727".into(),
         aliases: vec!["CVE-2024-0727".into()],
         cve: Some("CVE-2024-0727".into()),
-        title: String::new(),
-        package: FindingPackage {
+        title: Text::default(),
+        package: Arc::new(FindingPackage {
             kind: PackageType::Deb,
             name: "openssl".into(),
             version: "3.0.11-1".into(),
             purl: "pkg:deb/debian/openssl@3.0.11-1".into(),
             locations: Vec::new(),
-        },
+        }),
         severity: Severity { level, ..Severity::default() },
         state: FixState::Fixed,
         fixed_versions: vec!["3.0.13-1".into()],

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use portcullis_attest::{Authority, Candidate, Format, SigningKey, Verifier};
 use portcullis_model::{
     DatabaseInfo, Digest, Evidence, Finding, FindingPackage, FixState, Inputs, Inventory, Outcome, PackageType,
-    PolicyRef, Reason, Report, SCHEMA_VERSION, Severity, SeverityLevel, Target, Timestamp, Tool, Verdict,
+    PolicyRef, Reason, Report, SCHEMA_VERSION, Severity, SeverityLevel, Target, Text, Timestamp, Tool, Verdict,
 };
 use portcullis_registry::{Client, Descriptor, Reference, media_type};
 use serde_json::json;
@@ -62,8 +62,8 @@ pub(crate) fn report(image: Digest) -> Report {
         id: "DEBIAN-CVE-2024-0727".into(),
         aliases: vec!["CVE-2024-0727".into()],
         cve: Some("CVE-2024-0727".into()),
-        title: String::new(),
-        package,
+        title: Text::default(),
+        package: package.into(),
         severity: Severity { level: SeverityLevel::High, ..Severity::default() },
         state: FixState::Fixed,
         fixed_versions: vec!["3.0.13-1".into()],

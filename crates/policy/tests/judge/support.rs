@@ -1,11 +1,11 @@
 //! Facts of an ordinary image, and what a policy says of them.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use expect_test::Expect;
 use portcullis_model::{
     DatabaseInfo, DatabaseSource, Digest, Evidence, ExploitPrediction, Finding, FindingPackage, FixState, Package,
-    PackageType, Severity, SeverityLevel, Timestamp, Warning,
+    PackageType, Severity, SeverityLevel, Text, Timestamp, Warning,
 };
 use portcullis_policy::{DistributionState, Facts, Judgement, Policy, judge};
 
@@ -32,21 +32,21 @@ fn database() -> DatabaseInfo {
 /// `id level state`, then any of `kev`, `epss=0.9`, `published=2026-11-20`, `package=zlib`.
 pub(crate) fn finding(text: &str) -> Finding {
     let mut words = text.split(' ');
-    let id = words.next().unwrap().to_owned();
+    let id = words.next().unwrap();
     let level: SeverityLevel = words.next().unwrap().parse().unwrap();
     let state: FixState = serde_json::from_value(words.next().unwrap().into()).unwrap();
     let mut finding = Finding {
-        cve: id.starts_with("CVE-").then(|| id.clone()),
-        id,
+        cve: id.starts_with("CVE-").then(|| id.into()),
+        id: id.into(),
         aliases: Vec::new(),
-        title: String::new(),
-        package: FindingPackage {
+        title: Text::default(),
+        package: Arc::new(FindingPackage {
             kind: PackageType::Deb,
             name: "openssl".to_owned(),
             version: "3.0.11-1".to_owned(),
             purl: "pkg:deb/debian/openssl@3.0.11-1?arch=amd64".to_owned(),
             locations: Vec::new(),
-        },
+        }),
         severity: Severity { level, ..Severity::default() },
         state,
         fixed_versions: Vec::new(),
@@ -57,9 +57,9 @@ pub(crate) fn finding(text: &str) -> Finding {
         references: Vec::new(),
         suppressed: None,
         evidence: Evidence {
-            ecosystem: "Debian:12".to_owned(),
-            name: "openssl-source".to_owned(),
-            version: "3.0.11-1".to_owned(),
+            ecosystem: "Debian:12".into(),
+            name: "openssl-source".into(),
+            version: "3.0.11-1".into(),
             range: String::new(),
             sources: Vec::new(),
         },
@@ -71,8 +71,8 @@ pub(crate) fn finding(text: &str) -> Finding {
                 finding.epss = Some(ExploitPrediction { score: score.parse().unwrap(), percentile: 0.5 });
             }
             Some(("published", time)) => finding.published = Some(time.parse().unwrap()),
-            Some(("package", name)) => finding.package.name = name.to_owned(),
-            Some(("alias", id)) => finding.aliases.push(id.to_owned()),
+            Some(("package", name)) => Arc::make_mut(&mut finding.package).name = name.to_owned(),
+            Some(("alias", id)) => finding.aliases.push(id.into()),
             _ => panic!("{word}"),
         }
     }

@@ -104,7 +104,7 @@ fn messages(report: &Report, view: &View<'_>) -> Vec<Value> {
 fn vulnerability(report: &Report, finding: &Finding) -> Value {
     let package = &finding.package;
     let id = known_id(finding);
-    let name = if finding.title.is_empty() { format!("{id} in {}", package.name) } else { finding.title.clone() };
+    let name = if finding.title.is_empty() { format!("{id} in {}", package.name) } else { finding.title.to_string() };
     let mut entry = Map::new();
     let mut insert = |name: &str, value: Value| {
         entry.insert(name.to_owned(), value);

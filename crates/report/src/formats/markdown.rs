@@ -241,7 +241,8 @@ fn rows(text: &mut String, report: &Report, findings: &[&Finding], budget: usize
 fn row(report: &Report, finding: &Finding) -> String {
     let package = &finding.package;
     let place = place_words(report, package).map_or_else(String::new, |place| format!("<br>{}", shown(&place, 200)));
-    let title = if finding.kev { format!("known to be exploited: {}", finding.title) } else { finding.title.clone() };
+    let title =
+        if finding.kev { format!("known to be exploited: {}", finding.title) } else { finding.title.to_string() };
     format!(
         "| {} | [{}](<{}>) | {}{place} | {} | {} | {} |\n",
         finding.severity.level,

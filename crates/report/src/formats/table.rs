@@ -123,7 +123,7 @@ impl Page {
         self.text.push_str("  ");
         self.paint(style, &level);
         self.text.push_str(&format!("  {id}  {fix}"));
-        let title = if finding.kev { format!("[exploited] {}", finding.title) } else { finding.title.clone() };
+        let title = if finding.kev { format!("[exploited] {}", finding.title) } else { finding.title.to_string() };
         let title = if is_new { format!("[new] {title}") } else { title };
         let left = self.width.saturating_sub(2 + 8 + 2 + id_width + 2 + fix_width + 2);
         if left >= 10 && !title.is_empty() {

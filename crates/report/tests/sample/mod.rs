@@ -2,12 +2,13 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by tests that each use a part of it")]
 
+use std::sync::Arc;
+
 use portcullis_model::{
     AdvisoryCoverage, BaseEvidence, BaseImage, Coverage, DatabaseInfo, DatabaseSource, Digest, Distribution,
-    DistributionCoverage, Evidence, ExecutableFile, ExploitPrediction, Finding, FindingPackage, FixState, Inputs,
-    Inventory, LayerInfo, Location, Outcome, Package, PackageType, Platform, PolicyRef, Purl, Reason, Report,
-    SCHEMA_VERSION, Severity, SeverityLevel, SourcePackage, Suppression, Target, Timestamp, Tool, Uncovered, Verdict,
-    Warning,
+    DistributionCoverage, Evidence, ExecutableFile, ExploitPrediction, Finding, FixState, Inputs, Inventory, LayerInfo,
+    Location, Outcome, Package, PackageType, Platform, PolicyRef, Purl, Reason, Report, SCHEMA_VERSION, Severity,
+    SeverityLevel, SourcePackage, Suppression, Target, Timestamp, Tool, Uncovered, Verdict, Warning,
 };
 
 fn time(text: &str) -> Timestamp {
@@ -171,17 +172,11 @@ pub(crate) fn finding(package: &Package, id: &str, level: SeverityLevel, title: 
         _ => "PyPI",
     };
     Finding {
-        id: id.to_owned(),
+        id: id.into(),
         aliases: Vec::new(),
-        cve: id.starts_with("CVE-").then(|| id.to_owned()),
-        title: title.to_owned(),
-        package: FindingPackage {
-            kind: package.kind,
-            name: package.name.clone(),
-            version: package.version.clone(),
-            purl: package.purl.clone(),
-            locations: package.locations.clone(),
-        },
+        cve: id.starts_with("CVE-").then(|| id.into()),
+        title: title.into(),
+        package: Arc::new(package.into()),
         severity: Severity { level, ..Severity::default() },
         state: FixState::Affected,
         fixed_versions: Vec::new(),
@@ -192,11 +187,11 @@ pub(crate) fn finding(package: &Package, id: &str, level: SeverityLevel, title: 
         references: Vec::new(),
         suppressed: None,
         evidence: Evidence {
-            ecosystem: ecosystem.to_owned(),
-            name: package.source.as_ref().map_or(&package.name, |source| &source.name).clone(),
-            version: package.version.trim_start_matches('v').to_owned(),
+            ecosystem: ecosystem.into(),
+            name: package.source.as_ref().map_or(&package.name, |source| &source.name).into(),
+            version: package.version.trim_start_matches('v').into(),
             range: ">= 0".to_owned(),
-            sources: vec![id.to_owned()],
+            sources: vec![id.into()],
         },
     }
 }
@@ -214,26 +209,27 @@ fn findings(packages: &[Package]) -> Vec<Finding> {
         finding(libssl, "DEBIAN-CVE-2024-0001", SeverityLevel::Critical, "Memory is written out of bounds"),
         "3.0.13-1~deb12u1",
     );
-    exploited.cve = Some("CVE-2024-0001".to_owned());
-    exploited.aliases = vec!["CVE-2024-0001".to_owned()];
+    exploited.cve = Some("CVE-2024-0001".into());
+    exploited.aliases = vec!["CVE-2024-0001".into()];
     exploited.severity.score = Some(9.8);
-    exploited.severity.vector = Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".to_owned());
-    exploited.severity.source = Some("advisory".to_owned());
+    exploited.severity.vector = Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".into());
+    exploited.severity.source = Some("advisory".into());
     exploited.kev = true;
     exploited.epss = Some(ExploitPrediction { score: 0.93, percentile: 0.99 });
     exploited.published = Some(time("2024-01-09T00:00:00Z"));
-    exploited.cwes = vec!["CWE-787".to_owned()];
-    exploited.references = vec!["https://security-tracker.debian.org/tracker/CVE-2024-0001".to_owned()];
+    exploited.cwes = vec!["CWE-787".into()];
+    exploited.references = vec!["https://security-tracker.debian.org/tracker/CVE-2024-0001".into()];
     let mut twin = exploited.clone();
-    twin.package = FindingPackage { name: openssl.name.clone(), purl: openssl.purl.clone(), ..twin.package };
+    let of_twin = Arc::make_mut(&mut twin.package);
+    (of_twin.name, of_twin.purl) = (openssl.name.clone(), openssl.purl.clone());
     let second = fixed(
         finding(libssl, "CVE-2024-0002", SeverityLevel::High, "A certificate is not checked"),
         "3.0.15-1~deb12u1",
     );
     let mut pollution =
         fixed(finding(lodash, "GHSA-35jh-r3h4-6jhm", SeverityLevel::High, "Command injection in lodash"), "4.17.21");
-    pollution.cve = Some("CVE-2021-23337".to_owned());
-    pollution.aliases = vec!["CVE-2021-23337".to_owned()];
+    pollution.cve = Some("CVE-2021-23337".into());
+    pollution.aliases = vec!["CVE-2021-23337".into()];
     pollution.severity.score = Some(7.2);
     let mut reset = fixed(finding(net, "GO-2023-2102", SeverityLevel::Unknown, "HTTP/2 rapid reset"), "0.17.1");
     reset.epss = Some(ExploitPrediction { score: 0.5, percentile: 0.9 });
@@ -241,11 +237,11 @@ fn findings(packages: &[Package]) -> Vec<Finding> {
     unfixed.state = FixState::WillNotFix;
     let mut accepted =
         fixed(finding(urllib3, "CVE-2023-0004", SeverityLevel::Medium, "A cookie follows a redirect"), "1.26.17");
-    accepted.suppressed = Some(Suppression {
+    accepted.suppressed = Some(Box::new(Suppression {
         by: "policy-exception".to_owned(),
         reason: "no redirects are followed (team@example.com)".to_owned(),
         expires: Some(time("2027-01-01T00:00:00Z")),
-    });
+    }));
     vec![exploited, twin, second, pollution, accepted, unfixed, reset]
 }
 
@@ -344,12 +340,12 @@ pub(crate) fn hostile_report() -> Report {
         package.vendor = Some(nasty.to_owned());
         package.locations = vec![Location { path: nasty.to_owned(), layer: Some(app_layer()) }];
         let mut bad = fixed(finding(&package, nasty, SeverityLevel::High, nasty), nasty);
-        bad.aliases = vec![nasty.to_owned()];
-        bad.references = vec![nasty.to_owned(), format!("https://example.com/{nasty}")];
-        bad.cwes = vec![nasty.to_owned()];
+        bad.aliases = vec![nasty.into()];
+        bad.references = vec![nasty.into(), format!("https://example.com/{nasty}").into()];
+        bad.cwes = vec![nasty.into()];
         if index % 5 == 4 {
             let (by, reason) = (nasty.to_owned(), nasty.to_owned());
-            bad.suppressed = Some(Suppression { by, reason, expires: None });
+            bad.suppressed = Some(Box::new(Suppression { by, reason, expires: None }));
         }
         report.findings.push(bad);
         report.inventory.packages.push(package);

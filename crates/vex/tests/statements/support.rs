@@ -1,8 +1,10 @@
 //! Packages of an image, a finding of each, and what is said of them.
 
+use std::sync::Arc;
+
 use portcullis_model::{
-    Digest, Distribution, Evidence, Finding, FindingPackage, FixState, Location, Package, PackageUrl, Severity,
-    SourcePackage, Target, Warning,
+    Digest, Distribution, Evidence, Finding, FixState, Location, Package, PackageUrl, Severity, SourcePackage, Target,
+    Text, Warning,
 };
 use portcullis_vex::{Document, apply, read};
 use serde_json::{Value, json};
@@ -36,17 +38,11 @@ pub(crate) fn packages() -> Vec<Package> {
 
 pub(crate) fn finding(package: &Package, id: &str, cve: Option<&str>) -> Finding {
     Finding {
-        id: id.to_owned(),
+        id: id.into(),
         aliases: Vec::new(),
-        cve: cve.map(str::to_owned),
-        title: String::new(),
-        package: FindingPackage {
-            kind: package.kind,
-            name: package.name.clone(),
-            version: package.version.clone(),
-            purl: package.purl.clone(),
-            locations: package.locations.clone(),
-        },
+        cve: cve.map(Text::from),
+        title: Text::default(),
+        package: Arc::new(package.into()),
         severity: Severity::default(),
         state: FixState::Affected,
         fixed_versions: Vec::new(),
@@ -57,9 +53,9 @@ pub(crate) fn finding(package: &Package, id: &str, cve: Option<&str>) -> Finding
         references: Vec::new(),
         suppressed: None,
         evidence: Evidence {
-            ecosystem: String::new(),
-            name: String::new(),
-            version: String::new(),
+            ecosystem: Text::default(),
+            name: Text::default(),
+            version: Text::default(),
             range: String::new(),
             sources: Vec::new(),
         },

@@ -1,0 +1,231 @@
+//! Text that several hold and nobody changes.
+
+use std::{borrow::Borrow, cmp::Ordering, fmt, hash, ops::Deref, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// A part of a text that is shared: to hold it once more takes no second copy of it.
+///
+/// The texts of an advisory lie behind one another in one piece of memory, and its findings point there. It reads as a
+/// `str`, and is written as one.
+#[derive(Clone, Default)]
+pub struct Text {
+    whole: Arc<str>,
+    start: u32,
+    /// Where it ends; [`END`] is where the whole does.
+    end: u32,
+}
+
+/// Stands for the end of a text of any length.
+const END: u32 = u32::MAX;
+
+impl Text {
+    /// The text.
+    #[must_use]
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        let end = if self.end == END { self.whole.len() } else { self.end as usize };
+        self.whole.get(self.start as usize..end).unwrap_or_default()
+    }
+}
+
+/// Texts on their way into one piece of memory.
+#[derive(Debug, Default)]
+pub struct Texts {
+    whole: String,
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    /// Makes room for `bytes` of `count` texts.
+    pub fn reserve(&mut self, count: usize, bytes: usize) {
+        self.whole.reserve(bytes);
+        self.ends.reserve(count);
+    }
+
+    /// Adds one; what no longer fits into four gigabytes is left out.
+    pub fn add(&mut self, text: &str) {
+        if let Some(end) = u32::try_from(self.whole.len() + text.len()).ok().filter(|end| *end < END) {
+            self.whole.push_str(text);
+            self.ends.push(end);
+        }
+    }
+
+    /// All of them, in the order in which they were added.
+    pub fn share(self) -> impl Iterator<Item = Text> {
+        let whole: Arc<str> = self.whole.into();
+        let mut start = 0;
+        self.ends.into_iter().map(move |end| Text {
+            whole: Arc::clone(&whole),
+            start: std::mem::replace(&mut start, end),
+            end,
+        })
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    #[inline]
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self { whole: text.into(), start: 0, end: END }
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self { whole: text.into(), start: 0, end: END }
+    }
+}
+
+impl From<&String> for Text {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<&Text> for String {
+    fn from(text: &Text) -> Self {
+        text.as_str().to_owned()
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self)
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl PartialEq<String> for Text {
+    fn eq(&self, other: &String) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl hash::Hash for Text {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(String::deserialize(deserializer)?.into())
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Text {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        String::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_text_of_many_is_no_copy() {
+        let mut texts = Texts::default();
+        ["GHSA-1", "", "a title"].into_iter().for_each(|text| texts.add(text));
+        let shared: Vec<Text> = texts.share().collect();
+        assert_eq!(shared, ["GHSA-1", "", "a title"]);
+        let (first, last) = (&shared[0], shared[2].clone());
+        assert!(Arc::ptr_eq(&first.whole, &last.whole));
+        assert_eq!(first.as_ptr().wrapping_add(6), last.as_ptr());
+    }
+
+    proptest! {
+        #[test]
+        fn texts_come_out_as_they_went_in(texts in prop::collection::vec(".{0,9}", 0..9)) {
+            let mut gathered = Texts::default();
+            texts.iter().for_each(|text| gathered.add(text));
+            let shared: Vec<Text> = gathered.share().collect();
+            prop_assert_eq!(&shared, &texts);
+            let single: Vec<Text> = texts.iter().map(Text::from).collect();
+            prop_assert_eq!(&shared, &single);
+            let json = serde_json::to_string(&shared).unwrap();
+            prop_assert_eq!(&json, &serde_json::to_string(&texts).unwrap());
+            prop_assert_eq!(serde_json::from_str::<Vec<Text>>(&json).unwrap(), shared);
+        }
+    }
+}
