@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use portcullis_model::LookupError;
@@ -33,8 +33,8 @@ pub(crate) struct Texts(Mutex<Unpacked>);
 
 #[derive(Default)]
 struct Unpacked {
-    /// Made when it is first needed: it holds the dictionary.
-    decompressor: Option<Decompressor<'static>>,
+    /// Those that nobody uses at the moment. One is made when there is none: it holds the dictionary.
+    decompressors: Vec<Decompressor<'static>>,
     blocks: HashMap<u64, Arc<Vec<u8>>>,
     bytes: usize,
 }
@@ -57,29 +57,45 @@ impl Texts {
     }
 
     fn block(&self, pages: &Pages, block: u64) -> Result<Arc<Vec<u8>>, LookupError> {
-        let mut unpacked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Unpacked { decompressor, blocks, bytes } = &mut *unpacked;
-        if let Some(text) = blocks.get(&block) {
+        let mut unpacked = self.unpacked();
+        if let Some(text) = unpacked.blocks.get(&block) {
             return Ok(Arc::clone(text));
         }
+        let idle = unpacked.decompressors.pop();
+        // Others need not wait while this block is unpacked.
+        drop(unpacked);
         let frame = frame(pages, block)?;
         let failed = |error: std::io::Error| LookupError(format!("a text block cannot be unpacked: {error}"));
-        let decompressor = match decompressor {
+        let mut decompressor = match idle {
             Some(decompressor) => decompressor,
             None => {
                 let dictionary = pages.get(Section::Dictionary, 0, pages.length(Section::Dictionary))?;
-                decompressor.insert(Decompressor::with_dictionary(dictionary).map_err(failed)?)
+                Decompressor::with_dictionary(dictionary).map_err(failed)?
             }
         };
         let capacity = Decompressor::upper_bound(frame).unwrap_or(MAX_TEXT).min(MAX_TEXT);
         let text = Arc::new(decompressor.decompress(frame, capacity).map_err(failed)?);
-        if *bytes + text.len() > CACHED {
-            blocks.clear();
-            *bytes = 0;
-        }
-        *bytes += text.len();
-        blocks.insert(block, Arc::clone(&text));
+        let mut unpacked = self.unpacked();
+        unpacked.decompressors.push(decompressor);
+        unpacked.keep(block, &text);
         Ok(text)
+    }
+
+    fn unpacked(&self) -> MutexGuard<'_, Unpacked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Unpacked {
+    /// Keeps a block; all others are forgotten where there would be too many.
+    fn keep(&mut self, block: u64, text: &Arc<Vec<u8>>) {
+        if self.bytes + text.len() > CACHED {
+            self.blocks.clear();
+            self.bytes = 0;
+        }
+        if self.blocks.insert(block, Arc::clone(text)).is_none() {
+            self.bytes += text.len();
+        }
     }
 }
 
