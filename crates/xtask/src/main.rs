@@ -8,6 +8,7 @@
 //! cargo xtask bench webhook [SECONDS]    how long the admission webhook takes, a trivial one beside it, and its memory
 //! cargo xtask database STEP…             the single steps of that
 //! cargo xtask measure COMMAND…           what one command costs
+//! cargo xtask monster FOLDER FILES EACH MB   an image of so many files, packages and megabytes, for measuring
 //! cargo xtask dist FOLDER                release archives, checksums, provenance, signatures
 //! ```
 
@@ -15,6 +16,7 @@ mod bench;
 mod database;
 mod dist;
 mod evidence;
+mod monster;
 mod tidy;
 mod webhook;
 
@@ -34,10 +36,11 @@ fn main() -> ExitCode {
         ["bench", folder] => bench::run(folder.as_ref(), None),
         ["bench", folder, database] => bench::run(folder.as_ref(), Some(database.as_ref())),
         ["dist", ..] => dist::run(arguments.get(1..).unwrap_or_default()),
+        ["monster", folder, files, each, megabytes] => monster::run(folder.as_ref(), [files, each, megabytes]),
         ["measure", ..] => bench::measure(arguments.get(1..).unwrap_or_default()),
         _ => Err(anyhow::anyhow!(
             "usage: cargo xtask tidy | bench FOLDER [DATABASE] | bench database FOLDER [WORK] | bench evidence | \
-             bench webhook [SECONDS] | measure COMMAND… | dist FOLDER"
+             bench webhook [SECONDS] | measure COMMAND… | monster FOLDER FILES EACH MEGABYTES | dist FOLDER"
         )),
     };
     match outcome {
