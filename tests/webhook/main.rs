@@ -21,6 +21,7 @@ mod certificates;
 mod chart;
 mod credentials;
 mod custom_resources;
+mod expressions;
 mod fixed;
 mod installed;
 mod operation;

@@ -99,8 +99,8 @@ pub(crate) fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
 #[derive(Debug)]
 pub(crate) struct Language {
     pub(crate) variables: &'static [&'static str],
-    /// The functions beside those of all expressions.
-    pub(crate) functions: &'static [&'static str],
+    /// The functions beside those of all expressions, in groups.
+    pub(crate) functions: &'static [&'static [&'static str]],
     /// The most macros (`exists`, `all`, `map`, …) inside one another.
     pub(crate) max_depth: usize,
 }
@@ -137,7 +137,7 @@ impl Scope {
     /// Whether a function may be called here.
     pub(crate) fn call(&mut self, call: &CallExpr, depth: usize) -> Result<(), String> {
         let name = call.func_name.as_str();
-        if !FUNCTIONS.contains(&name) && !self.language.functions.contains(&name) {
+        if !FUNCTIONS.contains(&name) && !self.language.functions.iter().any(|group| group.contains(&name)) {
             return Err(format!("there is no function `{}`", shown(name)));
         }
         // What macros add to their own result is no addition of the author's.

@@ -13,6 +13,7 @@ use cel::{
 };
 use serde_json::Value;
 
+use super::expressions::quantity;
 use crate::{
     expression::{Language, MAX_ADDITIONS, Scope, entries},
     judge::shown,
@@ -25,10 +26,29 @@ const PATTERN_STEPS: u64 = 2_000;
 
 const VARIABLES: &[&str] = &["object", "oldObject", "request", "namespaceObject", "params", "variables"];
 
-/// What a ValidatingAdmissionPolicy has and this engine does too, beside what all expressions may call.
-const FUNCTIONS: &[&str] = &["matches", "uint", "bool", "dyn", "type", "indexOf", "lastIndexOf", "substring"];
+/// What `type` gives.
+const TYPES: [&str; 9] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"];
 
-static LANGUAGE: Language = Language { variables: VARIABLES, functions: FUNCTIONS, max_depth: 4 };
+/// What a ValidatingAdmissionPolicy has and this engine does too, beside what all expressions may call.
+const FUNCTIONS: [&str; 14] = [
+    "matches",
+    "uint",
+    "bool",
+    "dyn",
+    "type",
+    "indexOf",
+    "lastIndexOf",
+    "substring",
+    "charAt",
+    "lowerAscii",
+    "upperAscii",
+    "trim",
+    "split",
+    "join",
+];
+
+static LANGUAGE: Language =
+    Language { variables: VARIABLES, functions: &[&FUNCTIONS, &quantity::FUNCTIONS], max_depth: 4 };
 
 /// How large the inputs are.
 #[derive(Debug, Clone, Copy)]
@@ -215,8 +235,12 @@ impl<'a> Cost<'a> {
 
     /// What an error holds of these, which an operator does not take.
     fn refused(&self, parts: &[IdedExpr]) -> u64 {
-        let copied = parts.iter().filter(|part| !is_plain(part)).map(|part| self.held(part));
-        copied.fold(1 + self.text() / TEXT_BYTES, u64::saturating_add)
+        let copied = parts.iter().map(|part| match &part.expr {
+            Expr::Literal(_) => self.length(part) / TEXT_BYTES,
+            _ if is_plain(part) => self.text() / TEXT_BYTES,
+            _ => self.held(part),
+        });
+        copied.fold(1, u64::saturating_add)
     }
 
     fn sum(&mut self, parts: impl Iterator<Item = &'a IdedExpr>, depth: usize) -> Result<u64, String> {
@@ -229,7 +253,7 @@ impl<'a> Cost<'a> {
 
     fn name(&self, name: &str) -> Result<u64, String> {
         match name {
-            _ if self.scope.is_bound(name) => Ok(1),
+            _ if self.scope.is_bound(name) || TYPES.contains(&name) => Ok(1),
             "variables" => Err("name one of them: `variables.name`".to_owned()),
             _ => self.scope.variable(name).map(|()| 1),
         }
@@ -247,7 +271,75 @@ impl<'a> Cost<'a> {
             self.sizes.values = self.sizes.values.saturating_add(self.inputs.values);
         }
         self.sizes.has_fractions |= name == "double";
-        Ok(self.own(call)?.saturating_add(parts))
+        let own = self.own(call)?;
+        self.gives(call);
+        Ok(own.saturating_add(parts))
+    }
+
+    /// What a call makes that was not there before.
+    fn gives(&mut self, call: &CallExpr) {
+        let made = match call.func_name.as_str() {
+            "split" => {
+                // At most a text for each byte, and one more.
+                self.sizes.longest = self.sizes.longest.max(self.sizes.text.saturating_add(1));
+                self.target(call).saturating_add(1)
+            }
+            "join" => {
+                let most = self.values().saturating_add(self.between(call));
+                self.sizes.text = self.sizes.text.saturating_add(most.saturating_mul(TEXT_BYTES));
+                self.joined(call)
+            }
+            "substring" | "charAt" | "lowerAscii" | "upperAscii" | "trim" | "string" => self.target(call) / TEXT_BYTES,
+            _ => 0,
+        };
+        self.sizes.values = self.sizes.values.saturating_add(made);
+    }
+
+    /// How long the texts of a list are together, with what stands between them; each [`TEXT_BYTES`] are one.
+    fn joined(&self, call: &CallExpr) -> u64 {
+        let texts = call.target.as_deref().map_or_else(|| self.values(), |part| self.held(part));
+        texts.saturating_add(self.between(call))
+    }
+
+    /// What stands between the texts of a list.
+    fn between(&self, call: &CallExpr) -> u64 {
+        let between = call.args.first().map_or(0, |part| self.length(part));
+        self.longest().saturating_mul(between / TEXT_BYTES + 1)
+    }
+
+    /// The most bytes of the text whose function is called.
+    fn target(&self, call: &CallExpr) -> u64 {
+        call.target.as_deref().map_or_else(|| self.text(), |part| self.length(part))
+    }
+
+    /// The most bytes of a text, each time.
+    fn length(&self, part: &IdedExpr) -> u64 {
+        match (&part.expr, root(part)) {
+            (Expr::Literal(LiteralValue::String(text)), _) => text.inner().len() as u64,
+            (Expr::Literal(_), _) => 0,
+            // A part of something.
+            (Expr::Call(call), _) => match (call.func_name.as_str(), call.args.first()) {
+                ("_[_]", Some(whole)) => self.length(whole),
+                ("lowerAscii" | "upperAscii" | "trim" | "substring" | "charAt" | "split", _) => self.target(call),
+                _ => self.text(),
+            },
+            // As of [`Self::held`].
+            (_, Some(name)) if self.walked.contains(&name) => {
+                let all = self.values().saturating_mul(TEXT_BYTES);
+                self.text().min(all / self.longest() + 1)
+            }
+            (_, Some(name)) if !self.scope.is_bound(name) => self.inputs.text,
+            _ => self.text(),
+        }
+    }
+
+    /// How often a walk goes around at most.
+    fn rounds(&self, range: &IdedExpr) -> u64 {
+        match root(range) {
+            // Inputs do not grow.
+            Some(name) if !self.scope.is_bound(name) => self.inputs.longest,
+            _ => self.longest(),
+        }
     }
 
     /// What a call takes beside its parts.
@@ -283,9 +375,27 @@ impl<'a> Cost<'a> {
             // A list is held by the error where the index has a fraction; else a map holds what is no key.
             "_[_]" if self.sizes.has_fractions => self.refused(&call.args),
             "_[_]" => self.refused(call.args.get(1..).unwrap_or_default()),
-            _ => 1 + self.text() / TEXT_BYTES,
+            "_&&_" | "_||_" | "!_" | "_?_:_" | "@not_strictly_false" => 1,
+            _ => self.of_texts(call),
         };
         Ok(own)
+    }
+
+    /// What a function of texts takes.
+    fn of_texts(&self, call: &CallExpr) -> u64 {
+        match call.func_name.as_str() {
+            // What is looked for is compared at every place.
+            "indexOf" | "lastIndexOf" => {
+                let sought = call.args.first().map_or(0, |part| self.length(part));
+                self.target(call).saturating_mul(sought / TEXT_BYTES + 1) / 4 + 1
+            }
+            "split" => self.target(call).saturating_mul(2) + 1,
+            "join" => self.joined(call),
+            _ => {
+                let texts = call.target.iter().map(|target| &**target).chain(&call.args);
+                texts.map(|part| self.length(part) / TEXT_BYTES).fold(1, u64::saturating_add)
+            }
+        }
     }
 
     fn walk(&mut self, walk: &'a ComprehensionExpr, depth: usize) -> Result<u64, String> {
@@ -301,12 +411,12 @@ impl<'a> Cost<'a> {
         let each = self.sum([&walk.loop_cond, &walk.loop_step].into_iter(), depth + 1)?;
         if matches!(walk.accu_init.expr, Expr::List(_)) {
             // What one round keeps is kept by all.
-            let kept = (self.sizes.values - values).saturating_mul(self.longest());
+            let kept = (self.sizes.values - values).saturating_mul(self.rounds(&walk.iter_range));
             self.sizes.values = values.saturating_add(kept);
         }
         self.walked = outer;
         self.scope.leave(before);
-        let rounds = each.saturating_mul(self.longest());
+        let rounds = each.saturating_mul(self.rounds(&walk.iter_range));
         Ok([range, bound, once, rounds].into_iter().fold(0, u64::saturating_add))
     }
 

@@ -4,6 +4,8 @@
 //! The cost is bounded before anything is evaluated: what may take more than [`MAX_STEPS`] is not evaluated, and the
 //! answer is unknown.
 
+pub(super) mod quantity;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -191,13 +193,14 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// CEL's own functions, and those of its extension for texts. None of the latter that would be allowed here grows.
+/// CEL's own functions, those of its extension for texts, and quantities.
 fn environment() -> Arc<Env> {
     static ENVIRONMENT: std::sync::OnceLock<Arc<Env>> = std::sync::OnceLock::new();
     let made = ENVIRONMENT.get_or_init(|| {
         let mut environment = Env::stdlib();
         // It can only fail where a name is there twice; then its functions are unknown when they are called.
         _ = cel::extensions::strings(&mut environment);
+        _ = quantity::declare(&mut environment);
         Arc::new(environment)
     });
     Arc::clone(made)

@@ -81,6 +81,23 @@ fn expressions_of_admission_policies_carry_over() {
     check("object.metadata.namespace == 'team'", expect!["true"]);
     check("has(object.metadata.labels) && 'app' in object.metadata.labels", expect!["true"]);
     check("object.metadata.name.indexOf('d') == 0", expect!["true"]);
+    check("variables.containers[0].image.split('/')[0] == 'registry.example'", expect!["true"]);
+    check("variables.containers.map(c, c.name).join(', ') == 'a, b'", expect!["true"]);
+    check("' Ab'.trim().lowerAscii() + 'c'.upperAscii() + 'xyz'.charAt(2) == 'abCz'", expect!["true"]);
+}
+
+#[test]
+fn quantities_are_compared_as_amounts() {
+    check(
+        "variables.containers.all(c, !has(c.resources) || !quantity(c.resources.limits.memory).isGreaterThan(quantity('1024Mi')))",
+        expect!["true"],
+    );
+    check("quantity(variables.containers[0].resources.limits.memory).isLessThan(quantity('1G'))", expect!["fail: no"]);
+    check("quantity('1.5Gi') == quantity('1536Mi') && quantity('1') != quantity('1k')", expect!["true"]);
+    check("quantity('500m').compareTo(quantity('0.5')) == 0 && sign(quantity('-1')) == -1", expect!["true"]);
+    check("quantity('50k').add(20).sub(quantity('100k')).sub(-50000) == quantity('20')", expect!["true"]);
+    check("isQuantity('1Gi') && !isQuantity('1 Gi')", expect!["true"]);
+    check("[quantity('1'), quantity('2')].exists(q, q == quantity('2000m'))", expect!["true"]);
 }
 
 #[test]
@@ -106,7 +123,29 @@ fn what_goes_wrong_is_never_a_pass() {
         expect!["refused: a variable is always there: ask `has` for one of its fields"],
     );
     check("variables.later", expect!["refused: there is no variable `later` before this"]);
-    check("quantity('1Gi').isGreaterThan(quantity('1Mi'))", expect!["refused: there is no function `isGreaterThan`"]);
+    check("quantity('1Gi').asInteger() == 1", expect!["refused: there is no function `asInteger`"]);
+    check(
+        "quantity('1 Gi').isGreaterThan(quantity('1Mi'))",
+        expect!["unknown: the rule could not be evaluated: Error executing function 'quantity': `1 Gi` is none"],
+    );
+    check(
+        "quantity('1Gi').add('1Gi') == quantity('2Gi')",
+        expect![
+            "unknown: the rule could not be evaluated: found no matching overload for 'add' applied to 'kubernetes.Quantity.(string)'"
+        ],
+    );
+    check(
+        "quantity(1) == quantity('1')",
+        expect![
+            "unknown: the rule could not be evaluated: found no matching overload for 'quantity' applied to '(int)'"
+        ],
+    );
+    check(
+        "object.metadata.name.split(1).size() > 0",
+        expect![
+            "unknown: the rule could not be evaluated: found no matching overload for 'split' applied to 'string.(int)'"
+        ],
+    );
     check(
         "object.metadata.name.matches(params.pattern)",
         expect!["refused: `matches` takes a literal of at most 256 bytes"],

@@ -68,6 +68,33 @@ fn texts_that_are_copied_are_counted() {
     }
 }
 
+/// Texts that are taken apart and put together again, and sought in one another.
+#[test]
+fn what_is_made_of_texts_is_counted() {
+    let object = json!({"l": vec![1; 500], "t": "a".repeat(200_000), "s": "a".repeat(100_000) + "b",
+        "w": vec!["a".repeat(1_000); 200]});
+    for hostile in [
+        "object.t.indexOf(object.s) < 0",
+        "object.t.lastIndexOf(object.s) < 0",
+        "object.l.all(x, object.t.split('').size() > 0)",
+        "object.l.map(x, object.t.split('')).size() > 0",
+        "object.t.split('').map(x, object.t.split('')).size() > 0",
+        "object.l.map(x, object.w.join(object.s)).size() > 0",
+        "object.l.map(x, object.w.join('')).size() > 0",
+        "object.t.split('').join(object.t).size() > 0",
+        "object.l.map(x, object.t.upperAscii()).map(y, object.l.map(z, y)).size() > 0",
+        "object.t.split('').map(x, object.w.join('')).join('').size() > 0",
+    ] {
+        let said = said(&object, &[], hostile);
+        assert!(said.as_ref().is_some_and(|said| said.contains("steps")), "{said:?} of {hostile}");
+    }
+    for meant in
+        ["object.t.split('a').size() == 200001", "object.w.join(',').size() == 200199", "object.s.indexOf('b') > 0"]
+    {
+        assert_eq!(said(&object, &[], meant), None, "{meant}");
+    }
+}
+
 /// What people write about a Pod of ordinary size takes a small part of what one policy may take.
 #[test]
 fn ordinary_rules_are_far_from_the_bound() {
@@ -76,7 +103,7 @@ fn ordinary_rules_are_far_from_the_bound() {
         "env": vec![json!({"name": "NAME", "value": "some value of an ordinary length"}); 30],
         "resources": {"limits": {"cpu": 2, "memory": "1Gi"}, "requests": {"cpu": 1, "memory": "1Gi"}}});
     let object = json!({"metadata": {"name": "app", "namespace": "team", "labels": {"app": "app", "team": "team"},
-        "annotations": {"last-applied": "x".repeat(4_000)}}, "spec": {"containers": vec![container; 5]}});
+        "annotations": {"last-applied": "x".repeat(10_000)}}, "spec": {"containers": vec![container; 5]}});
     let facts = facts_of(&object);
     let params = BTreeMap::from([("most".to_owned(), json!(4)), ("registry".to_owned(), json!("registry.example"))]);
     for expression in [
@@ -87,6 +114,10 @@ fn ordinary_rules_are_far_from_the_bound() {
         "object.metadata.labels.all(k, object.metadata.labels[k].size() <= 63)",
         "size(object.spec.containers) - 1 < params.most + 1",
         "variables.limits.all(l, l.cpu * 2 <= params.most)",
+        "variables.limits.all(l, !quantity(l.memory).isGreaterThan(quantity('2Gi')))",
+        "object.spec.containers.all(c, c.image.split('/')[0] == params.registry)",
+        "object.spec.containers.all(c, c.image.lowerAscii().split('@')[1].indexOf('sha256:') == 0)",
+        "object.spec.containers.map(c, c.name).join(', ').size() < 100",
     ] {
         let variables = vec![Variable {
             name: "limits".to_owned(),
