@@ -13,7 +13,7 @@ struct Library {
     hint: &'static str,
 }
 
-/// None of these names is one that expressions here may use.
+/// Rules about images may use none of these names, and those about workloads some of them. The hints are for the latter.
 const LIBRARIES: &[Library] = &[
     Library {
         names: &["authorizer", "serviceAccount", "requestResource", "allowed", "errored"],
@@ -21,16 +21,16 @@ const LIBRARIES: &[Library] = &[
                ValidatingAdmissionPolicy",
     },
     Library {
-        names: &["quantity", "isQuantity", "isInteger", "asInteger", "asApproximateFloat", "sign", "add", "sub"],
-        hint: "there are no quantities here: compare the texts, or keep this rule in a ValidatingAdmissionPolicy",
+        names: &["isInteger", "asInteger", "asApproximateFloat"],
+        hint: "quantities do not become numbers here: use `isLessThan`, `isGreaterThan` or `compareTo`",
     },
     Library {
         names: &["semver", "isSemver", "major", "minor", "patch"],
         hint: "there are no semantic versions here: use `startsWith` or `matches`",
     },
     Library {
-        names: &["isGreaterThan", "isLessThan", "compareTo"],
-        hint: "there are neither quantities nor semantic versions here: compare numbers by `<` and `>`",
+        names: &["quantity", "isQuantity", "sign", "add", "sub", "isGreaterThan", "isLessThan", "compareTo"],
+        hint: "quantities are for rules about workloads",
     },
     Library {
         names: &["url", "isURL", "getScheme", "getHost", "getHostname", "getPort", "getEscapedPath", "getQuery"],
@@ -57,8 +57,12 @@ const LIBRARIES: &[Library] = &[
         hint: "there are no times here: keep this rule in a ValidatingAdmissionPolicy",
     },
     Library {
-        names: &["split", "join", "replace", "lowerAscii", "upperAscii", "trim", "charAt", "reverse", "quote"],
-        hint: "functions that make texts are not here: use `substring`, `indexOf` or `matches`",
+        names: &["replace", "reverse", "quote"],
+        hint: "texts are not written anew here: use `split` and `join`, `substring`, `indexOf` or `matches`",
+    },
+    Library {
+        names: &["split", "join", "lowerAscii", "upperAscii", "trim", "charAt"],
+        hint: "functions that make texts are for rules about workloads",
     },
     Library {
         names: &["find", "findAll"],
@@ -77,22 +81,24 @@ pub(crate) struct Absent {
     pub(crate) hint: &'static str,
 }
 
-/// The first name of an expression that is refused, as it is evaluated, that Kubernetes has and this has not.
-pub(crate) fn absent(expression: &str) -> Option<Absent> {
+/// The first name of an expression that is refused, as it is evaluated, that Kubernetes has and this has not: it is none
+/// of these groups of functions.
+pub(crate) fn absent(expression: &str, functions: &[&[&str]]) -> Option<Absent> {
     match parse(expression) {
-        Ok(parsed) => Search { bound: Vec::new() }.of(&parsed),
+        Ok(parsed) => Search { functions, bound: Vec::new() }.of(&parsed),
         // `.?` and `[?…]`: the parser knows them, and does not take them.
         Err(why) if why.contains("unsupported syntax") => known("optional"),
         Err(_) => None,
     }
 }
 
-struct Search {
+struct Search<'a> {
+    functions: &'a [&'a [&'a str]],
     /// The names that walks have bound.
     bound: Vec<String>,
 }
 
-impl Search {
+impl Search<'_> {
     fn of(&mut self, expression: &IdedExpr) -> Option<Absent> {
         let before = self.bound.len();
         if let Expr::Comprehension(walk) = &expression.expr {
@@ -102,6 +108,7 @@ impl Search {
         self.bound.truncate(before);
         within.or_else(|| match &expression.expr {
             Expr::Ident(name) if !self.bound.contains(name) => known(name),
+            Expr::Call(call) if self.functions.iter().any(|group| group.contains(&call.func_name.as_str())) => None,
             Expr::Call(call) => known(&call.func_name),
             _ => None,
         })

@@ -101,7 +101,7 @@ fn check_rule(field: &str, rule: &Rule, problems: &mut Vec<Problem>) {
     }
     if let Some(why) = rules::problem(rule) {
         let missing =
-            absent(&rule.expression).map(|absent| format!("there is no `{}` in expressions here", absent.name));
+            absent(&rule.expression, &[]).map(|absent| format!("there is no `{}` in expressions here", absent.name));
         let why = missing.unwrap_or(why);
         let hint = "it is CEL, true where the image is acceptable: `!findings.exists(f, f.kev)`; see docs/policy.md";
         problems.push(Problem::new(format!("{field}.expression"), format!("rule `{}`: {why}", rule.name), hint));

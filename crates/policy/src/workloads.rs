@@ -239,7 +239,7 @@ pub(crate) fn check(rules: &WorkloadRules, problems: &mut Vec<Problem>) {
     }
     let mut wrong = |field: String, expression: &str, earlier: &[&str]| {
         if let Some(why) = expressions::problem(expression, earlier) {
-            if let Some(Absent { name, hint }) = absent(expression) {
+            if let Some(Absent { name, hint }) = absent(expression, cost::LANGUAGE.functions) {
                 return problems.push(Problem::new(field, format!("there is no `{name}` in expressions here"), hint));
             }
             let hint = "it is CEL, as in a ValidatingAdmissionPolicy: `object.spec.replicas <= params.most`; \

@@ -47,7 +47,7 @@ const FUNCTIONS: [&str; 14] = [
     "join",
 ];
 
-static LANGUAGE: Language =
+pub(super) static LANGUAGE: Language =
     Language { variables: VARIABLES, functions: &[&FUNCTIONS, &quantity::FUNCTIONS], max_depth: 4 };
 
 /// How large the inputs are.
