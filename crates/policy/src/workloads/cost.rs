@@ -1,18 +1,18 @@
 //! What an expression may cost, before it is evaluated. A walk over a list costs its body times the longest list that is
-//! there, so walks inside one another multiply. Additions make lists and texts longer by what was there at the start, and
-//! literals by what they hold. Other functions that let texts grow are not there, and additions inside walks are few.
+//! there, so walks inside one another multiply. Additions make lists and texts longer by what was there at the start,
+//! literals by what they hold, and what takes texts apart or joins them by what they may be. Additions inside walks are
+//! few.
 //!
 //! The engine copies a value wholly where a literal keeps it, where lists are added, where a walk binds it, where it is the
 //! answer, and where an operator does not take it: the error holds it, and `||` goes on after an error. Each of these counts
 //! with all that the value holds.
 
-use cel::{
-    Value as Cel,
-    common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue},
-    objects::Key,
-};
-use serde_json::Value;
+mod sizes;
 
+use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue};
+
+pub(super) use self::sizes::Sizes;
+use self::sizes::TEXT_BYTES;
 use super::expressions::quantity;
 use crate::{
     expression::{Language, MAX_ADDITIONS, Scope, entries},
@@ -50,107 +50,6 @@ const FUNCTIONS: [&str; 14] = [
 pub(super) static LANGUAGE: Language =
     Language { variables: VARIABLES, functions: &[&FUNCTIONS, &quantity::FUNCTIONS], max_depth: 4 };
 
-/// How large the inputs are.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sizes {
-    /// The longest list, map or literal list.
-    longest: u64,
-    /// All values together, with their texts: each [`TEXT_BYTES`] are one more.
-    values: u64,
-    /// Of these, what `params` holds.
-    params: u64,
-    /// The longest text, in bytes.
-    text: u64,
-    /// Whether a number may have a fraction: as an index it is an error, which holds the list.
-    has_fractions: bool,
-}
-
-/// So many bytes of a text take what a value takes.
-const TEXT_BYTES: u64 = 64;
-
-/// The levels of what a variable may give. Values are walked by recursion, and each variable may hold the one before.
-const MAX_VALUE_LEVELS: usize = 64;
-
-impl Default for Sizes {
-    fn default() -> Self {
-        Self { longest: 1, values: 1, params: 1, text: 1, has_fractions: false }
-    }
-}
-
-impl Sizes {
-    /// All values together.
-    pub(super) const fn values(&self) -> u64 {
-        self.values
-    }
-
-    pub(super) fn add(&mut self, value: &Value) {
-        self.values += 1;
-        match value {
-            Value::Array(values) => {
-                self.longest = self.longest.max(values.len() as u64);
-                values.iter().for_each(|value| self.add(value));
-            }
-            Value::Object(fields) => self.add_fields(fields.len(), fields),
-            Value::String(text) => self.add_text(text),
-            Value::Number(number) => self.has_fractions |= number.is_f64(),
-            Value::Null | Value::Bool(_) => {}
-        }
-    }
-
-    fn add_text(&mut self, text: &str) {
-        self.text = self.text.max(text.len() as u64);
-        self.values += text.len() as u64 / TEXT_BYTES;
-    }
-
-    /// As [`Self::add`], of `params`.
-    pub(super) fn add_params<'a>(&mut self, count: usize, params: impl IntoIterator<Item = (&'a String, &'a Value)>) {
-        let before = self.values;
-        self.add_fields(count, params);
-        self.params = (self.values - before).max(1);
-    }
-
-    /// As [`Self::add`], of so many named values.
-    fn add_fields<'a>(&mut self, count: usize, fields: impl IntoIterator<Item = (&'a String, &'a Value)>) {
-        self.longest = self.longest.max(count as u64);
-        for (name, value) in fields {
-            self.add_text(name);
-            self.add(value);
-        }
-    }
-
-    /// As [`Self::add`], of what an expression gave. None where it has more levels than may be.
-    pub(super) fn with_computed(mut self, value: &Cel) -> Option<Self> {
-        let mut left = vec![(value, 1)];
-        while let Some((value, level)) = left.pop() {
-            if level > MAX_VALUE_LEVELS {
-                return None;
-            }
-            self.values += 1;
-            match value {
-                Cel::List(values) => {
-                    self.longest = self.longest.max(values.len() as u64);
-                    left.extend(values.iter().map(|value| (value, level + 1)));
-                }
-                Cel::Map(map) => {
-                    self.longest = self.longest.max(map.map.len() as u64);
-                    map.map.keys().for_each(|key| self.add_key(key));
-                    left.extend(map.map.values().map(|value| (value, level + 1)));
-                }
-                Cel::String(text) => self.add_text(text),
-                Cel::Float(_) => self.has_fractions = true,
-                _ => {}
-            }
-        }
-        Some(self)
-    }
-
-    fn add_key(&mut self, key: &Key) {
-        if let Key::String(text) = key {
-            self.add_text(text);
-        }
-    }
-}
-
 /// Walks an expression, and bounds the steps that it may take.
 pub(super) struct Cost<'a> {
     variables: &'a [&'a str],
@@ -159,14 +58,15 @@ pub(super) struct Cost<'a> {
     /// Of the inputs with the literals and additions that were met so far.
     sizes: Sizes,
     scope: Scope,
-    /// The names of the innermost walk, for what it walks over.
+    /// The names of the innermost walk, for what it walks over, and how often it goes around at most.
     walked: Vec<&'a str>,
+    rounds: u64,
 }
 
 impl<'a> Cost<'a> {
     pub(super) fn of(expression: &'a IdedExpr, variables: &'a [&'a str], sizes: &Sizes) -> Result<u64, String> {
         let scope = Scope::new(&LANGUAGE);
-        let mut cost = Self { variables, inputs: *sizes, sizes: *sizes, scope, walked: Vec::new() };
+        let mut cost = Self { variables, inputs: *sizes, sizes: *sizes, scope, walked: Vec::new(), rounds: 1 };
         let steps = cost.expression(expression, 0)?;
         Ok(steps.saturating_add(if is_plain(expression) { 0 } else { cost.values() }))
     }
@@ -225,7 +125,7 @@ impl<'a> Cost<'a> {
     fn held(&self, expression: &IdedExpr) -> u64 {
         match root(expression) {
             // All rounds of a walk together see what it walks over once.
-            Some(name) if self.walked.contains(&name) => self.values() / self.longest() + 1,
+            Some(name) if self.walked.contains(&name) => self.values() / self.rounds + 1,
             // Inputs do not grow.
             Some("params") if !self.scope.is_bound("params") => self.inputs.params,
             Some(name) if !self.scope.is_bound(name) => self.inputs.values,
@@ -326,7 +226,7 @@ impl<'a> Cost<'a> {
             // As of [`Self::held`].
             (_, Some(name)) if self.walked.contains(&name) => {
                 let all = self.values().saturating_mul(TEXT_BYTES);
-                self.text().min(all / self.longest() + 1)
+                self.text().min(all / self.rounds + 1)
             }
             (_, Some(name)) if !self.scope.is_bound(name) => self.inputs.text,
             _ => self.text(),
@@ -386,7 +286,10 @@ impl<'a> Cost<'a> {
         match call.func_name.as_str() {
             // What is looked for is compared at every place.
             "indexOf" | "lastIndexOf" => {
-                let sought = call.args.first().map_or(0, |part| self.length(part));
+                // Of the longest: two that are long in the same round are not so in each.
+                let is_literal = call.args.first().is_some_and(|part| matches!(part.expr, Expr::Literal(_)));
+                let sought =
+                    if is_literal { call.args.first().map_or(0, |part| self.length(part)) } else { self.text() };
                 self.target(call).saturating_mul(sought / TEXT_BYTES + 1) / 4 + 1
             }
             "split" => self.target(call).saturating_mul(2) + 1,
@@ -403,9 +306,11 @@ impl<'a> Cost<'a> {
         let range = self.expression(&walk.iter_range, depth)?;
         // Each element is copied to be bound.
         let bound = self.held(&walk.iter_range);
+        let rounds = self.rounds(&walk.iter_range);
         let before = self.scope.enter(walk)?;
         let walked = [Some(walk.iter_var.as_str()), walk.iter_var2.as_deref()].into_iter().flatten().collect();
         let outer = std::mem::replace(&mut self.walked, walked);
+        let outer_rounds = std::mem::replace(&mut self.rounds, rounds);
         let once = self.sum([&walk.accu_init, &walk.result].into_iter(), depth + 1)?;
         let values = self.sizes.values;
         let each = self.sum([&walk.loop_cond, &walk.loop_step].into_iter(), depth + 1)?;
@@ -415,9 +320,10 @@ impl<'a> Cost<'a> {
             self.sizes.values = values.saturating_add(kept);
         }
         self.walked = outer;
+        self.rounds = outer_rounds;
         self.scope.leave(before);
-        let rounds = each.saturating_mul(self.rounds(&walk.iter_range));
-        Ok([range, bound, once, rounds].into_iter().fold(0, u64::saturating_add))
+        let all = each.saturating_mul(self.rounds(&walk.iter_range));
+        Ok([range, bound, once, all].into_iter().fold(0, u64::saturating_add))
     }
 
     /// The longest list that may be there, after what additions inside walks make of it.

@@ -71,8 +71,9 @@ fn texts_that_are_copied_are_counted() {
 /// Texts that are taken apart and put together again, and sought in one another.
 #[test]
 fn what_is_made_of_texts_is_counted() {
+    let uneven = [vec![String::new(); 400], vec!["a".repeat(200_000)]].concat();
     let object = json!({"l": vec![1; 500], "t": "a".repeat(200_000), "s": "a".repeat(100_000) + "b",
-        "w": vec!["a".repeat(1_000); 200]});
+        "w": vec!["a".repeat(1_000); 200], "u": uneven});
     for hostile in [
         "object.t.indexOf(object.s) < 0",
         "object.t.lastIndexOf(object.s) < 0",
@@ -84,6 +85,9 @@ fn what_is_made_of_texts_is_counted() {
         "object.t.split('').join(object.t).size() > 0",
         "object.l.map(x, object.t.upperAscii()).map(y, object.l.map(z, y)).size() > 0",
         "object.t.split('').map(x, object.w.join('')).join('').size() > 0",
+        // One of many is long: what the others lack, it has.
+        "object.u.all(x, x.indexOf(x) == 0)",
+        "object.u.all(x, object.t.split('').size() > 0 && x.split('').map(y, y + y).size() >= 0)",
     ] {
         let said = said(&object, &[], hostile);
         assert!(said.as_ref().is_some_and(|said| said.contains("steps")), "{said:?} of {hostile}");
