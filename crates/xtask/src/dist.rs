@@ -17,17 +17,11 @@ use crate::print;
 
 /// What is released: the package, its program, and files that come along from the repository.
 const PROGRAMS: [Program; 2] = [
-    Program {
-        package: "portcullis-cli",
-        name: "portcullis",
-        files: &["LICENSE", "README.md", "CHANGELOG.md"],
-        features: &["isal"],
-    },
+    Program { package: "portcullis-cli", name: "portcullis", files: &["LICENSE", "README.md", "CHANGELOG.md"] },
     Program {
         package: "portcullis-webhook",
         name: "portcullis-webhook",
         files: &["LICENSE", "CHANGELOG.md", "docs/admission.md"],
-        features: &[],
     },
 ];
 
@@ -36,8 +30,6 @@ struct Program {
     package: &'static str,
     name: &'static str,
     files: &'static [&'static str],
-    /// Features of the package that a release has: what needs more than Rust and a C compiler to be built.
-    features: &'static [&'static str],
 }
 
 /// The list of checksums, which is what gets signed.

@@ -9,8 +9,6 @@ use anyhow::{Context as _, ensure};
 use flate2::{Compression, write::ZlibEncoder};
 use serde_json::{Value, json};
 
-use super::Program;
-
 /// Writes a copy of a program that names its crates, and no symbols.
 pub(super) fn embed(program: &Path, crates: &[u8], copy: &Path) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -23,11 +21,10 @@ pub(super) fn embed(program: &Path, crates: &[u8], copy: &Path) -> anyhow::Resul
 }
 
 /// The packed list of a package's crates.
-pub(super) fn crates(program: &Program, target: &str) -> anyhow::Result<Vec<u8>> {
+pub(super) fn crates(package: &str, target: &str) -> anyhow::Result<Vec<u8>> {
     let mut tree = Command::new(env!("CARGO"));
     tree.current_dir(crate::root()).args(["tree", "--locked", "--edges", "normal,no-proc-macro"]);
-    tree.args(["--prefix", "depth", "--format", "|{p}", "--package", program.package, "--target", target]);
-    tree.arg("--features").arg(program.features.join(","));
+    tree.args(["--prefix", "depth", "--format", "|{p}", "--package", package, "--target", target]);
     let list = list(&super::output(&mut tree)?)?;
     let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
     packed.write_all(list.to_string().as_bytes())?;

@@ -18,7 +18,6 @@ pub(super) fn run(folder: &Path, target: Option<&str>) -> anyhow::Result<()> {
     let host = host()?;
     let target = target.unwrap_or(&host);
     let epoch = epoch()?;
-    require_tools()?;
     let built = compile(target)?;
     let staged = tempfile::tempdir()?;
     for program in &PROGRAMS {
@@ -26,7 +25,7 @@ pub(super) fn run(folder: &Path, target: Option<&str>) -> anyhow::Result<()> {
         let own = staged.path().join(program.name);
         fs::create_dir(&own)?;
         let copy = own.join(program.name);
-        auditable::embed(&built.join(program.name), &auditable::crates(program, target)?, &copy)?;
+        auditable::embed(&built.join(program.name), &auditable::crates(program.package, target)?, &copy)?;
         require_static(&copy)?;
         bill(&built.join("portcullis"), staged.path(), program.name, &folder.join(&name), epoch)?;
         let entries = entries(program, &name, &built, &copy)?;
@@ -42,16 +41,6 @@ fn host() -> anyhow::Result<String> {
     host.map(str::to_owned).context("rustc does not say what it builds for")
 }
 
-/// What ISA-L is built with, beside a C compiler and make: better said before the build than in the middle of it.
-fn require_tools() -> anyhow::Result<()> {
-    let assembler = if cfg!(target_arch = "x86_64") { Some("nasm") } else { None };
-    for tool in ["autoreconf", "aclocal", "libtoolize"].into_iter().chain(assembler) {
-        let is_there = Command::new(tool).arg(if tool == "nasm" { "-v" } else { "--version" }).output().is_ok();
-        ensure!(is_there, "there is no {tool}; on Debian: apt-get install nasm autoconf automake libtool");
-    }
-    Ok(())
-}
-
 /// Builds every program, and gives the folder that they are in.
 fn compile(target: &str) -> anyhow::Result<PathBuf> {
     let root = fs::canonicalize(crate::root())?;
@@ -65,15 +54,11 @@ fn compile(target: &str) -> anyhow::Result<PathBuf> {
     let places = [(root.as_path(), "/portcullis"), (&cargo_home, "/cargo"), (&built, "/target")];
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
     flags.extend(places.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())));
-    // The C of aws-lc, zstd and ISA-L names its files in assertions.
+    // The C of aws-lc and zstd names its files in assertions.
     let c_flags = places.iter().map(|(from, to)| format!("-ffile-prefix-map={}={to}", from.display()));
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(&root).args(["build", "--release", "--locked", "--target", target]);
     cargo.args(PROGRAMS.iter().flat_map(|program| ["--package", program.package]));
-    for program in &PROGRAMS {
-        let features = program.features.iter().map(|feature| format!("{}/{feature}", program.package));
-        cargo.args(features.flat_map(|feature| ["--features".to_owned(), feature]));
-    }
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")).env("CARGO_INCREMENTAL", "0");
     cargo.env("TARGET_CFLAGS", c_flags.collect::<Vec<_>>().join(" "));
     let status = cargo.status()?;
