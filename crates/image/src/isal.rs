@@ -1,5 +1,5 @@
 //! Raw deflate data inflated by ISA-L (<https://github.com/intel/isa-l>), C and assembly: the one file of this crate with
-//! `unsafe`. Release builds have it, by the feature `isal`.
+//! `unsafe`. Builds with the feature `isal` have it.
 //!
 //! It is called as `isa-l/include/igzip_lib.h` describes: `isal_inflate` takes from `next_in`, writes to `next_out`, and
 //! counts both down. It keeps the last 32 KiB of its output, which later data refer to, in the state itself, and keeps
