@@ -43,12 +43,14 @@ impl Texts {
         self.ends.reserve(count);
     }
 
-    /// Adds one; what no longer fits into four gigabytes is left out.
+    /// Adds one. One that no longer fits into four gigabytes is empty, so that those after it keep their places.
     pub fn add(&mut self, text: &str) {
-        if let Some(end) = u32::try_from(self.whole.len() + text.len()).ok().filter(|end| *end < END) {
+        let end = u32::try_from(self.whole.len() + text.len()).ok().filter(|end| *end < END);
+        if end.is_some() {
             self.whole.push_str(text);
-            self.ends.push(end);
         }
+        let last = self.ends.last().copied().unwrap_or_default();
+        self.ends.push(end.unwrap_or(last));
     }
 
     /// All of them, in the order in which they were added.
