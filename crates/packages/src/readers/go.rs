@@ -2,12 +2,13 @@
 //!
 //! Format: Go's `debug/buildinfo` (<https://github.com/golang/go/blob/go1.26.0/src/debug/buildinfo/buildinfo.go>): a
 //! header aligned to 16 bytes, then, since Go 1.18, two strings with their lengths before them. It is found by its
-//! magic while the file streams by, so a binary of any size costs a few kilobytes. Older ones have pointers in the header;
-//! what those lead to is known by its form.
+//! magic while the file streams by, so a binary of any size costs a few kilobytes. Older ones have pointers in the header:
+//! what those lead to is known by its form, and the version in ELF files by its place.
 
 mod header;
 mod modules;
 mod old;
+mod pointers;
 
 use memchr::memmem::Finder;
 use portcullis_filetree::FileHeader;
@@ -121,7 +122,7 @@ impl BuildInfo {
                         self.forget(start);
                         return;
                     }
-                    Parsed::Pointers => self.is_old = true,
+                    Parsed::Pointers(_) => self.is_old = true,
                     Parsed::Short | Parsed::Nothing => {}
                 }
             }

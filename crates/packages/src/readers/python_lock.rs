@@ -34,7 +34,8 @@ fn parser(file: &FileHeader<'_>) -> Option<Parse> {
         "pylock.toml" => toml_locks::pylock,
         // `pylock.deploy.toml`, one for each of several uses.
         name if name.starts_with("pylock.") && name.ends_with(".toml") => toml_locks::pylock,
-        name if name.ends_with(".txt") && (name.starts_with("requirements") || is_folder(file.parent())) => {
+        // `requirements-dev.txt`, `test-requirements.txt`.
+        name if name.ends_with(".txt") && (name.contains("requirements") || is_folder(file.parent())) => {
             requirements::read
         }
         _ => return None,
@@ -48,7 +49,7 @@ impl PackageReader for PythonLock {
 
     fn reads(&self) -> &'static str {
         "`**/poetry.lock`, `**/pdm.lock`, `**/uv.lock`, `**/Pipfile.lock`, `**/pylock.toml`, `**/pylock.*.toml`, \
-         `**/requirements*.txt`, `**/requirements/*.txt`"
+         `**/*requirements*.txt`, `**/requirements/*.txt`"
     }
 
     fn scope(&self) -> Scope {

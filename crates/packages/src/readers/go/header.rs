@@ -2,6 +2,8 @@
 //!
 //! Format: <https://github.com/golang/go/blob/go1.26.0/src/debug/buildinfo/buildinfo.go>.
 
+use super::pointers::Form;
+
 /// What build information starts with.
 pub(super) const MAGIC: &[u8] = b"\xff Go buildinf:";
 
@@ -28,7 +30,7 @@ pub(super) enum Parsed<'a> {
         modules: &'a [u8],
     },
     /// Build information of Go 1.17 or older: two pointers into the loaded program.
-    Pointers,
+    Pointers(Form),
     /// More bytes are needed.
     Short,
     /// The magic stands there by chance: in a program that looks for it, such as `go` or a scanner.
@@ -44,7 +46,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed<'_> {
     if flags & INLINE == 0 {
         let has_pointers = header.iter().skip(MAGIC.len() + 2).any(|&byte| byte != 0);
         return if matches!(pointer_size, 4 | 8) && flags <= 1 && has_pointers {
-            Parsed::Pointers
+            Parsed::Pointers(Form { width: usize::from(pointer_size), is_big_endian: flags == 1 })
         } else {
             Parsed::Nothing
         };

@@ -1,14 +1,19 @@
 //! What Go 1.17 and older left in a program: the list of modules and the toolchain's version lie among its constants, and
 //! the header holds pointers to them.
 //!
-//! A pointer may lead to what has streamed by, so none is followed. The list stands between two marks that Go has never
-//! changed (<https://github.com/golang/go/blob/go1.17/src/cmd/go/internal/modload/build.go>), and the version is a text of
-//! its own, which the linker ends with a zero (<https://github.com/golang/go/blob/go1.17/src/cmd/link/internal/ld/data.go>).
+//! The list stands between two marks that Go has never changed
+//! (<https://github.com/golang/go/blob/go1.17/src/cmd/go/internal/modload/build.go>). The version is a text of its own, which
+//! the linker ends with a zero (<https://github.com/golang/go/blob/go1.17/src/cmd/link/internal/ld/data.go>), or stands among
+//! others, where only its place and its length tell it: see `pointers.rs`.
 
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
+use super::{
+    header::{self, ALIGNMENT, HEADER, MAGIC, Parsed},
+    pointers::Pointers,
+};
 use crate::executable::Window;
 
 /// The marks before and behind the list.
@@ -18,12 +23,13 @@ pub(super) const END: [u8; 16] = *b"\xf9\x32\x43\x31\x86\x18\x20\x72\x00\x82\x42
 /// The longest list kept, in bytes. Real ones have some ten thousand.
 const MAX_LIST: usize = 1 << 20;
 
-/// The longest version, with the zeros around it.
-const LOOK_AHEAD: usize = 32;
+/// The longest version, with the zero behind it; a header.
+const LOOK_AHEAD: usize = HEADER;
 
 static LIST: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&START));
 static LIST_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&END));
-static VERSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\0go1."));
+static VERSION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"go1."));
+static HEADERS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MAGIC));
 
 /// What was seen.
 pub(super) struct OldStrings {
@@ -34,6 +40,10 @@ pub(super) struct OldStrings {
     /// Whether a list began and was given up: too long, or without an end.
     was_cut: bool,
     version: Option<String>,
+    pointers: Pointers,
+    /// Bytes looked at, and the last of them.
+    looked: u64,
+    last: u8,
 }
 
 /// What was seen in all of a program.
@@ -52,8 +62,17 @@ pub(super) enum List {
 }
 
 impl OldStrings {
-    pub(super) const fn new() -> Self {
-        Self { window: Window::new(), list: Vec::new(), is_whole: false, was_cut: false, version: None }
+    pub(super) fn new() -> Self {
+        Self {
+            window: Window::new(),
+            list: Vec::new(),
+            is_whole: false,
+            was_cut: false,
+            version: None,
+            pointers: Pointers::default(),
+            looked: 0,
+            last: 0,
+        }
     }
 
     pub(super) fn feed(&mut self, piece: &[u8]) {
@@ -72,7 +91,8 @@ impl OldStrings {
             list if self.was_cut || !list.is_empty() => List::Cut,
             _ => List::Absent,
         };
-        Seen { version: self.version, list }
+        let version = self.pointers.version().and_then(plain_version).or(self.version);
+        Seen { version, list }
     }
 
     /// Adds to a list that has begun.
@@ -110,17 +130,38 @@ impl OldStrings {
             self.list.extend_from_slice(start);
             self.go_on(rest);
         }
-        if self.version.is_none() {
-            let found = VERSION.find_iter(view(VERSION.needle().len()));
-            self.version = found.filter_map(|at| version_of(bytes.get(at + 1..)?)).next();
+        for at in VERSION.find_iter(view(VERSION.needle().len())) {
+            let text = bytes.get(at..).unwrap_or_default();
+            self.pointers.text(self.looked + at as u64, text);
+            let before = at.checked_sub(1).map_or(Some(self.last), |before| bytes.get(before).copied());
+            if before == Some(0) && self.version.is_none() {
+                self.version = version_of(text);
+            }
         }
+        let looked = bytes.get(..places).unwrap_or_default();
+        self.pointers.head(looked);
+        for at in HEADERS.find_iter(view(MAGIC.len())) {
+            let (place, header) = (self.looked + at as u64, bytes.get(at..).unwrap_or_default());
+            if place.is_multiple_of(ALIGNMENT)
+                && let Parsed::Pointers(form) = header::parse(header)
+            {
+                self.pointers.header(place, form, header);
+            }
+        }
+        self.pointers.feed(looked);
+        self.looked += looked.len() as u64;
+        self.last = looked.last().copied().unwrap_or(self.last);
     }
 }
 
 /// `go1.16.15` of `go1.16.15\0…`; only versions that had no newer form of build information.
 fn version_of(bytes: &[u8]) -> Option<String> {
     let end = bytes.iter().take(LOOK_AHEAD).position(|&byte| byte == 0)?;
-    let version = std::str::from_utf8(bytes.get(..end)?).ok()?;
+    plain_version(bytes.get(..end)?)
+}
+
+fn plain_version(text: &[u8]) -> Option<String> {
+    let version = std::str::from_utf8(text).ok()?;
     let minor = version.strip_prefix("go1.")?;
     let digits = minor.find(|character: char| !character.is_ascii_digit()).unwrap_or(minor.len());
     let is_old = minor.get(..digits)?.parse::<u32>().is_ok_and(|minor| minor <= 17);

@@ -128,13 +128,20 @@ fn pointers_of_go_1_17_that_lead_to_nothing_are_a_gap() {
 
 /// A program for Linux as Go 1.17 made it: constants, then the header, which points to what points to them.
 fn old_program(version: &str, modules: &str) -> Vec<u8> {
+    program_of_go_1_17("", version, "", modules)
+}
+
+/// The same, where the version stands between other texts.
+fn program_of_go_1_17(before: &str, version: &str, behind: &str, modules: &str) -> Vec<u8> {
     const BASE: u64 = 0x40_0000;
     let list = [&old::START[..], modules.as_bytes(), &old::END].concat();
     let mut bytes = vec![0; 0x200];
     bytes.extend_from_slice(&list);
     bytes.push(0);
+    bytes.extend_from_slice(before.as_bytes());
     let version_at = bytes.len();
     bytes.extend_from_slice(version.as_bytes());
+    bytes.extend_from_slice(behind.as_bytes());
     bytes.resize(bytes.len().next_multiple_of(0x1000), 0);
     let data = bytes.len();
     let number = |bytes: &mut Vec<u8>, value: u64| bytes.extend_from_slice(&value.to_le_bytes());
@@ -188,6 +195,11 @@ fn programs_of_go_1_17_are_read_by_the_form_of_what_they_point_to() {
             gap in usr/bin/app: a program built by Go 1.17 or older: by which one was not found, nor its standard library listed
         "#]],
     );
+    for (before, version, behind) in [("deadlock", "go1.15.2", "mcentral"), ("\0go1.13\0", "go1.16", "1.2.3")] {
+        let program = program_of_go_1_17(before, version, behind, OLD_MODULES);
+        let reading = read(&Go, PATH, &program).unwrap();
+        assert_eq!((reading.packages[0].version.as_str(), reading.warnings.len()), (&version[2..], 0));
+    }
     // Go reads the same of it.
     let go = Path::new("/usr/local/go/bin/go");
     if !go.exists() {
@@ -305,7 +317,7 @@ proptest! {
 
     #[test]
     fn any_split_of_an_old_one_gives_the_same(size in 1_usize..600) {
-        let program = old_program("go1.16.15", OLD_MODULES);
+        let program = program_of_go_1_17("a", "go1.16.15", "b", OLD_MODULES);
         let whole = render(&read(&Go, PATH, &program).unwrap());
         prop_assert_eq!(whole.lines().count(), 2);
         prop_assert_eq!(render(&read_in_pieces(&Go, PATH, &program, size).unwrap()), whole);
@@ -314,7 +326,7 @@ proptest! {
     #[test]
     fn any_split_of_anything_gives_the_same(
         parts in prop::collection::vec(prop_oneof![
-            Just(MAGIC.to_vec()), Just(header(INLINE)), Just(header(0)), Just(build_info("go1.20", "dep\ta\tv1\n")),
+            Just(MAGIC.to_vec()), Just(header(INLINE)), Just(header(0)), Just(old_program("xgo1.16", "")), Just(build_info("go1.20", "dep\ta\tv1\n")),
             any::<Vec<u8>>(), (0_usize..40).prop_map(|length| vec![0; length]), Just(old::START.to_vec()),
             Just([&old::START[..], b"dep\ta\tv1\n", &old::END, b"\0go1.16\0"].concat()),
         ], 0..12),

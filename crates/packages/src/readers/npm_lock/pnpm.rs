@@ -48,7 +48,8 @@ fn reached(document: &Node) -> Option<HashSet<String>> {
     let snapshots: HashMap<&str, &Node> =
         document.get("snapshots").entries().iter().map(|(key, node)| (key.as_str(), node)).collect();
     let importers = document.get("importers");
-    if !importers.is_map() {
+    // A file without snapshots does not say what its packages need.
+    if !importers.is_map() || snapshots.is_empty() {
         return None;
     }
     let mut starts = Vec::new();

@@ -98,6 +98,13 @@ fn yarn_1_has_a_form_of_its_own() {
 "@babel/highlight@^7.8.3":
   version "7.8.4"
 
+"bare@npm:@s/real", "ranged@npm:^1.0.0":
+  version "1.0.1"
+
+"forced@^1.0.0":
+  name "other"
+  version "1.0.2"
+
 alias@npm:real@^2.0.0:
   version "2.0.1"
   optionalDependencies:
@@ -122,6 +129,8 @@ nothing@1:
         expect![[r#"
             npm @babel/code-frame 7.8.3, purl pkg:npm/%40babel/code-frame@7.8.3, needs @babel/highlight@7.8.4 real@2.0.0
             npm @babel/highlight 7.8.4, purl pkg:npm/%40babel/highlight@7.8.4
+            npm @s/real 1.0.1, purl pkg:npm/%40s/real@1.0.1
+            npm other 1.0.2, purl pkg:npm/other@1.0.2
             npm real 2.0.1, purl pkg:npm/real@2.0.1, needs fsevents@1.2.0
             npm real 2.0.0, purl pkg:npm/real@2.0.0
             npm fsevents 1.2.0, purl pkg:npm/fsevents@1.2.0
@@ -355,6 +364,15 @@ snapshots:
     check(
         &NpmLock,
         "pnpm-lock.yaml",
+        "lockfileVersion: '9.0'\nimporters:\n  .:\n    dependencies:\n      a:\n        specifier: ^1\n        version: 1.0.0\n\
+         packages:\n  a@1.0.0:\n    resolution: {integrity: x}\n",
+        expect![[r#"
+            npm a 1.0.0, purl pkg:npm/a@1.0.0
+        "#]],
+    );
+    check(
+        &NpmLock,
+        "pnpm-lock.yaml",
         "lockfileVersion: 12\n",
         expect![[r#"
         gap in pnpm-lock.yaml: its packages were not read: its version 12 is not known
@@ -421,7 +439,8 @@ fn deno_lists_npm_s_packages_among_others() {
         &NpmLock,
         "deno.lock",
         r#"{"version": "4", "specifiers": {"jsr:@std/bytes@^1.0.0": "1.0.2", "npm:chalk@5": "5.3.0"},
-            "jsr": {"@std/bytes@1.0.2": {"integrity": "x"}},
+            "jsr": {"@std/bytes@1.0.2": {"integrity": "x", "dependencies": ["jsr:@std/internal", "npm:chalk@5"]},
+                "@std/internal@1.0.5": {"integrity": "x"}, "broken": {}},
             "npm": {"chalk@5.3.0": {"integrity": "x", "dependencies": ["@s/b", "c@2.0.0_d@1.0.0"]},
                 "@s/b@1.0.0_@t+u@5.50.0": {}, "c@2.0.0_d@1.0.0": {}, "c@1.0.0": {}},
             "remote": {"https://deno.land/std@0.140.0/path/mod.ts": "x"}}"#,
@@ -430,16 +449,22 @@ fn deno_lists_npm_s_packages_among_others() {
             npm @s/b 1.0.0, purl pkg:npm/%40s/b@1.0.0
             npm c 2.0.0, purl pkg:npm/c@2.0.0
             npm c 1.0.0, purl pkg:npm/c@1.0.0
-            note in deno.lock: 2 packages left out: from JSR or a plain address, of which no advisories speak
+            npm @jsr/std__bytes 1.0.2, purl pkg:npm/%40jsr/std__bytes@1.0.2?repository_url=https:%2F%2Fnpm.jsr.io, needs @jsr/std__internal@1.0.5 chalk@5.3.0
+            npm @jsr/std__internal 1.0.5, purl pkg:npm/%40jsr/std__internal@1.0.5?repository_url=https:%2F%2Fnpm.jsr.io
+            gap in deno.lock: broken: no name, or no version
+            note in deno.lock: 1 package left out: modules at plain addresses, which have no version
         "#]],
     );
     check(
         &NpmLock,
         "deno.lock",
-        r#"{"version": "3", "packages": {"specifiers": {}, "npm": {"a@1.0.0": {"dependencies": {"b": "b@2.0.0"}}, "b@2.0.0": {"dependencies": {}}}}, "remote": {}}"#,
+        r#"{"version": "3", "packages": {"specifiers": {"jsr:@std/path@^1": "jsr:@std/path@1.0.8"},
+            "jsr": {"@std/path@1.0.8": {}, "@std/fs@1.0.0": {"dependencies": ["jsr:@std/path@^1"]}}, "npm": {"a@1.0.0": {"dependencies": {"b": "b@2.0.0"}}, "b@2.0.0": {"dependencies": {}}}}, "remote": {}}"#,
         expect![[r#"
             npm a 1.0.0, purl pkg:npm/a@1.0.0, needs b@2.0.0
             npm b 2.0.0, purl pkg:npm/b@2.0.0
+            npm @jsr/std__path 1.0.8, purl pkg:npm/%40jsr/std__path@1.0.8?repository_url=https:%2F%2Fnpm.jsr.io
+            npm @jsr/std__fs 1.0.0, purl pkg:npm/%40jsr/std__fs@1.0.0?repository_url=https:%2F%2Fnpm.jsr.io, needs @jsr/std__path@1.0.8
         "#]],
     );
 }

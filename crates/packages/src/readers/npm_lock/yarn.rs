@@ -28,22 +28,26 @@ const MAX_BLOCKS: usize = 200_000;
 struct Block<'a> {
     /// `name@range`, each.
     patterns: Vec<&'a str>,
+    /// The package's own name, where that is not the one that the patterns begin with.
+    name: &'a str,
     version: &'a str,
     resolved: &'a str,
     /// Name and range.
     needs: Vec<(&'a str, &'a str)>,
 }
 
-fn classic(listing: &mut Listing<'_>, text: &str) {
+fn classic<'a>(listing: &mut Listing<'_>, text: &'a str) {
     let mut blocks = blocks(text);
     if blocks.len() > MAX_BLOCKS {
         listing.gap(format!("it has more than {MAX_BLOCKS} entries: the others were not read"));
         blocks.truncate(MAX_BLOCKS);
     }
+    let own = |block: &Block<'a>, name: &'a str| if block.name.is_empty() { name } else { block.name };
     let mut chosen: HashMap<&str, (&str, &str)> = HashMap::new();
     for block in &blocks {
         for pattern in &block.patterns {
             if let Some((name, _)) = real(pattern) {
+                let name = own(block, name);
                 chosen.insert(pattern, (name, block.version));
             }
         }
@@ -53,6 +57,7 @@ fn classic(listing: &mut Listing<'_>, text: &str) {
             listing.gap("a package without a name");
             continue;
         };
+        let name = own(block, name);
         if block.version.is_empty() {
             listing.gap(format!("{name} has no version"));
             continue;
@@ -69,10 +74,17 @@ fn classic(listing: &mut Listing<'_>, text: &str) {
     }
 }
 
-/// The real name that a pattern stands for, and its range: `alias@npm:real@^1` is `real`.
+/// The real name that a pattern stands for, and its range: `alias@npm:real@^1` is `real`, and so is `alias@npm:real`.
+/// `name@npm:^1` has no other name.
 fn real(pattern: &str) -> Option<(&str, &str)> {
     let (name, range) = split_version(pattern)?;
-    Some(range.strip_prefix("npm:").and_then(split_version).unwrap_or((name, range)))
+    let Some(target) = range.strip_prefix("npm:") else { return Some((name, range)) };
+    let is_range = target.starts_with(|first: char| first.is_ascii_digit() || "^~<>=*|".contains(first));
+    match split_version(target) {
+        Some(real) => Some(real),
+        None if is_range || target.is_empty() => Some((name, target)),
+        None => Some((target, "")),
+    }
 }
 
 fn blocks(text: &str) -> Vec<Block<'_>> {
@@ -96,6 +108,7 @@ fn blocks(text: &str) -> Vec<Block<'_>> {
         }
         let (key, value) = pair(trimmed);
         match key {
+            "name" if indent <= 2 => block.name = value,
             "version" if indent <= 2 => block.version = value,
             "resolved" if indent <= 2 => block.resolved = value,
             _ if indent > 2 && is_in_needs => block.needs.push((key, value)),

@@ -3,15 +3,13 @@
 //! Format: <https://pip.pypa.io/en/stable/reference/requirements-file-format/>, and that of a requirement:
 //! <https://packaging.python.org/en/latest/specifications/dependency-specifiers/>.
 
+use std::borrow::Cow;
+
 use super::add;
 use crate::lockfile::{Listing, Origin};
 
 pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
-    let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
-    if contents.contains(&0) {
-        return Err("it is not text".to_owned());
-    }
-    let text = String::from_utf8_lossy(contents);
+    let text = decode(contents).ok_or("it is not text")?;
     let mut logical = String::new();
     let mut unpinned = 0_usize;
     for line in text.lines() {
@@ -32,6 +30,20 @@ pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Str
     Ok(())
 }
 
+/// The text, by the mark that it may begin with, as pip does: PowerShell's `>` writes UTF-16.
+fn decode(contents: &[u8]) -> Option<Cow<'_, str>> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        char::decode_utf16(units).map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>()
+    };
+    let text = match contents {
+        [0xff, 0xfe, rest @ ..] => Cow::Owned(utf16(rest, u16::from_le_bytes)),
+        [0xfe, 0xff, rest @ ..] => Cow::Owned(utf16(rest, u16::from_be_bytes)),
+        [0xef, 0xbb, 0xbf, rest @ ..] | rest => String::from_utf8_lossy(rest),
+    };
+    (!text.contains('\0')).then_some(text)
+}
+
 /// Adds what one line pins; false if it asks for something without saying which version.
 fn requirement(listing: &mut Listing<'_>, line: &str) -> bool {
     let line = line.trim_start();
@@ -44,19 +56,26 @@ fn requirement(listing: &mut Listing<'_>, line: &str) -> bool {
         return true;
     }
     let Some((name, rest)) = split_name(line) else { return false };
-    let specifiers = rest.split(';').next().unwrap_or(rest).trim();
+    // No specifier has a `#`: what follows is a comment that its author forgot to set apart.
+    let specifiers = rest.split([';', '#']).next().unwrap_or(rest).trim();
     let specifiers = specifiers.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(specifiers);
     let version = specifiers.split(',').find_map(|part| part.trim().strip_prefix("==")).map(|version| {
         // `===` compares as text.
         version.strip_prefix('=').unwrap_or(version).trim()
     });
     match version {
-        Some(version) if !version.is_empty() && !version.contains(['*', ' ', '@']) => {
+        Some(version) if is_version(version) => {
             add(listing, Origin::Registry, name, version, Vec::new());
             true
         }
         _ => false,
     }
+}
+
+/// Whether a text has the characters of a version, and not those of `2.8.*` or of a template's `{{ version }}`.
+fn is_version(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'!' | b'-' | b'_');
+    !text.is_empty() && text.bytes().all(is_part)
 }
 
 /// `-e path`, `--editable=path`: something is installed, and nothing says what.

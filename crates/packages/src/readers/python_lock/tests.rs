@@ -30,7 +30,9 @@ bare
 -e ./here
 https://pypi.example/b-1.0.zip
 name @ git+https://git.example/name@v1.0
-# nothing==1.0",
+# nothing==1.0
+near==2.0#why
+template=={{ version }}",
         expect![[r#"
             pypi flask 2.0.0, purl pkg:pypi/flask@2.0.0
             pypi urllib3 1.26.20, purl pkg:pypi/urllib3@1.26.20
@@ -39,11 +41,13 @@ name @ git+https://git.example/name@v1.0
             pypi zope-interface 5.0, purl pkg:pypi/zope-interface@5.0
             pypi local-version 1.2.3+gcr.2, purl pkg:pypi/local-version@1.2.3%2Bgcr.2
             pypi a 1.5, purl pkg:pypi/a@1.5
-            note in requirements-prod.txt: 7 requirements without an exact version (`==`): which one is meant is not known
+            pypi near 2.0, purl pkg:pypi/near@2.0
+            note in requirements-prod.txt: 8 requirements without an exact version (`==`): which one is meant is not known
         "#]],
     );
     assert!(read(&PythonLock, "site-packages/a/requirements.txt", b"a==1").is_none());
     assert!(read(&PythonLock, "requirements/base.txt", b"a==1").is_some());
+    assert!(read(&PythonLock, "test-requirements.txt", b"a==1").is_some());
     check(
         &PythonLock,
         "requirements.txt",
@@ -52,6 +56,18 @@ name @ git+https://git.example/name@v1.0
         gap in requirements.txt: its packages were not read: it is not text
     "#]],
     );
+}
+
+#[test]
+fn requirements_may_be_utf_16() {
+    let units: Vec<u16> = "a==1\r\nb==2\r\n".encode_utf16().collect();
+    let little: Vec<u8> = [0xfeff].iter().chain(&units).flat_map(|unit| unit.to_le_bytes()).collect();
+    let big: Vec<u8> = [0xfeff].iter().chain(&units).flat_map(|unit| unit.to_be_bytes()).collect();
+    for contents in [little, big] {
+        let reading = read(&PythonLock, "requirements.txt", &contents).unwrap();
+        let purls: Vec<&str> = reading.packages.iter().map(|package| package.purl.as_str()).collect();
+        assert_eq!(purls, ["pkg:pypi/a@1", "pkg:pypi/b@2"]);
+    }
 }
 
 #[test]
@@ -154,12 +170,18 @@ groups = ["default"]
 [[package]]
 name = "pytest"
 version = "8.0.1"
-groups = ["dev"]
+groups = ["dev", "tests"]
+
+[[package]]
+name = "redis"
+version = "5.0.0"
+groups = ["cache", "tests"]
 "#,
         expect![[r#"
             pypi coverage 7.4.1, purl pkg:pypi/coverage@7.4.1, needs tomli@2.0.1
             pypi tomli 2.0.1, purl pkg:pypi/tomli@2.0.1
-            note in pdm.lock: 1 package left out: needed for development, or for groups that are installed on demand
+            pypi redis 5.0.0, purl pkg:pypi/redis@5.0.0
+            note in pdm.lock: 1 package left out: needed for development alone
         "#]],
     );
 }

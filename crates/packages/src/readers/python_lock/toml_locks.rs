@@ -100,8 +100,8 @@ pub(super) fn pdm(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Stri
     let by_name = lock.by_name();
     for package in lock.packages() {
         let groups = package.get("groups");
-        if !groups.items().is_empty() && !groups.texts().any(|group| group == "default") {
-            listing.leave_out("needed for development, or for groups that are installed on demand");
+        if !groups.items().is_empty() && groups.texts().all(is_for_development) {
+            listing.leave_out(reasons::DEVELOPMENT);
             continue;
         }
         let Some((name, version)) = identity(listing, package) else { continue };
@@ -117,6 +117,30 @@ pub(super) fn pdm(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Stri
         add(listing, origin, name, version, needs);
     }
     Ok(())
+}
+
+/// Whether the name of a group says that it is for work on the project. PDM's lockfile does not tell groups of development
+/// from a project's optional dependencies, so every other one counts.
+fn is_for_development(group: &str) -> bool {
+    const USUAL: [&str; 16] = [
+        "benchmark",
+        "ci",
+        "coverage",
+        "debug",
+        "dev",
+        "develop",
+        "development",
+        "doc",
+        "docs",
+        "documentation",
+        "format",
+        "lint",
+        "test",
+        "testing",
+        "tests",
+        "typing",
+    ];
+    USUAL.contains(&group)
 }
 
 pub(super) fn uv(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
