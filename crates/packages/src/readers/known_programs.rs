@@ -17,7 +17,7 @@ use crate::{
     complete::language_package,
     executable::{Window, is_executable},
 };
-use table::{Files, PROGRAMS, Program};
+use table::{Choice, Files, PROGRAMS, Program};
 
 /// Knows programs by their own words.
 pub(crate) struct KnownPrograms;
@@ -38,8 +38,9 @@ impl PackageReader for KnownPrograms {
 
     fn reads(&self) -> &'static str {
         "executables and libraries of known names, such as `openssl`, `libpython3.11.so` or `nginx`; `**/release`, \
-         `**/go/VERSION`, `**/OTP_VERSION`, `**/RELEASE-NOTES`, `**/wp-includes/version.php`, `**/composer`, \
-         `**/composer.phar`"
+         `**/go/VERSION`, `**/OTP_VERSION`, `**/RELEASE-NOTES`, `**/application.ini`, `**/bin/elixir`, \
+         `**/elixir/ebin/elixir.app`, `**/julia/julia_version.h`, `**/wp-includes/version.php`, `**/bin/wp`, \
+         `**/wp-cli.phar`, `**/composer`, `**/composer.phar`"
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
@@ -135,7 +136,7 @@ impl Search {
         let Some((program, patterns)) = patterns(self.row) else { return };
         if let Some(pattern) = patterns.version.as_ref().filter(|_| !self.is_ambiguous) {
             if self.found.is_none() {
-                let series = if program.is_of_series { series(path) } else { "" };
+                let series = if program.choice == Choice::OfSeries { series(path) } else { "" };
                 self.found = find(pattern, bytes, places, |version| is_within(version, series));
             }
             if let Some((known, _)) = self.found.as_ref().filter(|_| is_by_its_words_alone(program, path)) {
@@ -198,9 +199,13 @@ fn shown(bytes: &[u8]) -> String {
     text.trim().to_owned()
 }
 
-/// Whether a program's version has to go on with its file's name, and this name says nothing.
+/// Whether a program's version counts only where no other stands in the file.
 fn is_by_its_words_alone(program: &Program, path: &str) -> bool {
-    program.is_of_series && series(path).is_empty()
+    match program.choice {
+        Choice::First => false,
+        Choice::OfSeries => series(path).is_empty(),
+        Choice::Sole => true,
+    }
 }
 
 /// `3.11` of `lib/libpython3.11.so.1.0`; empty where the name has no two numbers.

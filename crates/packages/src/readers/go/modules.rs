@@ -58,7 +58,7 @@ pub(super) fn reading(version: &str, modules: &[u8], path: &str) -> Reading {
     }
     reading.packages.extend(pending.map(|(name, version)| package(name, version, path)));
     reading.packages.extend(main.and_then(|(name, version)| match version {
-        "" | "(devel)" => linked_version(ldflags).map(|version| package(name, &version, path)),
+        "" | "(devel)" => linked_version(ldflags, name).map(|version| package(name, &version, path)),
         version => Some(package(name, version, path)),
     }));
     reading
@@ -76,16 +76,29 @@ fn package(name: &str, version: &str, path: &str) -> Package {
     language_package(PackageType::Golang, purl, (name.to_owned(), version.to_owned()), None, path)
 }
 
+/// What a program may call its own version, in lower case.
+const OWN_VERSION: [&str; 6] =
+    ["appversion", "buildversion", "gitdescribe", "gitversion", "releaseversion", "versionstring"];
+
 /// The version that a build has put in with `-X main.version=1.2.3`; that of another package only if its variable is
-/// called `version` too, since `goVersion` and the like are of something else.
-fn linked_version(ldflags: &str) -> Option<String> {
+/// called `version` too, since `goVersion` and the like are of something else. Other names count in the program's own
+/// packages, such as `github.com/hashicorp/consul/version.GitDescribe`.
+fn linked_version(ldflags: &str, module: &str) -> Option<String> {
     let words = ldflags.split([' ', '"', '\'', '\\']);
     let values = words.filter_map(|word| word.split_once('=')).filter(|(_, value)| is_release(value));
     let versions = values.filter_map(|(variable, value)| {
         let (package, name) = variable.rsplit_once('.')?;
-        name.eq_ignore_ascii_case("version").then_some((package != "main", value))
+        let below = package.strip_prefix(module);
+        let is_own = package == "main" || below.is_some_and(|below| below.is_empty() || below.starts_with('/'));
+        let rank = match name.to_ascii_lowercase().as_str() {
+            "version" if package == "main" => 0,
+            "version" => 1,
+            name if is_own && OWN_VERSION.contains(&name) => 2,
+            _ => return None,
+        };
+        Some((rank, value))
     });
-    let (_, value) = versions.min_by_key(|(is_other, _)| *is_other)?;
+    let (_, value) = versions.min_by_key(|(rank, _)| *rank)?;
     Some(format!("v{}", value.trim_start_matches('v')))
 }
 

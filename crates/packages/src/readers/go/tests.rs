@@ -88,6 +88,26 @@ fn a_development_version_of_go_is_no_release_and_an_unknown_version_of_the_progr
 }
 
 #[test]
+fn a_linked_version_may_have_another_name_in_the_program_s_own_packages() {
+    for (flags, expected) in [
+        (
+            "-X github.com/hashicorp/consul/version.GitCommit=96505027 -X github.com/hashicorp/consul/version.GitDescribe=1.12.9",
+            "v1.12.9",
+        ),
+        ("-X main.gitVersion=v1.2.3", "v1.2.3"),
+        ("-X main.gitVersion=1.2.3 -X other.org/x.Version=4.5.6", "v4.5.6"),
+        ("-X other.org/x.gitVersion=1.2.3", ""),
+        ("-X github.com/hashicorp/consultant.gitVersion=1.2.3", ""),
+        ("-X main.protocolVersion=1.2.3", ""),
+    ] {
+        let modules = format!("mod\tgithub.com/hashicorp/consul\t(devel)\t\nbuild\t-ldflags=\"{flags}\"\n");
+        let reading = read(&Go, "usr/bin/consul", &program(&build_info("go1.18.9", &modules))).unwrap();
+        let own = reading.packages.iter().find(|package| package.name != "stdlib");
+        assert_eq!(own.map_or("", |package| package.version.as_str()), expected, "{flags}");
+    }
+}
+
+#[test]
 fn a_program_s_own_version_comes_before_a_linked_one() {
     let modules = "mod\ta/b\tv1.0.0\t\nbuild\t-ldflags=\"-X main.version=2.0.0\"\n";
     check(
