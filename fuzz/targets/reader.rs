@@ -47,6 +47,7 @@ const PATHS: [&str; 79] = [
     "app/cabal.project.freeze",
     "app/cpanfile.snapshot",
     "app/go.mod",
+    "app/go.sum",
     "app/.terraform.lock.hcl",
     ".github/workflows/ci.yml",
     "app/a.cdx.json",

@@ -136,3 +136,39 @@ fn proxies_are_asked_unless_they_are_not_to_be() {
     outcome(command.args(["sbom", "registry.invalid/team/app:v1"]).env("HTTPS_PROXY", &address), 1);
     assert_eq!(asked.recv().unwrap(), "CONNECT registry.invalid:443 HTTP/1.1");
 }
+
+/// `go.mod` of Go 1.16 names what the project itself asks for, and `go.sum` the rest.
+#[test]
+fn an_old_go_project_is_read_from_both_of_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = folder.path().join("app");
+    fs::create_dir(&app).unwrap();
+    fs::write(app.join("go.mod"), "module app\ngo 1.16\nrequire github.com/gin-gonic/gin v1.6.3\n").unwrap();
+    let told = |code: i32| {
+        let (report, _) = outcome(&mut sbom(folder.path(), "dir:app"), code);
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        let packages = report["inventory"]["packages"].as_array().unwrap().iter();
+        let packages: Vec<String> =
+            packages.map(|package| format!("{} {}", package["purl"], package["evidence"])).collect();
+        (packages.join("\n"), report["inventory"]["warnings"][0]["kind"].clone())
+    };
+    let (packages, warning) = told(44);
+    assert_eq!(
+        (packages.as_str(), warning.as_str()),
+        ("\"pkg:golang/github.com/gin-gonic/gin@v1.6.3\" null", Some("gap"))
+    );
+    let sums = "github.com/gin-gonic/gin v1.6.2 h1:x=\nx/sys v0.1.0 h1:x=\nx/sys v0.2.0/go.mod h1:x=\n";
+    fs::write(app.join("go.sum"), sums).unwrap();
+    let (packages, warning) = told(0);
+    assert!(
+        packages.ends_with(
+            "\"pkg:golang/x/sys@v0.1.0\" \"the highest version in go.sum; go.mod, for Go 1.16 or older, names \
+                                no module that others need\""
+        ),
+        "{packages}"
+    );
+    assert_eq!((packages.lines().count(), warning.as_str()), (2, Some("note")));
+    // Where `go.mod` names all, `go.sum` adds nothing.
+    fs::write(app.join("go.mod"), "module app\ngo 1.17\nrequire github.com/gin-gonic/gin v1.6.3\n").unwrap();
+    assert_eq!(told(0).0.lines().count(), 1);
+}

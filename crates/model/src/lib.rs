@@ -5,6 +5,7 @@
 //! whatever the caller brings.
 
 mod advisory;
+mod completion;
 mod cpe;
 mod digest;
 mod distribution;
@@ -20,6 +21,7 @@ mod time;
 mod verdict;
 
 pub use advisory::{Advisory, AdvisoryKey, AdvisoryLookup, Affected, Exploited, Interval, LookupError, lookup_name};
+pub use completion::Completion;
 pub use cpe::{application_cpe, is_cpe};
 pub use digest::{Digest, DigestError, Hasher};
 pub use distribution::Distribution;

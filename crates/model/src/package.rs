@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Distribution};
+use crate::{Completion, Digest, Distribution};
 
 /// The kind of a package: the `type` of its package URL.
 ///
@@ -241,6 +241,9 @@ pub struct Reading {
     pub licensed: Vec<Licensed>,
     /// What could not be read; the rest survives.
     pub warnings: Vec<Warning>,
+    /// What the file leaves to another, or another to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion: Option<Completion>,
     /// Why the packages are only some of those that the file was made of, although all that it says was read. They
     /// count; the file does not count as explained by them.
     pub partial: Option<String>,

@@ -20,6 +20,7 @@ mod gem_lock;
 mod github_actions;
 mod go;
 mod go_mod;
+mod go_sum;
 mod haskell_lock;
 mod hex_lock;
 mod java;
@@ -91,6 +92,7 @@ pub const READERS: &[&dyn PackageReader] = &[
     &haskell_lock::HaskellLock,
     &perl_lock::PerlLock,
     &go_mod::GoMod,
+    &go_sum::GoSum,
     &terraform_lock::TerraformLock,
     &github_actions::GithubActions,
     &by_path::ByPath,

@@ -4,6 +4,7 @@
 //! moment give the same report, byte for byte.
 
 mod cache;
+mod completions;
 mod coverage;
 mod dependencies;
 mod executables;

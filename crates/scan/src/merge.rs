@@ -11,7 +11,7 @@ use portcullis_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    coverage, dependencies,
+    completions, coverage, dependencies,
     executables::Executable,
     layer_facts::{Fact, LayerFacts, Paths, exact},
 };
@@ -83,7 +83,8 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
         }
     }
     let survivors = histories.into_iter().filter_map(|(path, history)| Survivor::of(path, history, &hides));
-    let survivors: Vec<Survivor> = survivors.collect();
+    let mut survivors: Vec<Survivor> = survivors.collect();
+    completions::settle(survivors.iter_mut().map(|survivor| (survivor.path.as_str(), &mut survivor.current)));
     let readings = survivors.iter().flat_map(|survivor| &survivor.current);
     warnings.extend(readings.flat_map(|reading| reading.warnings.iter().cloned()));
     let distribution = distribution(&survivors);

@@ -1,13 +1,13 @@
 //! Go modules that a project requires: `go.mod`.
 //!
 //! Format: <https://go.dev/ref/mod#go-mod-file>. Since Go 1.17 the file names every module that a build needs; before, it
-//! names those that the project itself asks for, and a gap says so. A module that is replaced by a folder keeps its name
+//! names those that the project itself asks for, and `go.sum` has to name the others. A module that is replaced by a folder keeps its name
 //! and version, as in programs: they say the most.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{PackageType, Reading};
+use portcullis_model::{Completion, PackageType, Reading};
 
 use crate::{
     PackageReader, Scope, Selection, fields, limits,
@@ -34,9 +34,7 @@ impl PackageReader for GoMod {
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
-        // What tests read is no module of the project: <https://pkg.go.dev/cmd/go#hdr-Package_lists_and_patterns>.
-        let is_of_tests = || file.parent().split('/').any(|folder| folder == "testdata");
-        let is_wanted = file.file_name() == "go.mod" && !is_of_others(file.path) && !is_of_tests();
+        let is_wanted = file.file_name() == "go.mod" && is_of_project(file);
         is_wanted.then_some(Selection::Whole { limit: limits::LOCKFILE })
     }
 
@@ -60,9 +58,17 @@ impl PackageReader for GoMod {
         if block.is_some() {
             listing.gap("it ends inside a block");
         }
+        let completion = module.completion(file);
         module.tell(&mut listing);
-        listing.finish()
+        Reading { completion, ..listing.finish() }
     }
+}
+
+/// Whether a file is the project's own.
+pub(super) fn is_of_project(file: &FileHeader<'_>) -> bool {
+    // What tests read is no module of the project: <https://pkg.go.dev/cmd/go#hdr-Package_lists_and_patterns>.
+    let is_of_tests = || file.parent().split('/').any(|folder| folder == "testdata");
+    !is_of_others(file.path) && !is_of_tests()
 }
 
 /// What a line says, as far as it matters here.
@@ -132,11 +138,8 @@ impl Module {
         }
     }
 
-    fn tell(self, listing: &mut Listing<'_>) {
-        let Self { is_named, go, toolchain, required, replaced } = self;
-        if !is_named {
-            listing.lacks("module");
-        }
+    /// What the file leaves to `go.sum`.
+    fn completion(&self, file: &FileHeader<'_>) -> Option<Completion> {
         let numbers = |version: &str| -> Option<(u32, u32)> {
             let mut parts = version.split('.');
             let minor = parts.nth(1)?;
@@ -144,10 +147,24 @@ impl Module {
             Some((version.split('.').next()?.parse().ok()?, minor.get(..digits)?.parse().ok()?))
         };
         // Without the line it counts as 1.16: <https://go.dev/ref/mod#go-mod-file-go>.
-        if !required.is_empty() && numbers(&go).is_none_or(|version| version < (1, 17)) {
-            listing.gap(
-                "it was written for Go 1.16 or older and names no module that the required ones need: those were not read",
-            );
+        let is_partial = !self.required.is_empty() && numbers(&self.go).is_none_or(|version| version < (1, 17));
+        is_partial.then(|| Completion::Needed {
+            by: format!("{}sum", file.path.strip_suffix("mod").unwrap_or_default()),
+            // What is replaced in all versions is not built.
+            settled: self.replaced.keys().filter(|(_, version)| version.is_empty()).map(|(name, _)| name.clone()).collect(),
+            note: "it was written for Go 1.16 or older and names no module that the required ones need: go.sum does, and \
+                   may name some that no build needs"
+                .to_owned(),
+            gap: "it was written for Go 1.16 or older and names no module that the required ones need: those were not read, \
+                  as there is no go.sum"
+                .to_owned(),
+        })
+    }
+
+    fn tell(self, listing: &mut Listing<'_>) {
+        let Self { is_named, go: _, toolchain, required, replaced } = self;
+        if !is_named {
+            listing.lacks("module");
         }
         if let Some(version) = toolchain.strip_prefix("go") {
             listing.add("stdlib", version.split('-').next().unwrap_or(version), []);
@@ -230,9 +247,16 @@ mod tests {
             "module a\ngo 1.16\nrequire(\n  b/c v1.0.0\n)\n",
             expect![[r#"
                 golang b/c v1.0.0, purl pkg:golang/b/c@v1.0.0
-                gap in go.mod: it was written for Go 1.16 or older and names no module that the required ones need: those were not read
             "#]],
         );
+        let needs = |text: &str| match read(&GoMod, "app/go.mod", text.as_bytes()).unwrap().completion {
+            Some(Completion::Needed { by, settled, .. }) => format!("{by} {settled:?}"),
+            _ => String::new(),
+        };
+        assert_eq!(needs("module a\ngo 1.16\nrequire b/c v1.0.0\nreplace b/d => ./d\n"), "app/go.sum []");
+        assert_eq!(needs("module a\nrequire b/c v1.0.0\nreplace b/d => e/d v1.0.0\n"), "app/go.sum [\"b/d\"]");
+        assert_eq!(needs("module a\ngo 1.17\nrequire b/c v1.0.0\n"), "");
+        assert_eq!(needs("module a\ngo 1.9\n"), "");
         check(&GoMod, "go.mod", "module a\n", expect![[""]]);
     }
 

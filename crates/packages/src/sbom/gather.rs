@@ -305,6 +305,7 @@ impl Gathered {
                 owned: Vec::new(),
                 licensed: Vec::new(),
                 warnings: self.problems.into_warnings(),
+                completion: None,
                 partial: None,
             },
         })
