@@ -86,8 +86,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     ),
     binary("bash", ("gnu", "bash"), &["bash"], r"@\(#\)Bash version (\d\.\d{1,2}\.\d{1,3})"),
     binary("bun", ("oven-sh", "bun"), &["bun"], r"[Bb]un[ -]v?(\d\.\d{1,2}\.\d{1,3})[^0-9.]"),
-    // In its own image all of its names are one file, and the first of them is `[`.
-    binary("busybox", ("busybox", "busybox"), &["busybox", "["], r"BusyBox v(\d\.\d{1,2}\.\d{1,2})"),
+    binary("busybox", ("busybox", "busybox"), &["busybox"], r"BusyBox v(\d\.\d{1,2}\.\d{1,2})"),
     binary("cabal", ("haskell", "cabal"), &["cabal"], r"cabal-install-(\d\.\d{1,2}\.\d{1,2}\.\d{1,2})[\x00-]"),
     // Chromium 126, 127 and 156. A last number of 0 is of a feature, not of a release.
     sole(

@@ -7,7 +7,6 @@ pub(super) const KNOWN: &[(&str, &str, &str)] = &[
     ("usr/local/bin/openssl", "\0OpenSSL 1.1.1 (compatible; AWS-LC 1.69.0)\0", "aws-lc 1.69.0"),
     ("usr/local/bin/bash", "@(#)Bash version 5.2.15(1) release GNU", "bash 5.2.15"),
     ("bin/busybox", "BusyBox v1.35.0 (Debian 1:1.35.0-4+b1)", "busybox 1.35.0"),
-    ("bin/[", "BusyBox v1.36.1 (2023-05-18 22:34:17 UTC)", "busybox 1.36.1"),
     ("usr/local/bin/bun", "constraint type~\0Bun v1.4.4 (Linux x64)\0", "bun 1.4.4"),
     ("usr/local/bin/bun", "\0bun-1.0.0 JavaScript runtime\0", "bun 1.0.0"),
     ("usr/bin/cabal", "/lib/x86_64-linux-ghc-9.0.2/cabal-install-3.4.1.0\0cabal_install_libexecdir", "cabal 3.4.1.0"),
