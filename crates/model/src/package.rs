@@ -243,7 +243,7 @@ pub struct Reading {
     pub warnings: Vec<Warning>,
     /// What the file leaves to another, or another to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub completion: Option<Completion>,
+    pub completion: Option<Box<Completion>>,
     /// Why the packages are only some of those that the file was made of, although all that it says was read. They
     /// count; the file does not count as explained by them.
     pub partial: Option<String>,

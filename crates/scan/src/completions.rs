@@ -20,14 +20,14 @@ pub(crate) fn settle<'a>(files: impl Iterator<Item = (&'a str, &'a mut Vec<Readi
         .collect();
     let mut needs: HashMap<&str, Need> = HashMap::new();
     for (path, reading) in &mut files {
-        if let Some(Completion::Needed { by, settled, .. }) = &mut reading.completion {
+        if let Some(Completion::Needed { by, settled, .. }) = reading.completion.as_deref_mut() {
             let own = reading.packages.iter().map(|package| package.name.clone());
             let names = own.chain(std::mem::take(settled)).collect();
             needs.insert(path, Need { by: std::mem::take(by), names, is_met: false });
         }
     }
     for (path, reading) in &mut files {
-        if let Some(Completion::Offered { of }) = &reading.completion {
+        if let Some(Completion::Offered { of }) = reading.completion.as_deref() {
             match needs.get_mut(of.as_str()).filter(|need| need.by == *path) {
                 Some(need) => {
                     need.is_met = true;
@@ -38,7 +38,7 @@ pub(crate) fn settle<'a>(files: impl Iterator<Item = (&'a str, &'a mut Vec<Readi
         }
     }
     for (path, reading) in files {
-        if let Some(Completion::Needed { note, gap, .. }) = reading.completion.take() {
+        if let Some(Completion::Needed { note, gap, .. }) = reading.completion.take().map(|completion| *completion) {
             let is_met = needs.get(path).is_some_and(|need| need.is_met);
             reading.warnings.push(if is_met { Warning::note(path, note) } else { Warning::gap(path, gap) });
         }
@@ -53,7 +53,7 @@ mod tests {
 
     fn reading(names: &[&str], completion: Completion) -> Reading {
         let packages = names.iter().map(|name| Package::new(PackageType::Golang, *name, "v1.0.0")).collect();
-        Reading { packages, completion: Some(completion), ..Reading::default() }
+        Reading { packages, completion: Some(Box::new(completion)), ..Reading::default() }
     }
 
     fn needed() -> Reading {

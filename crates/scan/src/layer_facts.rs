@@ -231,6 +231,9 @@ impl FactGatherer {
         let licensed = reading.licensed.iter().flat_map(|licensed| &licensed.licenses);
         let licensed: usize = licensed.map(|license| (size_of::<String>() + license.len()) / 8).sum();
         self.weight += paths + licensed + reading.packages.iter().map(weight).sum::<usize>();
+        // Most files have one package, and a list that grows has room for four.
+        reading.packages.shrink_to_fit();
+        reading.warnings.shrink_to_fit();
         self.by_path.entry(exact(path)).or_default().push(self.facts.facts.len());
         self.facts.facts.push(Fact { path: path.to_owned(), reader, reading });
     }

@@ -60,7 +60,7 @@ impl PackageReader for GoMod {
         }
         let completion = module.completion(file);
         module.tell(&mut listing);
-        Reading { completion, ..listing.finish() }
+        Reading { completion: completion.map(Box::new), ..listing.finish() }
     }
 }
 
@@ -249,7 +249,7 @@ mod tests {
                 golang b/c v1.0.0, purl pkg:golang/b/c@v1.0.0
             "#]],
         );
-        let needs = |text: &str| match read(&GoMod, "app/go.mod", text.as_bytes()).unwrap().completion {
+        let needs = |text: &str| match read(&GoMod, "app/go.mod", text.as_bytes()).unwrap().completion.as_deref() {
             Some(Completion::Needed { by, settled, .. }) => format!("{by} {settled:?}"),
             _ => String::new(),
         };

@@ -75,7 +75,7 @@ impl PackageReader for GoSum {
             listing.add_package(package);
         }
         let of = format!("{}mod", file.path.strip_suffix("sum").unwrap_or_default());
-        Reading { completion: Some(Completion::Offered { of }), ..listing.finish() }
+        Reading { completion: Some(Box::new(Completion::Offered { of })), ..listing.finish() }
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
             "#]],
         );
         let reading = read(&GoSum, "app/go.sum", text.as_bytes()).unwrap();
-        assert_eq!(reading.completion, Some(Completion::Offered { of: "app/go.mod".to_owned() }));
+        assert_eq!(reading.completion.as_deref(), Some(&Completion::Offered { of: "app/go.mod".to_owned() }));
         assert!(reading.packages.iter().all(|package| package.evidence.as_deref() == Some(EVIDENCE)));
     }
 
