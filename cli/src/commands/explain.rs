@@ -92,7 +92,7 @@ fn find<'a>(report: &'a Report, wanted: &str) -> Vec<&'a Package> {
     report.inventory.packages.iter().filter(is_wanted).collect()
 }
 
-fn write_package(text: &mut String, package: &Package, explained: &Explained, findings: &[Finding]) {
+fn write_package(text: &mut String, package: &Package, explained: &Explained<'_>, findings: &[Finding]) {
     // Writing to a String cannot fail.
     _ = writeln!(text, "{} {} ({})", printable(&package.name, 100), printable(&package.version, 60), package.kind);
     for location in &package.locations {
@@ -125,7 +125,7 @@ fn write_package(text: &mut String, package: &Package, explained: &Explained, fi
     }
 }
 
-fn write_explanation(text: &mut String, explanation: &Explanation) {
+fn write_explanation(text: &mut String, explanation: &Explanation<'_>) {
     let Explanation { advisory, ecosystem, name, version, order, affected, comparisons, judged } = explanation;
     let version = printable(version, 60);
     _ = writeln!(text, "\n  {}  {}", printable(&advisory.id, 60), printable(&advisory.summary, 120));
@@ -151,7 +151,7 @@ fn write_explanation(text: &mut String, explanation: &Explanation) {
     _ = writeln!(text, "    decision  {}", printable(&decision, 200));
 }
 
-fn write_record(text: &mut String, affected: &Affected) {
+fn write_record(text: &mut String, affected: &Affected<'_>) {
     for interval in affected.intervals.iter() {
         _ = writeln!(text, "    record    affected: {}", printable(&interval.to_string(), 200));
     }
@@ -159,7 +159,7 @@ fn write_record(text: &mut String, affected: &Affected) {
         _ = writeln!(text, "    record    affected: {} listed versions", affected.versions.len());
     }
     if !affected.binaries.is_empty() {
-        let names: Vec<&str> = affected.binaries.iter().take(20).map(String::as_str).collect();
+        let names: Vec<&str> = affected.binaries.iter().copied().take(20).collect();
         _ = writeln!(text, "    record    of its packages: {}", printable(&names.join(", "), 300));
     }
     if let Some(state) = affected.unfixed {

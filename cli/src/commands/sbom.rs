@@ -40,7 +40,7 @@ pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
 struct Nothing;
 
 impl AdvisoryLookup for Nothing {
-    fn affected(&self, _: &str, _: &str) -> Result<Vec<Affected>, LookupError> {
+    fn affected(&self, _: &str, _: &str) -> Result<Vec<Affected<'_>>, LookupError> {
         Ok(Vec::new())
     }
 

@@ -235,7 +235,7 @@ impl Database {
 }
 
 impl AdvisoryLookup for Database {
-    fn affected(&self, ecosystem: &str, name: &str) -> Result<Vec<Affected>, LookupError> {
+    fn affected(&self, ecosystem: &str, name: &str) -> Result<Vec<Affected<'_>>, LookupError> {
         let hash = slot_hash(self.pages.key(), &[ecosystem.as_bytes(), b"\0", name.as_bytes()]);
         let matches = |mut cursor: Cursor<'_>| Ok(cursor.text()? == ecosystem && cursor.text()? == name);
         let entry = self.probe(hash, Section::PackageSlots, Section::PackageOffsets, Section::Packages, matches)?;
@@ -289,6 +289,11 @@ impl AdvisoryLookup for Database {
             advisory.details = self.texts.read(&self.pages, place, read)?;
         }
         Ok(advisory)
+    }
+
+    fn rest(&self) {
+        self.texts.rest();
+        self.pages.rest();
     }
 }
 

@@ -62,9 +62,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(crate) fn texts(&mut self) -> Result<Vec<String>, LookupError> {
+    pub(crate) fn texts(&mut self) -> Result<Vec<&'a str>, LookupError> {
         let count = self.count()?;
-        (0..count).map(|_| self.text().map(str::to_owned)).collect()
+        (0..count).map(|_| self.text()).collect()
     }
 }
 

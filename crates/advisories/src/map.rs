@@ -19,6 +19,17 @@ impl Bytes {
         let map = unsafe { memmap2::Mmap::map(&file)? };
         Ok(Self::Mapped(map))
     }
+
+    /// Gives back the memory of pages that were read; they are read anew when they are needed.
+    pub(crate) fn rest(&self) {
+        let Self::Mapped(map) = self else { return };
+        #[allow(unsafe_code, reason = "advice that can lose what was written has no safe form")]
+        // SAFETY: The map is read-only, so that there is nothing to lose: its pages hold what the file does, before and
+        // after.
+        let outcome = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        // Advice that is not taken changes no answer.
+        drop(outcome);
+    }
 }
 
 impl Deref for Bytes {

@@ -105,6 +105,11 @@ impl Pages {
         self.get(data, start, length)
     }
 
+    /// Gives back the memory of what was read.
+    pub(crate) fn rest(&self) {
+        self.bytes.rest();
+    }
+
     /// Checks every page.
     pub(crate) fn check_all(&self) -> Result<(), LookupError> {
         self.check(PAGE, self.table)

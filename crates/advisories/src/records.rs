@@ -7,7 +7,7 @@ use portcullis_model::{Advisory, AdvisoryKey, Affected, FixState, Interval, Look
 use crate::decode::Cursor;
 
 /// What a package's record says.
-pub(crate) fn affected(record: &[u8]) -> Result<Vec<Affected>, LookupError> {
+pub(crate) fn affected(record: &[u8]) -> Result<Vec<Affected<'_>>, LookupError> {
     let mut cursor = Cursor::new(record);
     cursor.text()?;
     cursor.text()?;
@@ -18,20 +18,24 @@ pub(crate) fn affected(record: &[u8]) -> Result<Vec<Affected>, LookupError> {
     (0..count).map(|_| entry(&mut cursor, &lists, &mut last)).collect()
 }
 
-fn intervals(cursor: &mut Cursor<'_>) -> Result<Arc<[Interval]>, LookupError> {
+fn intervals<'a>(cursor: &mut Cursor<'a>) -> Result<Arc<[Interval<&'a str>]>, LookupError> {
     let count = cursor.count()?;
     // An interval takes more memory than bytes of the file: a number alone reserves none.
     let mut intervals = Vec::with_capacity(count.min(1000));
     for _ in 0..count {
-        let introduced = cursor.optional_text()?.map(str::to_owned);
-        let fixed = cursor.optional_text()?.map(str::to_owned);
-        let last_affected = if fixed.is_none() { cursor.optional_text()?.map(str::to_owned) } else { None };
+        let introduced = cursor.optional_text()?;
+        let fixed = cursor.optional_text()?;
+        let last_affected = if fixed.is_none() { cursor.optional_text()? } else { None };
         intervals.push(Interval { introduced, fixed, last_affected });
     }
     Ok(intervals.into())
 }
 
-fn entry(cursor: &mut Cursor<'_>, lists: &[Arc<[Interval]>], last: &mut u64) -> Result<Affected, LookupError> {
+fn entry<'a>(
+    cursor: &mut Cursor<'a>,
+    lists: &[Arc<[Interval<&'a str>]>],
+    last: &mut u64,
+) -> Result<Affected<'a>, LookupError> {
     *last = last.saturating_add(cursor.number()?);
     let advisory = u32::try_from(*last).map_err(|_error| LookupError("a key is too large".into()))?;
     let list = usize::try_from(cursor.number()?).ok().and_then(|number| lists.get(number));

@@ -16,9 +16,9 @@ use crate::{
 
 /// What can be said of a package, advisory by advisory.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Explained {
+pub struct Explained<'a> {
     /// One for each advisory and place that was asked.
-    pub explanations: Vec<Explanation>,
+    pub explanations: Vec<Explanation<'a>>,
     /// Why no advisory can speak of the package, where that is so.
     pub uncovered: Option<String>,
     /// What must be known of the answer: whose advisories were asked, and why.
@@ -27,7 +27,7 @@ pub struct Explained {
 
 /// What one advisory means for a package.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Explanation {
+pub struct Explanation<'a> {
     /// The record.
     pub advisory: Advisory,
     /// The ecosystem that was asked.
@@ -39,16 +39,16 @@ pub struct Explanation {
     /// The name of the order that it was compared by.
     pub order: &'static str,
     /// What the record says of the package; none if it does not name it.
-    pub affected: Option<Affected>,
+    pub affected: Option<Affected<'a>>,
     /// The comparisons, such as `3.0.11-1 < 3.0.13-1`.
     pub comparisons: Vec<String>,
     /// What follows.
-    pub judged: Judged,
+    pub judged: Judged<'a>,
 }
 
 /// What an advisory comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judged {
+pub enum Judged<'a> {
     /// The record does not name the package in this ecosystem.
     NotNamed,
     /// The record names other binary packages of the same source.
@@ -60,19 +60,19 @@ pub enum Judged {
     /// It names no vulnerability.
     MereUpdate,
     /// It applies, or cannot be decided.
-    Applies(Match),
+    Applies(Match<'a>),
 }
 
 /// Explains what each of `advisories` means for `package`.
 ///
 /// # Errors
 /// When the database is damaged.
-pub fn explain(
+pub fn explain<'a>(
     package: &Package,
     distribution: Option<&Distribution>,
     advisories: &[AdvisoryKey],
-    lookup: &dyn AdvisoryLookup,
-) -> Result<Explained, LookupError> {
+    lookup: &'a dyn AdvisoryLookup,
+) -> Result<Explained<'a>, LookupError> {
     let plan = Plan::of(distribution, lookup);
     let languages = Languages::of(std::slice::from_ref(package), lookup);
     let mut explained = Explained { notes: plan.notes.clone(), ..Explained::default() };
@@ -103,12 +103,12 @@ pub fn explain(
 ///
 /// # Errors
 /// When the database is damaged.
-pub fn explain_in(
+pub fn explain_in<'a>(
     ecosystem: &str,
     package: &Package,
     advisories: &[AdvisoryKey],
-    lookup: &dyn AdvisoryLookup,
-) -> Result<Explained, LookupError> {
+    lookup: &'a dyn AdvisoryLookup,
+) -> Result<Explained<'a>, LookupError> {
     let mut explained = Explained::default();
     if !lookup.covers(ecosystem) {
         explained.uncovered = Some(format!("the database holds no advisories for {ecosystem}"));
@@ -120,13 +120,13 @@ pub fn explain_in(
 }
 
 /// What is said in the ecosystem `first` stands, as it does in matching.
-fn at_places(
+fn at_places<'a>(
     package: &Package,
     places: &[Place<'_>],
     first: Option<&str>,
     advisories: &[AdvisoryKey],
-    lookup: &dyn AdvisoryLookup,
-    explained: &mut Explained,
+    lookup: &'a dyn AdvisoryLookup,
+    explained: &mut Explained<'a>,
 ) -> Result<(), LookupError> {
     let mut decided: Vec<AdvisoryKey> = Vec::new();
     for place in places {
@@ -136,7 +136,7 @@ fn at_places(
             if !is_first && decided.contains(&key) {
                 continue;
             }
-            let named: Vec<&Affected> = entries.iter().filter(|entry| entry.advisory == key).collect();
+            let named: Vec<&Affected<'_>> = entries.iter().filter(|entry| entry.advisory == key).collect();
             if is_first && named.iter().any(|entry| concerns(entry, package)) {
                 decided.push(key);
             }
@@ -163,13 +163,13 @@ fn at_places(
     Ok(())
 }
 
-fn explanation(
+fn explanation<'a>(
     package: &Package,
     place: &Place<'_>,
     key: AdvisoryKey,
-    named: &[&Affected],
+    named: &[&Affected<'a>],
     lookup: &dyn AdvisoryLookup,
-) -> Result<Explanation, LookupError> {
+) -> Result<Explanation<'a>, LookupError> {
     let advisory = lookup.advisory(key, true)?;
     let scheme = Scheme::of_ecosystem(place.ecosystem);
     let entry = named.iter().copied().find(|entry| concerns(entry, package));
@@ -198,8 +198,8 @@ fn explanation(
 }
 
 /// How `version` stands to the bounds of an interval.
-fn compared(interval: &Interval, version: &str, scheme: Option<Scheme>) -> Vec<String> {
-    let Interval { introduced, fixed, last_affected } = interval;
+fn compared(interval: &Interval<&str>, version: &str, scheme: Option<Scheme>) -> Vec<String> {
+    let Interval { introduced, fixed, last_affected } = *interval;
     let bounds = [introduced, fixed, last_affected].into_iter().flatten();
     let sign = |bound: &str| match scheme.and_then(|scheme| scheme.compare_to_bound(version, bound).ok()) {
         Some(Ordering::Less) => "<",

@@ -71,7 +71,7 @@ pub fn match_all(
     let plan = Plan::of(distribution, lookup);
     let languages = Languages::of(packages, lookup);
     let one = |packages: &[Package]| {
-        let mut matcher = Matcher { lookup, found: Found::default() };
+        let mut matcher = Matcher { lookup, found: Found::default(), hits: Vec::new() };
         for package in packages {
             match route(package, distribution, &plan, &languages, lookup)? {
                 Route::Ask(places) => matcher.package(package, &places, plan.pro.as_deref())?,
@@ -84,6 +84,7 @@ pub fn match_all(
         Ok(matcher.found)
     };
     let Found { mut findings, mut warnings, uncovered } = by_parts(packages, &one)?;
+    lookup.rest();
     suppress::owned(&mut findings, packages, |owner| {
         let Route::Ask(places) = route(owner, distribution, &plan, &languages, lookup)? else { return Ok(false) };
         for place in places {
@@ -215,11 +216,13 @@ impl Found {
 struct Matcher<'a> {
     lookup: &'a dyn AdvisoryLookup,
     found: Found,
+    /// Of one package at a time: the room that they take is used again.
+    hits: Vec<Hit<'a>>,
 }
 
 impl Matcher<'_> {
     fn package(&mut self, package: &Package, places: &[Place<'_>], pro: Option<&str>) -> Result<(), LookupError> {
-        let mut hits = Vec::new();
+        self.hits.clear();
         // Of Ubuntu's release and Ubuntu Pro, what the first that is asked says of a vulnerability stands.
         let mut decided: HashSet<AdvisoryKey> = HashSet::new();
         let first = places.first().filter(|_| pro.is_some()).map(|place| place.ecosystem);
@@ -241,11 +244,11 @@ impl Matcher<'_> {
                 let advisory = self.lookup.advisory(entry.advisory, false)?;
                 if modules::is_of_stream(&entry, &advisory, package) && !modules::is_mere_update(&advisory) {
                     let place = asked.get_or_insert_with(|| place.into()).clone();
-                    hits.push(Hit { entry, advisory, decision, place, scheme });
+                    self.hits.push(Hit { entry, advisory, decision, place, scheme });
                 }
             }
         }
-        for mut finding in merge::findings(package, &hits) {
+        for mut finding in merge::findings(package, &self.hits) {
             suppress::kernel_files(&mut finding, package);
             self.found.findings.push(finding);
         }
@@ -270,15 +273,19 @@ impl Matcher<'_> {
 }
 
 /// What the database holds at `place` of `package`.
-fn entries(place: &Place<'_>, package: &Package, lookup: &dyn AdvisoryLookup) -> Result<Vec<Affected>, LookupError> {
+fn entries<'a>(
+    place: &Place<'_>,
+    package: &Package,
+    lookup: &'a dyn AdvisoryLookup,
+) -> Result<Vec<Affected<'a>>, LookupError> {
     let mut entries = lookup.affected(place.ecosystem, &lookup_name(place.ecosystem, place.name))?;
     entries.retain(|entry| concerns(entry, package));
     Ok(entries)
 }
 
 /// Whether an entry that names binary packages names this one.
-fn concerns(entry: &Affected, package: &Package) -> bool {
-    entry.binaries.is_empty() || entry.binaries.contains(&package.name)
+fn concerns(entry: &Affected<'_>, package: &Package) -> bool {
+    entry.binaries.is_empty() || entry.binaries.contains(&package.name.as_str())
 }
 
 #[cfg(test)]

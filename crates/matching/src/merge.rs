@@ -11,10 +11,10 @@ use portcullis_versions::Scheme;
 use crate::{range::Match, route::Place};
 
 /// A record that affects a package.
-pub(crate) struct Hit {
-    pub(crate) entry: Affected,
+pub(crate) struct Hit<'a> {
+    pub(crate) entry: Affected<'a>,
     pub(crate) advisory: Advisory,
-    pub(crate) decision: Match,
+    pub(crate) decision: Match<'a>,
     /// Where it was found.
     pub(crate) place: AskedPlace,
     pub(crate) scheme: Scheme,
@@ -46,8 +46,8 @@ const MAX_REFERENCES: usize = 10;
 ///
 /// Records meet by CVE; those without one meet by their alias group. A record of several CVEs, as distributions'
 /// updates are, gives one finding for each.
-pub(crate) fn findings<'a>(package: &'a Package, hits: &'a [Hit]) -> impl Iterator<Item = Finding> + 'a {
-    let mut groups: BTreeMap<&Text, Vec<&Hit>> = BTreeMap::new();
+pub(crate) fn findings<'a>(package: &'a Package, hits: &'a [Hit<'_>]) -> impl Iterator<Item = Finding> + 'a {
+    let mut groups: BTreeMap<&Text, Vec<&Hit<'_>>> = BTreeMap::new();
     for hit in hits {
         let advisory = &hit.advisory;
         if advisory.cves.is_empty() {
@@ -82,7 +82,7 @@ fn rank(id: &str) -> u8 {
 }
 
 /// The finding that records of one vulnerability make.
-pub(crate) fn finding(package: &Arc<FindingPackage>, hits: &[&Hit], cve: Option<&Text>) -> Finding {
+pub(crate) fn finding(package: &Arc<FindingPackage>, hits: &[&Hit<'_>], cve: Option<&Text>) -> Finding {
     // A group has a hit, or there is no group.
     let first = hits.first().copied();
     let AskedPlace { ecosystem, name, version } = first.map(|hit| hit.place.clone()).unwrap_or_default();
@@ -112,7 +112,7 @@ pub(crate) fn finding(package: &Arc<FindingPackage>, hits: &[&Hit], cve: Option<
         );
         aliases.push(advisory.id.clone());
         if let Match::Interval(interval) = decision {
-            fixed_versions.extend(interval.fixed.clone());
+            fixed_versions.extend(interval.fixed.map(str::to_owned));
         }
         unfixed = unfixed.or(entry.unfixed);
         for reference in &advisory.references {
@@ -159,13 +159,13 @@ pub(crate) fn finding(package: &Arc<FindingPackage>, hits: &[&Hit], cve: Option<
 }
 
 /// What is known of exploitation of a CVE: every record that names it says the same.
-fn exploited(hits: &[&Hit], cve: &Text) -> Option<Exploited> {
+fn exploited(hits: &[&Hit<'_>], cve: &Text) -> Option<Exploited> {
     let advisory = &hits.first()?.advisory;
     let place = advisory.cves.iter().position(|known| known == cve)?;
     advisory.exploited.get(place).copied()
 }
 
-fn describe(decision: &Match, version: &str) -> String {
+fn describe(decision: &Match<'_>, version: &str) -> String {
     match decision {
         Match::Interval(interval) => interval.to_string(),
         Match::Listed => format!("= {version}"),
@@ -184,7 +184,7 @@ fn sort_versions(versions: &mut Vec<String>, scheme: Scheme) {
 }
 
 /// The distribution's or ecosystem's own word first, then the first record that knows a severity.
-fn severity(hits: &[&Hit]) -> Severity {
+fn severity(hits: &[&Hit<'_>]) -> Severity {
     let rated = hits.iter().map(|hit| &hit.advisory.severity);
     let mut severity = rated
         .clone()

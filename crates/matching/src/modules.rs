@@ -8,14 +8,14 @@
 use portcullis_model::{Advisory, Affected, Package, PackageType};
 
 /// Whether a record is about the module stream, or the plain package, that is installed.
-pub(crate) fn is_of_stream(entry: &Affected, advisory: &Advisory, package: &Package) -> bool {
+pub(crate) fn is_of_stream(entry: &Affected<'_>, advisory: &Advisory, package: &Package) -> bool {
     if package.kind != PackageType::Rpm {
         return true;
     }
-    let bounds = entry.intervals.iter().flat_map(|interval| [&interval.fixed, &interval.last_affected]);
+    let bounds = entry.intervals.iter().flat_map(|interval| [interval.fixed, interval.last_affected]);
     let is_modular = |version: &str| version.contains(".module");
     let (modular, plain): (Vec<bool>, Vec<bool>) =
-        bounds.flatten().chain(&entry.versions).map(|version| is_modular(version)).partition(|modular| *modular);
+        bounds.flatten().chain(entry.versions.iter().copied()).map(is_modular).partition(|modular| *modular);
     if modular.is_empty() == plain.is_empty() {
         // Nothing says how its packages are built, or it speaks of both: not affected is not known.
         return true;
@@ -75,8 +75,8 @@ mod tests {
     const PLAIN: &str = "18.1.0-1.el8";
     const MODULE: &str = "1:18.1.0-1.module_el8.7.0+3490+ab";
 
-    fn entry(fixed: &[&str]) -> Affected {
-        let interval = |fixed: &&str| Interval { fixed: Some((*fixed).to_owned()), ..Interval::default() };
+    fn entry<'a>(fixed: &[&'a str]) -> Affected<'a> {
+        let interval = |fixed: &&'a str| Interval { fixed: Some(*fixed), ..Interval::default() };
         Affected {
             advisory: AdvisoryKey(0),
             intervals: fixed.iter().map(interval).collect(),

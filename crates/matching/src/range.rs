@@ -7,35 +7,35 @@ use portcullis_model::{Affected, Interval};
 use portcullis_versions::{Scheme, VersionError};
 
 /// What matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Match {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Match<'a> {
     /// The version lies in this interval.
-    Interval(Interval),
+    Interval(Interval<&'a str>),
     /// The version is listed.
     Listed,
     /// A bound of this interval cannot be compared: the record cannot be decided.
-    Undecided(Interval),
+    Undecided(Interval<&'a str>),
 }
 
 /// What `entry` says of `version`; none if it is not affected.
-pub(crate) fn evaluate(entry: &Affected, version: &str, scheme: Scheme) -> Option<Match> {
-    let same = |listed: &String| listed == version || scheme.compare(version, listed) == Ok(Ordering::Equal);
+pub(crate) fn evaluate<'a>(entry: &Affected<'a>, version: &str, scheme: Scheme) -> Option<Match<'a>> {
+    let same = |listed: &&str| *listed == version || scheme.compare(version, listed) == Ok(Ordering::Equal);
     if entry.versions.iter().any(same) {
         return Some(Match::Listed);
     }
     let mut undecided = None;
     for interval in entry.intervals.iter() {
         match contains(interval, version, scheme) {
-            Ok(true) => return Some(Match::Interval(interval.clone())),
+            Ok(true) => return Some(Match::Interval(*interval)),
             Ok(false) => {}
-            Err(_) => undecided = Some(Match::Undecided(interval.clone())),
+            Err(_) => undecided = Some(Match::Undecided(*interval)),
         }
     }
     undecided
 }
 
-fn contains(interval: &Interval, version: &str, scheme: Scheme) -> Result<bool, VersionError> {
-    let Interval { introduced, fixed, last_affected } = interval;
+fn contains(interval: &Interval<&str>, version: &str, scheme: Scheme) -> Result<bool, VersionError> {
+    let Interval { introduced, fixed, last_affected } = *interval;
     if let Some(introduced) = introduced
         && scheme.compare_to_bound(version, introduced)?.is_lt()
     {

@@ -12,35 +12,35 @@ use crate::{Severity, SeverityLevel, Text, Timestamp};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AdvisoryKey(pub u32);
 
-/// What one advisory says of one package of one ecosystem.
+/// What one advisory says of one package of one ecosystem; its texts are those of whatever holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Affected {
+pub struct Affected<'a> {
     /// The advisory.
     pub advisory: AdvisoryKey,
     /// Affected intervals; a version inside any of them is affected. Advisories of one package share what is equal.
-    pub intervals: Arc<[Interval]>,
+    pub intervals: Arc<[Interval<&'a str>]>,
     /// Affected versions that no interval covers: compared by equality.
-    pub versions: Vec<String>,
+    pub versions: Vec<&'a str>,
     /// The distribution's or ecosystem's own word for this package, before any other severity.
     pub severity: Option<SeverityLevel>,
     /// Why there is no fix, where the source says: will not fix, deferred, end of life.
     pub unfixed: Option<crate::FixState>,
     /// Binary package names that the advisory is limited to; empty means all of the source package's.
-    pub binaries: Vec<String>,
+    pub binaries: Vec<&'a str>,
 }
 
 /// A half-open or closed interval of versions, in the order of its ecosystem.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Interval {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Interval<V = String> {
     /// First affected version; none means every version before the end.
-    pub introduced: Option<String>,
+    pub introduced: Option<V>,
     /// First version that is no longer affected.
-    pub fixed: Option<String>,
+    pub fixed: Option<V>,
     /// Last affected version, where no fix is known. Never together with `fixed`.
-    pub last_affected: Option<String>,
+    pub last_affected: Option<V>,
 }
 
-impl std::fmt::Display for Interval {
+impl<V: std::fmt::Display> std::fmt::Display for Interval<V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.introduced {
             Some(introduced) => write!(f, ">= {introduced}")?,
@@ -97,7 +97,7 @@ pub trait AdvisoryLookup: Sync {
     ///
     /// # Errors
     /// When the database is damaged; an answer is then not to be had, and none is made up.
-    fn affected(&self, ecosystem: &str, name: &str) -> Result<Vec<Affected>, LookupError>;
+    fn affected(&self, ecosystem: &str, name: &str) -> Result<Vec<Affected<'_>>, LookupError>;
 
     /// Whether there are advisories for `ecosystem` at all: without any, nothing found means nothing known.
     fn covers(&self, ecosystem: &str) -> bool;
@@ -110,6 +110,10 @@ pub trait AdvisoryLookup: Sync {
     /// # Errors
     /// When the database is damaged.
     fn advisory(&self, key: AdvisoryKey, with_details: bool) -> Result<Advisory, LookupError>;
+
+    /// Gives back the memory that answers have taken, between many questions and work that needs memory itself. Later
+    /// answers are the same, and take it anew.
+    fn rest(&self) {}
 }
 
 /// A package's name as advisories of `ecosystem` are looked up by: builder and matching both go through here.

@@ -231,7 +231,7 @@ fn what_is_not_known_of_a_record_is_said() {
         AdvisoryRecord::new("TEST-3").affects("npm", "z", "0", None).aliases(&["a\0b", ""]),
     ]);
     let known = database.affected("Unheard of:1", "x").unwrap();
-    assert_eq!((&known[0].versions[..], known[0].intervals.len()), (&["1.0".to_owned()][..], 0));
+    assert_eq!((&known[0].versions[..], known[0].intervals.len()), (&["1.0"][..], 0));
     assert_eq!(database.affected("npm", "y").unwrap().len(), 1);
     let places: Vec<&str> = summary.warnings.iter().map(|warning| warning.path.as_str()).collect();
     assert_eq!(places, ["TEST-1", "TEST-2", "TEST-3"], "{:?}", summary.warnings);

@@ -32,9 +32,9 @@ pub(crate) fn file(records: &[AdvisoryRecord]) -> Vec<u8> {
 }
 
 /// Everything that a scan, `db search` and `explain` may ask.
-pub(crate) type Answers = Vec<Result<(Vec<Affected>, Vec<Advisory>, Exploited, bool, usize), LookupError>>;
+pub(crate) type Answers<'a> = Vec<Result<(Vec<Affected<'a>>, Vec<Advisory>, Exploited, bool, usize), LookupError>>;
 
-pub(crate) fn answers(database: &Database) -> Answers {
+pub(crate) fn answers(database: &Database) -> Answers<'_> {
     let ask = |ecosystem: &str, name: &str| {
         let affected = database.affected(ecosystem, name)?;
         let advisories = affected.iter().map(|entry| database.advisory(entry.advisory, true));
