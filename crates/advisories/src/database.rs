@@ -292,7 +292,6 @@ impl AdvisoryLookup for Database {
     }
 
     fn rest(&self) {
-        self.texts.rest();
         self.pages.rest();
     }
 }

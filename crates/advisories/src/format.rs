@@ -1,4 +1,4 @@
-//! The layout of the file, version 3. All numbers are little-endian.
+//! The layout of the file, version 4. All numbers are little-endian.
 //!
 //! ```text
 //! header            one page of 2,048 bytes

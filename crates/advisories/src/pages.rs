@@ -105,7 +105,7 @@ impl Pages {
         self.get(data, start, length)
     }
 
-    /// Gives back the memory of what was read.
+    /// Gives back the memory of what was read. What was checked stays so.
     pub(crate) fn rest(&self) {
         self.bytes.rest();
     }

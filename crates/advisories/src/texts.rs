@@ -56,11 +56,6 @@ impl Texts {
         read(text.ok_or_else(|| LookupError("a text lies outside of its block".into()))?)
     }
 
-    /// Gives back the memory of what was unpacked.
-    pub(crate) fn rest(&self) {
-        *self.unpacked() = Unpacked::default();
-    }
-
     fn block(&self, pages: &Pages, block: u64) -> Result<Arc<Vec<u8>>, LookupError> {
         let mut unpacked = self.unpacked();
         if let Some(text) = unpacked.blocks.get(&block) {

@@ -45,7 +45,8 @@ use crate::{
 /// The path of remarks that are about the image as a whole, not about one of its files.
 pub const ADVISORIES: &str = "advisories";
 
-/// Packages that are worth a thread of their own: matching them takes longer than starting it.
+/// Packages that are worth a thread of their own: matching them takes longer than starting it. After as many, what they
+/// have taken of the database's memory is given back.
 const PART: usize = 500;
 
 /// What matching found.
@@ -72,7 +73,10 @@ pub fn match_all(
     let languages = Languages::of(packages, lookup);
     let one = |packages: &[Package]| {
         let mut matcher = Matcher { lookup, found: Found::default(), hits: Vec::new() };
-        for package in packages {
+        for (number, package) in packages.iter().enumerate() {
+            if number % PART == PART - 1 {
+                lookup.rest();
+            }
             match route(package, distribution, &plan, &languages, lookup)? {
                 Route::Ask(places) => matcher.package(package, &places, plan.pro.as_deref())?,
                 // Its owner is counted, or is what the distribution's advisories are asked about.
@@ -84,7 +88,6 @@ pub fn match_all(
         Ok(matcher.found)
     };
     let Found { mut findings, mut warnings, uncovered } = by_parts(packages, &one)?;
-    lookup.rest();
     suppress::owned(&mut findings, packages, |owner| {
         let Route::Ask(places) = route(owner, distribution, &plan, &languages, lookup)? else { return Ok(false) };
         for place in places {

@@ -111,8 +111,7 @@ pub trait AdvisoryLookup: Sync {
     /// When the database is damaged.
     fn advisory(&self, key: AdvisoryKey, with_details: bool) -> Result<Advisory, LookupError>;
 
-    /// Gives back the memory that answers have taken, between many questions and work that needs memory itself. Later
-    /// answers are the same, and take it anew.
+    /// Gives back memory that answers have taken, after many questions. Later answers are the same, and take it anew.
     fn rest(&self) {}
 }
 
