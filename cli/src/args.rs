@@ -122,7 +122,7 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ScanArgs {
     /// An image in a registry (repo/name:tag), a path, - for an archive on standard input, or a scheme: registry:,
-    /// docker:, podman:, containerd:, cri:, oci-dir:, oci-archive:, docker-archive:, rootfs:, dir:.
+    /// docker:, podman:, containerd:, cri:, oci-dir:, oci-archive:, docker-archive:, rootfs:, dir:, sbom:.
     pub(crate) target: String,
     #[command(flatten)]
     pub(crate) source: SourceArgs,

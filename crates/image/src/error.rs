@@ -142,6 +142,9 @@ impl Hint for ImageError {
             Self::Silent { hint, .. } | Self::Engine { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
             Self::Registry(error) => error.hint(),
             Self::Reference(error) => error.hint(),
+            Self::Missing { .. } | Self::Unsupported { .. } | Self::Json { .. } => {
+                Some("what can be scanned, and how it is named, is told by `portcullis scan --help`".into())
+            }
             _ => None,
         }
     }
