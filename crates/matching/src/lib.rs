@@ -93,6 +93,9 @@ pub fn match_all(
     let Found { mut findings, mut warnings, uncovered } = by_parts(packages, &one)?;
     suppress::owned(&mut findings, packages, |owner| {
         let Route::Ask(places) = route(owner, distribution, &plan, &languages, lookup)? else { return Ok(false) };
+        if distribution.is_some_and(|distribution| is_of_distribution(owner, distribution)) {
+            return Ok(true);
+        }
         for place in places {
             if !lookup.affected(place.ecosystem, &lookup_name(place.ecosystem, place.name))?.is_empty() {
                 return Ok(true);

@@ -197,7 +197,12 @@ fn what_the_distribution_installed_is_suppressed_where_it_speaks_of_that() {
     assert_eq!(matched(&packages, &[known]).findings[0].suppressed.as_ref().unwrap().by, "distribution");
     // Of a package that the distribution has never spoken of, as one's own are, its silence says nothing.
     let unknown = record.clone().affects("Debian:12", "other", "0", None);
-    assert_eq!(matched(&packages, &[unknown]).findings[0].suppressed, None);
+    assert_eq!(matched(&packages, std::slice::from_ref(&unknown)).findings[0].suppressed, None);
+    // Of its own packages it speaks where there is something to say.
+    let mut own = packages.clone();
+    own[1].vendor = Some("Debian Python Team <team+python@tracker.debian.org>".into());
+    assert_eq!(matched(&own, &[unknown]).findings[0].suppressed.as_ref().unwrap().by, "distribution");
+    assert_eq!(matched(&own, std::slice::from_ref(&record)).findings[0].suppressed, None);
     let uncovered = matched(&packages, &[record]);
     assert_eq!(uncovered.findings[0].suppressed, None);
 }
