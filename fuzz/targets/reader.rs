@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis_filetree::{FileHeader, HEAD_BYTES};
 use portcullis_packages::{Selection, readers_of};
 
-const PATHS: [&str; 80] = [
+const PATHS: [&str; 90] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/base.list",
@@ -22,6 +22,7 @@ const PATHS: [&str; 80] = [
     "opt/app.jar",
     "app/App.deps.json",
     "app/pom.xml",
+    "srv/app/META-INF/maven/g/a/pom.xml",
     "app/gradle.lockfile",
     "app/packages.lock.json",
     "app/App.csproj",
@@ -41,6 +42,14 @@ const PATHS: [&str; 80] = [
     "app/Package.resolved",
     "ios/Podfile.lock",
     "app/conan.lock",
+    "app/conanfile.txt",
+    "app/environment.yml",
+    "app/conda-lock.yml",
+    "app/pixi.lock",
+    "app/stack.yaml",
+    "usr/local/lib/php/.registry/.channel.pecl.php.net/a.reg",
+    "usr/share/php/.registry/a.reg",
+    "home/linuxbrew/.linuxbrew/Cellar/a/1/INSTALL_RECEIPT.json",
     "app/renv.lock",
     "app/Manifest.toml",
     "app/stack.yaml.lock",
@@ -82,6 +91,7 @@ const PATHS: [&str; 80] = [
     "srv/wp-content/plugins/a/a.php",
     "srv/wp-content/themes/a/style.css",
     "usr/local/bin/redis-server",
+    "app/_build/prod/lib/a/ebin/a.app",
     "usr/local/lib/libpython3.11.so.1.0",
     "opt/java/release",
     "usr/local/go/VERSION",

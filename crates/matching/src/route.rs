@@ -204,6 +204,8 @@ pub(crate) const fn ecosystem_of(kind: PackageType) -> Option<&'static str> {
         | PackageType::Luarocks
         | PackageType::Terraform
         | PackageType::WordpressPlugin
+        | PackageType::Pear
+        | PackageType::Brew
         | PackageType::Generic => return None,
     })
 }

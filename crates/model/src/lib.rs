@@ -11,6 +11,7 @@ mod digest;
 mod distribution;
 mod finding;
 mod licenses;
+mod maven;
 mod package;
 pub mod path_hashes;
 mod purl;
@@ -27,6 +28,7 @@ pub use digest::{Digest, DigestError, Hasher};
 pub use distribution::Distribution;
 pub use finding::{Evidence, ExploitPrediction, Finding, FindingPackage, FixState, Suppression};
 pub use licenses::normalised_license;
+pub use maven::{MavenDependency, MavenProject};
 pub use package::{
     Licensed, Location, OwnedPaths, Package, PackageType, PathHash, Purl, Reading, SourcePackage, Warning, WarningKind,
 };

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Completion, Digest, Distribution};
+use crate::{Completion, Digest, Distribution, MavenProject};
 
 /// The kind of a package: the `type` of its package URL.
 ///
@@ -79,6 +79,10 @@ pub enum PackageType {
     Terraform,
     /// WordPress plugins and themes.
     WordpressPlugin,
+    /// PECL and PEAR (PHP).
+    Pear,
+    /// Homebrew.
+    Brew,
 }
 
 impl PackageType {
@@ -119,6 +123,8 @@ impl PackageType {
             Self::Opam => "opam",
             Self::Terraform => "terraform",
             Self::WordpressPlugin => "wordpress-plugin",
+            Self::Pear => "pear",
+            Self::Brew => "brew",
         }
     }
 
@@ -247,6 +253,9 @@ pub struct Reading {
     /// Why the packages are only some of those that the file was made of, although all that it says was read. They
     /// count; the file does not count as explained by them.
     pub partial: Option<String>,
+    /// What it says that only other files make whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maven: Option<Box<MavenProject>>,
 }
 
 /// The licences of a package that another file names.

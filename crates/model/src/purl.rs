@@ -162,6 +162,8 @@ impl PackageType {
             "opam" => Self::Opam,
             "terraform" => Self::Terraform,
             "wordpress-plugin" => Self::WordpressPlugin,
+            "pear" => Self::Pear,
+            "brew" | "homebrew" => Self::Brew,
             _ => return None,
         })
     }
@@ -277,7 +279,7 @@ mod tests {
         }
 
         #[test]
-        fn every_type_is_read_under_its_own_name(index in 0_usize..33) {
+        fn every_type_is_read_under_its_own_name(index in 0_usize..35) {
             let all = [
                 PackageType::Apk, PackageType::Deb, PackageType::Rpm, PackageType::Cargo, PackageType::Composer,
                 PackageType::Gem, PackageType::Generic, PackageType::Github, PackageType::Golang,
@@ -286,6 +288,7 @@ mod tests {
                 PackageType::Swift, PackageType::Bitnami, PackageType::Alpm, PackageType::Opkg, PackageType::Ebuild,
                 PackageType::Nix, PackageType::Snap, PackageType::Conda, PackageType::Cocoapods, PackageType::Cpan,
                 PackageType::Luarocks, PackageType::Opam, PackageType::Terraform, PackageType::WordpressPlugin,
+                PackageType::Pear, PackageType::Brew,
             ];
             prop_assert_eq!(PackageType::of_purl(all[index].as_str()), Some(all[index]));
         }

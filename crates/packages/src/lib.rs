@@ -9,6 +9,7 @@ mod control;
 mod executable;
 mod fields;
 mod lockfile;
+mod maven;
 mod needs;
 mod readers;
 mod rpm_names;
@@ -23,6 +24,7 @@ use portcullis_filetree::FileHeader;
 use portcullis_model::Reading;
 
 pub use complete::complete;
+pub use maven::complete_maven;
 pub use readers::READERS;
 pub use sbom::{MAX_SBOM_BYTES, Sbom, SbomError, read_sbom};
 

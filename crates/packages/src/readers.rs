@@ -8,6 +8,7 @@ mod composer;
 mod composer_lock;
 mod conan_lock;
 mod conda;
+mod conda_lock;
 mod cpan;
 mod cran;
 mod debian_copyright;
@@ -23,8 +24,9 @@ mod go_mod;
 mod go_sum;
 mod haskell_lock;
 mod hex_lock;
-mod java;
-mod java_lock;
+mod homebrew;
+pub(crate) mod java;
+pub(crate) mod java_lock;
 mod julia_lock;
 mod known_programs;
 mod nix;
@@ -33,6 +35,7 @@ mod npm_lock;
 mod opkg;
 mod os_release;
 mod pacman;
+mod pear;
 mod perl_lock;
 mod portage;
 mod pub_lock;
@@ -66,12 +69,14 @@ pub const READERS: &[&dyn PackageReader] = &[
     &snap::Snap,
     &flatpak::Flatpak,
     &conda::Conda,
+    &homebrew::Homebrew,
     &python::Python,
     &npm::Npm,
     &go::Go,
     &rust::Rust,
     &gem::Gem,
     &composer::Composer,
+    &pear::Pear,
     &cargo_lock::CargoLock,
     &npm_lock::NpmLock,
     &python_lock::PythonLock,
@@ -87,6 +92,7 @@ pub const READERS: &[&dyn PackageReader] = &[
     &swift_lock::SwiftLock,
     &cocoapods_lock::CocoapodsLock,
     &conan_lock::ConanLock,
+    &conda_lock::CondaLock,
     &renv_lock::RenvLock,
     &julia_lock::JuliaLock,
     &haskell_lock::HaskellLock,

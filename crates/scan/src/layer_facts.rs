@@ -230,7 +230,8 @@ impl FactGatherer {
         let paths: usize = reading.owned.iter().map(|owned| owned.paths.len()).sum();
         let licensed = reading.licensed.iter().flat_map(|licensed| &licensed.licenses);
         let licensed: usize = licensed.map(|license| (size_of::<String>() + license.len()) / 8).sum();
-        self.weight += paths + licensed + reading.packages.iter().map(weight).sum::<usize>();
+        let maven = reading.maven.as_ref().map_or(0, |project| project.bytes() / 8);
+        self.weight += paths + licensed + maven + reading.packages.iter().map(weight).sum::<usize>();
         // Most files have one package, and a list that grows has room for four.
         reading.packages.shrink_to_fit();
         reading.warnings.shrink_to_fit();

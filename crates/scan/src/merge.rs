@@ -85,6 +85,7 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     let survivors = histories.into_iter().filter_map(|(path, history)| Survivor::of(path, history, &hides));
     let mut survivors: Vec<Survivor> = survivors.collect();
     completions::settle(survivors.iter_mut().map(|survivor| (survivor.path.as_str(), &mut survivor.current)));
+    complete_projects(&mut survivors);
     let readings = survivors.iter().flat_map(|survivor| &survivor.current);
     warnings.extend(readings.flat_map(|reading| reading.warnings.iter().cloned()));
     let distribution = distribution(&survivors);
@@ -130,6 +131,16 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     warnings.dedup();
     let (coverage, executables) = known.measure(executables, diff_ids);
     Merged { packages, warnings, distribution, coverage, executables }
+}
+
+/// What files of one project say together.
+fn complete_projects(survivors: &mut [Survivor]) {
+    let mut readings: Vec<(&str, &mut Reading)> = survivors
+        .iter_mut()
+        .flat_map(|Survivor { path, current, .. }| current.iter_mut().map(|reading| (path.as_str(), reading)))
+        .filter(|(_, reading)| reading.maven.is_some())
+        .collect();
+    portcullis_packages::complete_maven(&mut readings);
 }
 
 /// The files whose packages are only some of those in them, each with the reason.

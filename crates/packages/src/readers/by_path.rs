@@ -4,14 +4,16 @@
 //! <https://opam.ocaml.org/doc/Manual.html> (`.opam-switch/packages/NAME.VERSION/opam`),
 //! <https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories>
 //! (`HOST/NAMESPACE/NAME/VERSION/OS_ARCH/`), <https://www.erlang.org/doc/system/release_structure.html>
-//! (`NAME-VERSION/ebin/NAME.app`). Nothing of the files is read.
+//! (`NAME-VERSION/ebin/NAME.app`). Nothing of the files is read, but for applications of Erlang whose folder has no version,
+//! as builds of Mix leave them: <https://www.erlang.org/doc/apps/kernel/app.html>.
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{PackageType, Reading};
+use portcullis_model::{PackageType, Reading, Warning};
 
 use crate::{
     PackageReader, Selection, StreamReader,
     complete::{language_package, language_purl},
+    fields,
 };
 
 /// Names packages by their paths.
@@ -25,18 +27,53 @@ impl PackageReader for ByPath {
     fn reads(&self) -> &'static str {
         "`**/lib/luarocks/rocks*/<name>/<version>/rock_manifest`, `**/.opam-switch/packages/<name>.<version>/opam`, \
          `**/<host>/<namespace>/<name>/<version>/<platform>/terraform-provider-*`, \
-         `**/<name>-<version>/ebin/<name>.app`"
+         `**/<name>-<version>/ebin/<name>.app`, `**/<name>/ebin/<name>.app`"
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
+        if application(file.path).is_some() {
+            return Some(Selection::Whole { limit: MAX_APPLICATION });
+        }
         let found = found(file.path)?;
         Some(Selection::Stream(Box::new(Named { path: file.path.to_owned(), found })))
     }
 
-    /// Not called: every file is taken as a stream.
-    fn read(&self, _: &FileHeader<'_>, _: &[u8]) -> Reading {
-        Reading::default()
+    /// An application of Erlang: `{application, name, [{vsn, "1.2.3"}, …]}.` All others are taken as streams.
+    fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
+        let Some(name) = application(file.path) else { return Reading::default() };
+        let text = fields::text(contents);
+        let version = text.split_once("{vsn").and_then(|(_, rest)| rest.trim_start().strip_prefix(','));
+        let version = version.and_then(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+        match version.filter(|version| version.starts_with(|first: char| first.is_ascii_digit())) {
+            Some(version) => named(file.path, PackageType::Hex, name, version),
+            None => {
+                let warning = Warning::note(file.path, "an application of Erlang without a version");
+                Reading { warnings: vec![warning], ..Reading::default() }
+            }
+        }
     }
+}
+
+/// Most bytes of a file of an application, which names its modules.
+const MAX_APPLICATION: usize = 1 << 20;
+
+/// The name of an application whose folder does not tell its version, but for those of Erlang and Elixir themselves, and
+/// what was built for tests.
+fn application(path: &str) -> Option<&str> {
+    let mut parts = path.rsplit('/');
+    let name = parts.next()?.strip_suffix(".app")?;
+    let (ebin, folder) = (parts.next()?, parts.next()?);
+    let is_own = ERLANGS_OWN.contains(&name) || ELIXIRS_OWN.contains(&name);
+    (ebin == "ebin" && folder == name && !is_own && !path.contains("_build/test/")).then_some(name)
+}
+
+/// Applications that are part of Elixir.
+const ELIXIRS_OWN: [&str; 6] = ["eex", "elixir", "ex_unit", "iex", "logger", "mix"];
+
+fn named(path: &str, kind: PackageType, name: &str, version: &str) -> Reading {
+    let purl = language_purl(kind, name, version);
+    let package = language_package(kind, purl, (name.to_owned(), version.to_owned()), None, path);
+    Reading { packages: vec![package], ..Reading::default() }
 }
 
 /// A package that a path names.
@@ -141,9 +178,7 @@ impl StreamReader for Named {
 
     fn finish(self: Box<Self>) -> Reading {
         let Found { kind, name, version } = self.found;
-        let purl = language_purl(kind, &name, &version);
-        let package = language_package(kind, purl, (name, version), None, &self.path);
-        Reading { packages: vec![package], ..Reading::default() }
+        named(&self.path, kind, &name, &version)
     }
 }
 
@@ -184,10 +219,40 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_application_of_erlang_may_tell_its_version_itself() {
+        let app = "srv/app/_build/prod/lib/cowboy/ebin/cowboy.app";
+        for (text, expected) in [
+            (
+                "{application,cowboy,\n  [{description,\"x\"},\n  {vsn, \"2.9.0\"},{modules,[]}]}.",
+                "hex cowboy 2.9.0, purl pkg:hex/cowboy@2.9.0\n".to_owned(),
+            ),
+            (
+                "{application,cowboy,[{vsn,git}]}.",
+                format!("note in {app}: an application of Erlang without a version\n"),
+            ),
+        ] {
+            assert_eq!(render(&read(&ByPath, app, text.as_bytes()).unwrap()), expected);
+        }
+        for path in [
+            "usr/local/lib/elixir/lib/mix/ebin/mix.app",
+            "srv/_build/test/lib/mox/ebin/mox.app",
+            "lib/cowboy/cowboy.app",
+        ] {
+            assert!(read(&ByPath, path, b"{vsn,\"1\"}").is_none(), "{path}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_path_makes_it_panic(path in "([a-z.-]{0,6}/){0,6}(opam|rock_manifest|x.app|terraform-provider-x|é)") {
             read(&ByPath, &path, b"x");
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(contents: Vec<u8>, text in r#"(\{vsn|,| |"1|"|\}){0,9}"#) {
+            read(&ByPath, "x/ebin/x.app", &contents);
+            read(&ByPath, "x/ebin/x.app", text.as_bytes());
         }
     }
 }

@@ -1,17 +1,18 @@
-//! C and C++ packages that a project has locked: `conan.lock`, of Conan 1 and 2.
+//! C and C++ packages that a project has locked or asks for: `conan.lock`, of Conan 1 and 2, and `conanfile.txt`.
 //!
-//! Format: <https://docs.conan.io/2/tutorial/versioning/lockfiles.html>: references `name/version@user/channel#revision`.
+//! Formats: <https://docs.conan.io/2/tutorial/versioning/lockfiles.html>: references `name/version@user/channel#revision`,
+//! and <https://docs.conan.io/2/reference/conanfile_txt.html>. A `conanfile.py` is a program, and is not read.
 
 use portcullis_filetree::FileHeader;
 use portcullis_model::{PackageType, Reading};
 
 use crate::{
-    PackageReader, Scope, Selection, limits,
+    PackageReader, Scope, Selection, fields, limits,
     lockfile::{Listing, is_of_others, reasons},
     tree::{self, Node},
 };
 
-/// Reads `**/conan.lock`.
+/// Reads `**/conan.lock` and `**/conanfile.txt`.
 pub(crate) struct ConanLock;
 
 impl PackageReader for ConanLock {
@@ -20,7 +21,7 @@ impl PackageReader for ConanLock {
     }
 
     fn reads(&self) -> &'static str {
-        "`**/conan.lock`"
+        "`**/conan.lock`, `**/conanfile.txt`"
     }
 
     fn scope(&self) -> Scope {
@@ -28,11 +29,14 @@ impl PackageReader for ConanLock {
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
-        let is_wanted = file.file_name() == "conan.lock" && !is_of_others(file.path);
+        let is_wanted = matches!(file.file_name(), "conan.lock" | "conanfile.txt") && !is_of_others(file.path);
         is_wanted.then_some(Selection::Whole { limit: limits::LOCKFILE })
     }
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
+        if file.file_name() == "conanfile.txt" {
+            return conanfile(Listing::new(PackageType::Conan, file), contents);
+        }
         let document = match tree::json(contents) {
             Ok(document) => document,
             Err(why) => return Listing::unreadable(file, why),
@@ -47,14 +51,9 @@ impl PackageReader for ConanLock {
             listing.lacks("requires");
         }
         for reference in of_two.chain(of_one) {
-            let reference = reference.split(['#', '%']).next().unwrap_or_default();
-            let reference = reference.split('@').next().unwrap_or_default();
-            match reference.split_once('/') {
-                Some((name, version)) if !name.is_empty() && !version.is_empty() => {
-                    listing.add(name, version, Vec::new());
-                }
-                // The project itself has no reference of this form.
-                _ => {}
+            // The project itself has no reference of this form.
+            if let Some((name, version)) = name_and_version(reference) {
+                listing.add(name, version, Vec::new());
             }
         }
         for _ in document.get("build_requires").texts() {
@@ -62,6 +61,37 @@ impl PackageReader for ConanLock {
         }
         listing.finish()
     }
+}
+
+/// `name/version@user/channel#revision%time`
+fn name_and_version(reference: &str) -> Option<(&str, &str)> {
+    let reference = reference.split(['#', '%']).next()?.split('@').next()?;
+    reference.split_once('/').filter(|(name, version)| !name.is_empty() && !version.is_empty())
+}
+
+/// Sections of lines; those that `[requires]` has are references, or ranges: `zlib/[>=1.2]`.
+fn conanfile(mut listing: Listing<'_>, contents: &[u8]) -> Reading {
+    let mut section = String::new();
+    for line in fields::lines(contents).map(<[u8]>::trim_ascii) {
+        let line = fields::text(line);
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut section);
+            continue;
+        }
+        let reference = line.split(" #").next().unwrap_or(&line).trim();
+        if reference.is_empty() || reference.starts_with('#') {
+            continue;
+        }
+        match section.as_str() {
+            "requires" => match name_and_version(reference) {
+                Some((name, version)) if !version.starts_with('[') => listing.add(name, version, Vec::new()),
+                _ => listing.leave_out("a range of versions, and not one, is asked for"),
+            },
+            "build_requires" | "tool_requires" | "test_requires" => listing.leave_out(reasons::DEVELOPMENT),
+            _ => {}
+        }
+    }
+    listing.finish()
 }
 
 #[cfg(test)]
@@ -94,6 +124,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_conanfile_asks_for_is_listed_where_it_names_one_version() {
+        check(
+            &ConanLock,
+            "conanfile.txt",
+            "# deps\n[requires]\nfmt/8.1.1\n zlib/1.2.13@team/stable # why\nboost/[>=1.70]\n\n[tool_requires]\ncmake/3.25.0\n\
+             [options]\nfmt/*:shared=True\n",
+            expect![[r#"
+                conan fmt 8.1.1, purl pkg:conan/fmt@8.1.1
+                conan zlib 1.2.13, purl pkg:conan/zlib@1.2.13
+                note in conanfile.txt: 1 package left out: a range of versions, and not one, is asked for
+                note in conanfile.txt: 1 package left out: needed for development alone
+            "#]],
+        );
+    }
+
+    #[test]
     fn another_shape_is_a_gap() {
         check(
             &ConanLock,
@@ -110,6 +156,7 @@ mod tests {
         fn no_bytes_make_it_panic(contents: Vec<u8>, text in "[a-z\\[\\]{}:\", 0-9.@/#\n-]{0,80}") {
             read(&ConanLock, "conan.lock", &contents);
             read(&ConanLock, "conan.lock", text.as_bytes());
+            read(&ConanLock, "conanfile.txt", format!("[requires]\n{text}").as_bytes());
         }
     }
 }

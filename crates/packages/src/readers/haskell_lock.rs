@@ -1,6 +1,7 @@
-//! Haskell packages that a project has locked: `stack.yaml.lock` and `cabal.project.freeze`.
+//! Haskell packages that a project has locked: `stack.yaml.lock`, what `stack.yaml` adds, and `cabal.project.freeze`.
 //!
-//! Formats: <https://docs.haskellstack.org/en/stable/topics/lock_files/>: `name-version@sha256:…` in each entry, and
+//! Formats: <https://docs.haskellstack.org/en/stable/topics/lock_files/>: `name-version@sha256:…` in each entry,
+//! <https://docs.haskellstack.org/en/stable/configure/yaml/project/#extra-deps>: the same in a list, and
 //! <https://cabal.readthedocs.io/en/stable/cabal-commands.html#cabal-freeze>: `any.name ==version`.
 
 use portcullis_filetree::FileHeader;
@@ -12,7 +13,7 @@ use crate::{
     tree::{self, Node},
 };
 
-/// Reads `stack.yaml.lock` and `cabal.project.freeze`.
+/// Reads `stack.yaml.lock`, `stack.yaml` and `cabal.project.freeze`.
 pub(crate) struct HaskellLock;
 
 impl PackageReader for HaskellLock {
@@ -21,7 +22,7 @@ impl PackageReader for HaskellLock {
     }
 
     fn reads(&self) -> &'static str {
-        "`**/stack.yaml.lock`, `**/cabal.project.freeze`"
+        "`**/stack.yaml.lock`, `**/stack.yaml`, `**/cabal.project.freeze`"
     }
 
     fn scope(&self) -> Scope {
@@ -29,21 +30,41 @@ impl PackageReader for HaskellLock {
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
-        let is_wanted = matches!(file.file_name(), "stack.yaml.lock" | "cabal.project.freeze");
+        let is_wanted = matches!(file.file_name(), "stack.yaml.lock" | "stack.yaml" | "cabal.project.freeze");
         (is_wanted && !is_of_others(file.path)).then_some(Selection::Whole { limit: limits::LOCKFILE })
     }
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         let mut listing = Listing::new(PackageType::Hackage, file);
-        if file.file_name() == "stack.yaml.lock" {
-            match tree::yaml(contents) {
-                Ok(document) => stack(&document, &mut listing),
-                Err(why) => return Listing::unreadable(file, why),
+        let stack = match file.file_name() {
+            "stack.yaml.lock" => stack,
+            "stack.yaml" => extra,
+            _ => {
+                cabal(contents, &mut listing);
+                return listing.finish();
             }
-        } else {
-            cabal(contents, &mut listing);
+        };
+        match tree::yaml(contents) {
+            Ok(document) => stack(&document, &mut listing),
+            Err(why) => return Listing::unreadable(file, why),
         }
         listing.finish()
+    }
+}
+
+/// Name and version of `aeson-2.0.3.0@sha256:…,5763`.
+fn of_hackage(reference: &str) -> Option<(&str, &str)> {
+    let package = reference.split('@').next().unwrap_or(reference);
+    package.rsplit_once('-').filter(|(name, version)| !name.is_empty() && is_version(version))
+}
+
+/// `extra-deps`: packages of Hackage; those of repositories and folders have no version here.
+fn extra(document: &Node, listing: &mut Listing<'_>) {
+    for package in document.get("extra-deps").items() {
+        match package.text().and_then(of_hackage) {
+            Some((name, version)) => listing.add(name, version, []),
+            None => listing.leave_out("of a repository, a folder or an archive, without a version here"),
+        }
     }
 }
 
@@ -53,9 +74,7 @@ fn stack(document: &Node, listing: &mut Listing<'_>) {
         listing.lacks("packages");
     }
     for package in document.get("packages").items().iter().map(|package| package.get("completed")) {
-        let reference = package.text_of("hackage").map(|reference| reference.split('@').next().unwrap_or(reference));
-        let of_hackage =
-            reference.and_then(|package| package.rsplit_once('-')).filter(|(_, version)| is_version(version));
+        let of_hackage = package.text_of("hackage").and_then(of_hackage);
         let place = package.text_of("git").or(package.text_of("hg")).or(package.text_of("url"));
         match (of_hackage, package.text_of("name"), package.text_of("version")) {
             (Some((name, version)), ..) => listing.add(name, version, []),
@@ -78,6 +97,9 @@ fn cabal(contents: &[u8], listing: &mut Listing<'_>) {
         let Some(constraint) = line.trim_end_matches(',').strip_prefix("any.") else { continue };
         match constraint.split_once("==") {
             Some((name, version)) if is_version(version.trim()) => listing.add(name.trim(), version.trim(), []),
+            _ if constraint.ends_with(" installed") => {
+                listing.leave_out("the compiler's own, in the version that is installed with it");
+            }
             _ => listing.gap(format!("a constraint on more than one version: {constraint}")),
         }
     }
@@ -110,10 +132,11 @@ mod tests {
         check(
             &HaskellLock,
             "cabal.project.freeze",
-            "active-repositories: hackage.haskell.org:merge\nconstraints: any.Cabal ==3.2.1.0,\n             any.aeson ==2.0.3.0,\n             aeson -cffi +ordered-keymap\nindex-state: x\n",
+            "active-repositories: hackage.haskell.org:merge\nconstraints: any.Cabal ==3.2.1.0,\n             any.aeson ==2.0.3.0,\n             any.base installed,\n             aeson -cffi +ordered-keymap\nindex-state: x\n",
             expect![[r#"
                 hackage Cabal 3.2.1.0, purl pkg:hackage/Cabal@3.2.1.0
                 hackage aeson 2.0.3.0, purl pkg:hackage/aeson@2.0.3.0
+                note in cabal.project.freeze: 1 package left out: the compiler's own, in the version that is installed with it
             "#]],
         );
     }
@@ -136,6 +159,16 @@ mod tests {
             "constraints: any.a ==1.0 || ==1.1\n",
             expect![[r#"
                 gap in cabal.project.freeze: a constraint on more than one version: a ==1.0 || ==1.1
+            "#]],
+        );
+        check(
+            &HaskellLock,
+            "stack.yaml",
+            "resolver: lts-21.0\nextra-deps:\n- aeson-2.0.3.0\n- acme-missiles-0.3@sha256:2b,613\n- ./own\n- git: https://x.example/y\n  commit: '0'\n",
+            expect![[r#"
+                hackage aeson 2.0.3.0, purl pkg:hackage/aeson@2.0.3.0
+                hackage acme-missiles 0.3, purl pkg:hackage/acme-missiles@0.3
+                note in stack.yaml: 2 packages left out: of a repository, a folder or an archive, without a version here
             "#]],
         );
         for path in ["stack.yaml.lock", "cabal.project.freeze"] {

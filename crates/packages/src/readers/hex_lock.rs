@@ -65,6 +65,10 @@ fn mix_entry(line: &str, listing: &mut Listing<'_>) -> Option<()> {
         listing.add(package, version, Vec::new());
         return Some(());
     }
+    if value.starts_with(":path") {
+        listing.leave_out("a folder of the project's own");
+        return Some(());
+    }
     value.strip_prefix(":git")?;
     let (url, commit) = (quoted.next()?, quoted.next()?);
     listing.add_from(Origin::Repository(&format!("git+{url}@{commit}")), name, commit, Vec::new());
@@ -116,6 +120,7 @@ mod tests {
             r#"%{
   "decimal": {:hex, :decimal, "2.1.1", "5611dca5", [:mix], [], "hexpm", "53cfe5f4"},
   "app_name": {:hex, :"package_name", "1.0.0-rc.1", "ab", [:mix], [{:decimal, "~> 2.0", [hex: :decimal]}], "hexpm", "ab"},
+  "local": {:path, "../local", []},
   "own": {:git, "https://git.example/own.git", "0123abc", [branch: "main"]},
 }
 "#,
@@ -123,6 +128,7 @@ mod tests {
                 hex decimal 2.1.1, purl pkg:hex/decimal@2.1.1
                 hex package_name 1.0.0-rc.1, purl pkg:hex/package_name@1.0.0-rc.1
                 hex own 0123abc, purl pkg:hex/own@0123abc?vcs_url=git%2Bhttps:%2F%2Fgit.example%2Fown.git%400123abc
+                note in mix.lock: 1 package left out: a folder of the project's own
             "#]],
         );
         check(

@@ -6,22 +6,25 @@
 //! directory, which comes last: what does not agree is a listed gap.
 //!
 //! What an archive is: Maven's `pom.properties` and `pom.xml`
-//! (<https://maven.apache.org/shared/maven-archiver/>), else its manifest and its file name.
+//! (<https://maven.apache.org/shared/maven-archiver/>), else its manifest and its file name. Of an archive that was
+//! unpacked, Maven's files alone are read.
 
 mod entry;
 mod facts;
 mod groups;
 mod identify;
 mod limits;
-pub(super) mod pom;
+pub(crate) mod pom;
 mod record;
 mod skim;
 mod walk;
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::Reading;
+use portcullis_model::{Reading, Warning};
 
 use crate::{PackageReader, Selection, StreamReader};
+use facts::{Kind, Project};
+use identify::unpacked_package;
 use limits::Shared;
 use walk::Archive;
 
@@ -40,21 +43,55 @@ impl PackageReader for Java {
     }
 
     fn reads(&self) -> &'static str {
-        "`**/*.jar`, `war`, `ear`, `aar`, `nar`, `par`, `sar`, `kar`, `rar`, `hpi`, `jpi`, `lpkg`, nested up to eight deep"
+        "`**/*.jar`, `war`, `ear`, `aar`, `nar`, `par`, `sar`, `kar`, `rar`, `hpi`, `jpi`, `lpkg`, nested up to eight deep; \
+         `**/META-INF/maven/*/*/pom.properties`, `**/META-INF/maven/*/*/pom.xml`"
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
-        is_archive(file).then(|| Selection::Stream(Box::new(Stream::new(file, false))))
+        select(file, false)
     }
 
     fn select_with_digests(&self, file: &FileHeader<'_>) -> Option<Selection> {
-        is_archive(file).then(|| Selection::Stream(Box::new(Stream::new(file, true))))
+        select(file, true)
     }
 
-    /// Not called: every file is read in pieces.
-    fn read(&self, _: &FileHeader<'_>, _: &[u8]) -> Reading {
-        Reading::default()
+    /// Archives are read in pieces: this is one of Maven's files in an archive that was unpacked.
+    fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
+        let Some(kind) = unpacked(file.path) else { return Reading::default() };
+        match Project::read(kind, file.path, contents) {
+            Ok(project) => {
+                Reading { packages: unpacked_package(project, file.path).into_iter().collect(), ..Reading::default() }
+            }
+            Err(error) => {
+                let warning = Warning::gap(file.path, format!("its package was not read: {error}"));
+                Reading { warnings: vec![warning], ..Reading::default() }
+            }
+        }
     }
+}
+
+fn select(file: &FileHeader<'_>, has_digests: bool) -> Option<Selection> {
+    if is_archive(file) {
+        return Some(Selection::Stream(Box::new(Stream::new(file, has_digests))));
+    }
+    unpacked(file.path).map(|kind| Selection::Whole { limit: kind.limit() })
+}
+
+/// What a file of Maven's is that came out of an archive: `…/META-INF/maven/<group>/<artifact>/pom.properties`.
+fn unpacked(path: &str) -> Option<Kind> {
+    let (folder, name) = path.rsplit_once('/')?;
+    let kind = match name {
+        "pom.properties" => Kind::PomProperties,
+        "pom.xml" => Kind::PomXml,
+        _ => return None,
+    };
+    let mut parts = folder.rsplit('/').skip(2);
+    (parts.next() == Some("maven") && parts.next() == Some("META-INF")).then_some(kind)
+}
+
+/// Whether a file of Maven's came out of an archive: it says what is there, and not what a project asks for.
+pub(super) fn is_unpacked(path: &str) -> bool {
+    unpacked(path).is_some()
 }
 
 fn is_archive(file: &FileHeader<'_>) -> bool {

@@ -3,14 +3,14 @@
 //! Formats: <https://docs.gradle.org/current/userguide/dependency_locking.html>,
 //! <https://maven.apache.org/ref/3.9.9/maven-model/maven.html>,
 //! <https://github.com/stringbean/sbt-dependency-lock>, <https://ant.apache.org/ivy/history/2.5.2/ivyfile.html>.
-//! A `pom.xml` names its own dependencies alone, not theirs, and leaves versions to a parent, which is another file.
+//! A `pom.xml` names its own dependencies alone, not theirs, and may leave versions to a parent, which is another file.
 
 use std::collections::BTreeMap;
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{PackageType, Reading};
+use portcullis_model::{MavenDependency, PackageType, Reading};
 
-use super::java::pom::{Dependency, Pom};
+use super::java::{self, pom::Pom};
 use crate::{
     PackageReader, Scope, Selection, fields, limits,
     lockfile::{Listing, is_of_others, reasons},
@@ -34,7 +34,7 @@ impl Format {
             "gradle.lockfile" | "buildscript-gradle.lockfile" | "settings-gradle.lockfile" => Some(Self::Gradle),
             // One file for each configuration, before Gradle 7.
             name if name.ends_with(".lockfile") && file.parent().ends_with("dependency-locks") => Some(Self::Gradle),
-            "pom.xml" => Some(Self::Maven),
+            "pom.xml" if !java::is_unpacked(file.path) => Some(Self::Maven),
             "build.sbt.lock" => Some(Self::Sbt),
             "ivy.xml" => Some(Self::Ivy),
             _ => None,
@@ -96,46 +96,54 @@ fn gradle(mut listing: Listing<'_>, contents: &[u8]) -> Reading {
     listing.finish()
 }
 
-/// Versions that are written here, by a property of this file, or by its `dependencyManagement`.
+/// Versions that are written here, by a property of this file, or by its `dependencyManagement`. The rest is left to
+/// [`crate::complete_maven`], which sees the parents.
 fn maven(mut listing: Listing<'_>, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
-    let pom = match Pom::parse(contents) {
+    let mut pom = match Pom::parse(contents) {
         Ok(pom) => pom,
         Err(error) => return Listing::unreadable(file, error),
     };
     if pom.named > pom.dependencies.len() {
         listing.gap(format!("it names more than {} dependencies: the others were not read", pom.dependencies.len()));
     }
-    let key = |dependency: &Dependency| Some((pom.resolve(&dependency.group)?, pom.resolve(&dependency.artifact)?));
-    let managed = pom.managed.iter().filter_map(|managed| Some((key(managed)?, managed.version.as_str())));
-    let managed: BTreeMap<(String, String), &str> = managed.collect();
+    let key =
+        |dependency: &MavenDependency| Some((pom.resolve(&dependency.group)?, pom.resolve(&dependency.artifact)?));
+    let managed = pom.project.managed.iter().rev().filter_map(|managed| Some((key(managed)?, managed)));
+    let managed: BTreeMap<(String, String), &MavenDependency> = managed.collect();
+    let mut open = Vec::new();
     for dependency in &pom.dependencies {
-        if matches!(dependency.scope.as_str(), "test" | "import") {
+        let key = key(dependency);
+        let managed = key.as_ref().and_then(|key| managed.get(key));
+        let scope = managed.map(|managed| managed.scope.as_str()).filter(|_| dependency.scope.is_empty());
+        if is_for_development(scope.unwrap_or(&dependency.scope)) {
             listing.leave_out(reasons::DEVELOPMENT);
             continue;
         }
-        let Some((group, artifact)) = key(dependency) else {
-            listing.leave_out("named by a property of another file");
-            continue;
-        };
-        let name = format!("{group}:{artifact}");
-        let managed = || managed.get(&(group, artifact)).copied().unwrap_or("");
-        let written = if dependency.version.is_empty() { managed() } else { dependency.version.as_str() };
-        match pom.resolve(written) {
+        let managed = managed.map_or("", |managed| managed.version.as_str());
+        let written = if dependency.version.is_empty() { managed } else { dependency.version.as_str() };
+        match key.zip(pom.resolve(written)) {
             // `[1.0]` is this one; other ranges mean what is newest on the day.
-            Some(version) => match exact(&version) {
-                Some(version) => listing.add(&name, version, Vec::new()),
+            Some(((group, artifact), version)) => match exact(&version) {
+                Some(version) => listing.add(&format!("{group}:{artifact}"), version, Vec::new()),
                 None => listing.leave_out(RANGE),
             },
-            None => listing.leave_out("the version is written in another file, such as the parent"),
+            None => open.push(dependency.clone()),
         }
     }
-    listing.finish()
+    pom.project.open = open;
+    Reading { maven: Some(Box::new(pom.project)), ..listing.finish() }
 }
 
-const RANGE: &str = "a range of versions, and not one, is asked for";
+/// Whether a scope is for tests alone, or, as `import`, brings nothing.
+pub(crate) fn is_for_development(scope: &str) -> bool {
+    matches!(scope, "test" | "import")
+}
+
+/// Why a range of versions is left out.
+pub(crate) const RANGE: &str = "a range of versions, and not one, is asked for";
 
 /// A version that is one alone: not `[1,2)`, `1.+` nor `latest.release`.
-fn exact(version: &str) -> Option<&str> {
+pub(crate) fn exact(version: &str) -> Option<&str> {
     let one = version.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(version);
     let is_one =
         !one.is_empty() && !one.contains([',', '[', ']', '(', ')', '+', '*', '$']) && !one.starts_with("latest.");
@@ -242,7 +250,6 @@ mod tests {
                 maven org.yaml:snakeyaml 1.26, purl pkg:maven/org.yaml/snakeyaml@1.26
                 note in pom.xml: 1 package left out: a range of versions, and not one, is asked for
                 note in pom.xml: 1 package left out: needed for development alone
-                note in pom.xml: 1 package left out: the version is written in another file, such as the parent
             "#]],
         );
         check(
@@ -303,6 +310,7 @@ mod tests {
         let selects = |path| JavaLock.select(&FileHeader { path, size: 1, mode: 0o644, head: b"" }).is_some();
         assert!(selects("pom.xml") && selects("a/gradle.lockfile"));
         assert!(!selects("node_modules/a/pom.xml") && !selects("a.lockfile") && !selects("effective-pom.xml"));
+        assert!(!selects("srv/app/META-INF/maven/g/a/pom.xml"));
     }
 
     proptest! {

@@ -24,6 +24,9 @@ const LIST_LIMIT: usize = 32 << 20;
 /// Most needs taken of one package.
 const MAX_NEEDS: usize = 10_000;
 
+/// Most licences taken of one package.
+const MAX_LICENSES: usize = 100;
+
 impl PackageReader for Python {
     fn name(&self) -> &'static str {
         "python"
@@ -58,6 +61,7 @@ impl PackageReader for Python {
         }
         let (mut name, mut version, mut license, mut expression) = (None, None, None, None);
         let mut depends_on = Vec::new();
+        let mut classified: Vec<String> = Vec::new();
         // The headers end at the first blank line; the description follows.
         for (field, value) in fields::records(contents).next().into_iter().flat_map(fields::fields) {
             let slot = match field {
@@ -68,6 +72,10 @@ impl PackageReader for Python {
                 b"Requires-Dist" if depends_on.len() < MAX_NEEDS => {
                     let needed = needs::name(&fields::text(value)).map(|name| lookup_name("PyPI", name).into_owned());
                     depends_on.extend(needed);
+                    continue;
+                }
+                b"Classifier" if classified.len() < MAX_LICENSES => {
+                    classified.extend(classified_license(&fields::text(value)));
                     continue;
                 }
                 _ => continue,
@@ -83,12 +91,20 @@ impl PackageReader for Python {
         let name = lookup_name("PyPI", &name).into_owned();
         // Old packages have the whole text of the licence in that field.
         let license = expression.or(license.filter(|text| text.len() <= 100));
+        let classified = if license.is_some() { Vec::new() } else { classified };
         let purl = Purl::new(PackageType::Pypi, "", &name, &version);
         let package = language_package(PackageType::Pypi, purl, (name, version), license, file.path);
         depends_on.sort();
         depends_on.dedup();
-        Reading { packages: vec![Package { depends_on, ..package }], ..Reading::default() }
+        let licenses = if classified.is_empty() { package.licenses } else { classified };
+        Reading { packages: vec![Package { depends_on, licenses, ..package }], ..Reading::default() }
     }
+}
+
+/// The licence that a classifier names: <https://pypi.org/classifiers/>. `OSI Approved` alone names none.
+fn classified_license(classifier: &str) -> Option<String> {
+    let name = classifier.strip_prefix("License :: ")?.rsplit(" :: ").next()?.trim();
+    (!name.is_empty() && name != "OSI Approved").then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -109,6 +125,27 @@ mod tests {
             b"Metadata-Version: 2.1\nName: Zope.Interface\nVersion: 5.4.0\nLicense: ZPL-2.1\n\nVersion: 9\n",
             expect![[r#"
                 pypi zope-interface 5.4.0, under ZPL-2.1, purl pkg:pypi/zope-interface@5.4.0
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_licence_may_be_a_classifier() {
+        check(
+            &Python,
+            "a-1.dist-info/METADATA",
+            "Name: a\nVersion: 1\nLicense: UNKNOWN\nClassifier: License :: OSI Approved\n\
+             Classifier: License :: OSI Approved :: MIT License\nClassifier: License :: Public Domain\nClassifier: Topic :: X\n",
+            expect![[r#"
+                pypi a 1, under MIT License | Public Domain, purl pkg:pypi/a@1
+            "#]],
+        );
+        check(
+            &Python,
+            "a-1.dist-info/METADATA",
+            "Name: a\nVersion: 1\nLicense: BSD-3-Clause\nClassifier: License :: OSI Approved :: BSD License\n",
+            expect![[r#"
+                pypi a 1, under BSD-3-Clause, purl pkg:pypi/a@1
             "#]],
         );
     }

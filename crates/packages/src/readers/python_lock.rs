@@ -3,7 +3,7 @@
 //! The formats are described in a file each. What is for development alone is left out and counted, where a file says
 //! so. `pyproject.toml` and `setup.cfg` hold wishes, not versions: they are not read.
 
-mod requirements;
+pub(super) mod requirements;
 mod toml_locks;
 
 use std::collections::HashSet;
@@ -83,7 +83,7 @@ fn add(
 }
 
 /// <https://peps.python.org/pep-0503/#normalized-names>
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     lookup_name("PyPI", name).into_owned()
 }
 

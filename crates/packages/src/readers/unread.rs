@@ -6,7 +6,7 @@
 //! Where they lie: Void <https://man.voidlinux.org/xbps-pkgdb.1>, Slackware
 //! <https://docs.slackware.com/slackbook:package_management>, Solus <https://github.com/getsolus/eopkg>, FreeBSD
 //! <https://man.freebsd.org/cgi/man.cgi?query=pkg&sektion=8>, pkgsrc and OpenBSD <https://man.openbsd.org/pkg_add>,
-//! Clear Linux <https://github.com/clearlinux/swupd-client>, Homebrew <https://docs.brew.sh/Manpage>, Guix
+//! Clear Linux <https://github.com/clearlinux/swupd-client>, Guix
 //! <https://guix.gnu.org/manual/en/html_node/The-Store.html>.
 
 use portcullis_filetree::FileHeader;
@@ -26,7 +26,7 @@ impl PackageReader for Unread {
         "nothing: `var/db/xbps/pkgdb-*.plist`, `var/lib/pkgtools/packages/*`, `var/log/packages/*`, \
          `var/lib/eopkg/package/*/metadata.xml`, `var/lib/pisi/package/*/metadata.xml`, `var/db/pkg/local.sqlite`, \
          `**/+CONTENTS` in `var/db/pkg` and `usr/pkg/pkgdb`, `usr/share/clear/bundles/*`, \
-         `**/Cellar/*/*/INSTALL_RECEIPT.json`, and programs and libraries in `gnu/store`"
+         and programs and libraries in `gnu/store`"
     }
 
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
@@ -82,9 +82,6 @@ impl Shape {
 /// The folder of the database that a file is of, and whose it is.
 fn unread<'a>(file: &FileHeader<'a>) -> Option<(&'a str, &'static str)> {
     let path = file.path;
-    if path.ends_with("/INSTALL_RECEIPT.json") {
-        return cellar(path).map(|folder| (folder, "Homebrew's"));
-    }
     if let Some(rest) = path.strip_prefix("gnu/store/") {
         let mut parts = rest.split('/').skip(1);
         let is_program = matches!(parts.next(), Some("bin" | "sbin" | "lib")) && parts.count() == 1;
@@ -94,12 +91,6 @@ fn unread<'a>(file: &FileHeader<'a>) -> Option<(&'a str, &'static str)> {
         let rest = path.strip_prefix(folder)?.strip_prefix('/')?;
         shape.fits(rest).then_some((folder, whose))
     })
-}
-
-/// `…/Cellar` of `…/Cellar/name/version/INSTALL_RECEIPT.json`.
-fn cellar(path: &str) -> Option<&str> {
-    let folder = path.rsplitn(4, '/').last()?;
-    (folder == "Cellar" || folder.ends_with("/Cellar")).then_some(folder)
 }
 
 /// A gap, found by name: nothing of the file is needed.
@@ -138,7 +129,6 @@ mod tests {
             ("var/db/pkg/bash-5.2.21/+CONTENTS", "var/db/pkg"),
             ("usr/pkg/pkgdb/bash-5.2.21/+CONTENTS", "usr/pkg/pkgdb"),
             ("usr/share/clear/bundles/os-core", "usr/share/clear/bundles"),
-            ("home/linuxbrew/.linuxbrew/Cellar/jq/1.7.1/INSTALL_RECEIPT.json", "home/linuxbrew/.linuxbrew/Cellar"),
             ("gnu/store/0c0b9ylzjm2kzhdvzmnbr6c5f6kvhxay-hello-2.12.1/bin/hello", "gnu/store"),
         ] {
             let text = render(&read(&Unread, path, b"x").unwrap());
@@ -156,8 +146,6 @@ mod tests {
             "var/lib/eopkg/package/bash-5.2.15-76/files.xml",
             "var/db/pkg/app-misc/jq-1.7-r1/CONTENTS",
             "var/db/pkg/vuln.xml",
-            "srv/INSTALL_RECEIPT.json",
-            "srv/a/b/INSTALL_RECEIPT.json",
             "gnu/store/abc-hello-2.12.1/share/doc/hello",
             "gnu/store/.links/abc",
         ] {
@@ -167,7 +155,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_path_makes_it_panic(path in "((var/db/pkg|gnu/store|Cellar|é)/)?([a-z.é-]{0,6}/){0,5}([+]CONTENTS|INSTALL_RECEIPT.json|x)") {
+        fn no_path_makes_it_panic(path in "((var/db/pkg|gnu/store|é)/)?([a-z.é-]{0,6}/){0,5}([+]CONTENTS|x)") {
             read(&Unread, &path, b"x");
         }
     }

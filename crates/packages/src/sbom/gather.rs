@@ -307,6 +307,7 @@ impl Gathered {
                 warnings: self.problems.into_warnings(),
                 completion: None,
                 partial: None,
+                maven: None,
             },
         })
     }

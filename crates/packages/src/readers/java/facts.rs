@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use portcullis_model::Warning;
 
 use super::{limits::Shared, pom::Pom};
-use crate::fields;
+use crate::{fields, xml::XmlError};
 
 /// Longest value taken, in bytes.
 const MAX_VALUE: usize = 512;
@@ -140,6 +140,19 @@ impl Project {
         self.damage.as_ref().map(|damage| warning(place, format!("not read: {damage}")))
     }
 
+    /// What one of Maven's files says by itself.
+    pub(super) fn read(kind: Kind, path: &str, contents: &[u8]) -> Result<Self, XmlError> {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = folder.rfind("META-INF/maven/").and_then(|at| folder.get(at..)).unwrap_or(folder);
+        let mut project = Self::new(folder);
+        match kind {
+            Kind::PomXml => project.pom(&Pom::parse(contents)?),
+            Kind::PomProperties => project.properties(contents),
+            Kind::Manifest => {}
+        }
+        Ok(project)
+    }
+
     fn new(folder: &str) -> Self {
         let mut project = Self { folder: folder.to_owned(), ..Self::default() };
         if let Some((group, artifact)) = folder.strip_prefix("META-INF/maven/").and_then(|rest| rest.split_once('/')) {
@@ -182,7 +195,7 @@ impl Project {
             }
         };
         fill(&mut self.group, self.has_properties, pom.group());
-        fill(&mut self.artifact, self.has_properties, pom.resolve(&pom.artifact));
+        fill(&mut self.artifact, self.has_properties, pom.resolve(&pom.project.artifact));
         fill(&mut self.version, self.has_properties, pom.version());
     }
 }

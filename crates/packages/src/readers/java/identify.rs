@@ -89,6 +89,15 @@ fn shaded(project: &Project, place: &str, shared: &mut Shared) {
     add(coordinates, said, format!("{place}!/{folder}"), shared);
 }
 
+/// The package of a project whose archive was unpacked, if the file that lies at `place` tells all of its name.
+pub(super) fn unpacked_package(project: Project, place: &str) -> Option<Package> {
+    let Project { group, artifact, version, licenses, needs, .. } = project;
+    if artifact.is_empty() || version.is_empty() || group.is_empty() {
+        return None;
+    }
+    Some(package(Coordinates { group, artifact, version }, Said { licenses, needs, evidence: None }, place))
+}
+
 /// What is known of a package beside its coordinates.
 #[derive(Default)]
 struct Said {
@@ -98,13 +107,18 @@ struct Said {
 }
 
 fn add(coordinates: Coordinates, said: Said, place: String, shared: &mut Shared) {
+    let Coordinates { group, artifact, version } = &coordinates;
+    shared.count_kept(place.len() + 4 * (group.len() + artifact.len() + version.len()) + size_of::<Package>());
+    shared.packages.push(package(coordinates, said, &place));
+}
+
+fn package(coordinates: Coordinates, said: Said, place: &str) -> Package {
     let Said { licenses, needs: depends_on, evidence } = said;
     let Coordinates { group, artifact, version } = coordinates;
-    shared.count_kept(place.len() + 4 * (group.len() + artifact.len() + version.len()) + size_of::<Package>());
     let purl = Purl::new(PackageType::Maven, &group, &artifact, &version);
     let name = if group.is_empty() { artifact } else { format!("{group}:{artifact}") };
-    let package = language_package(PackageType::Maven, purl, (name, version), None, &place);
-    shared.packages.push(Package { licenses, depends_on, evidence, ..package });
+    let package = language_package(PackageType::Maven, purl, (name, version), None, place);
+    Package { licenses, depends_on, evidence, ..package }
 }
 
 /// The archive's file name without its ending.

@@ -1,9 +1,9 @@
 //! Maven's project model, `pom.xml`.
 //!
 //! Format: <https://maven.apache.org/ref/3.9.9/maven-model/maven.html>. Only what one file says: a parent is another
-//! file, and may come over the network.
+//! file (see `crate::maven`), and may come over the network.
 
-use std::collections::BTreeMap;
+use portcullis_model::{MavenDependency, MavenProject};
 
 use crate::xml::{self, XmlError};
 
@@ -19,58 +19,37 @@ const MAX_ITEMS: usize = 20_000;
 /// What a project says of itself.
 #[derive(Debug, Default)]
 pub(in crate::readers) struct Pom {
-    group: String,
-    pub(in crate::readers) artifact: String,
-    version: String,
-    pub(in crate::readers) parent: Dependency,
+    /// All but what is resolved here, and no open dependency.
+    pub(in crate::readers) project: MavenProject,
     pub(in crate::readers) licenses: Vec<String>,
-    properties: BTreeMap<String, String>,
-    pub(in crate::readers) dependencies: Vec<Dependency>,
-    /// What `dependencyManagement` says of versions.
-    pub(in crate::readers) managed: Vec<Dependency>,
+    pub(in crate::readers) dependencies: Vec<MavenDependency>,
     /// How many dependencies there are; those beyond a limit are not kept.
     pub(in crate::readers) named: usize,
-}
-
-/// A dependency as written.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(in crate::readers) struct Dependency {
-    pub(in crate::readers) group: String,
-    pub(in crate::readers) artifact: String,
-    pub(in crate::readers) version: String,
-    pub(in crate::readers) scope: String,
-    is_optional: bool,
-}
-
-impl Dependency {
-    /// Whether who uses the project gets it too.
-    pub(in crate::readers) fn is_needed(&self) -> bool {
-        matches!(self.scope.as_str(), "" | "compile" | "runtime") && !self.is_optional
-    }
 }
 
 impl Pom {
     /// Reads a `pom.xml`.
     pub(in crate::readers) fn parse(contents: &[u8]) -> Result<Self, XmlError> {
         let mut pom = Self::default();
-        let mut dependency = Dependency::default();
+        let mut dependency = MavenDependency::default();
         xml::elements(contents, &mut |element| {
             let text = || element.text.to_owned();
             match element.path {
-                "project/groupId" => pom.group = text(),
-                "project/artifactId" => pom.artifact = text(),
-                "project/version" => pom.version = text(),
-                "project/parent/groupId" => pom.parent.group = text(),
-                "project/parent/artifactId" => pom.parent.artifact = text(),
-                "project/parent/version" => pom.parent.version = text(),
+                "project/groupId" => pom.project.group = text(),
+                "project/artifactId" => pom.project.artifact = text(),
+                "project/version" => pom.project.version = text(),
+                "project/parent/groupId" => pom.project.parent.group = text(),
+                "project/parent/artifactId" => pom.project.parent.artifact = text(),
+                "project/parent/version" => pom.project.parent.version = text(),
+                "project/parent/relativePath" => pom.project.parent_path = Some(text()),
                 "project/licenses/license/name" if pom.licenses.len() < MAX_ITEMS => pom.licenses.push(text()),
                 "project/dependencies/dependency" => {
                     pom.named += 1;
                     let dependency = std::mem::take(&mut dependency);
                     pom.dependencies.extend(Some(dependency).filter(|_| pom.named <= MAX_ITEMS));
                 }
-                "project/dependencyManagement/dependencies/dependency" if pom.managed.len() < MAX_ITEMS => {
-                    pom.managed.push(std::mem::take(&mut dependency));
+                "project/dependencyManagement/dependencies/dependency" if pom.project.managed.len() < MAX_ITEMS => {
+                    pom.project.managed.push(std::mem::take(&mut dependency));
                 }
                 path => {
                     let inner = path
@@ -85,8 +64,8 @@ impl Pom {
                         Some(_) => {}
                         None => {
                             let name = path.strip_prefix("project/properties/");
-                            if let Some(name) = name.filter(|_| pom.properties.len() < MAX_ITEMS) {
-                                pom.properties.insert(name.to_owned(), text());
+                            if let Some(name) = name.filter(|_| pom.project.properties.len() < MAX_ITEMS) {
+                                pom.project.properties.insert(name.to_owned(), text());
                             }
                         }
                     }
@@ -99,48 +78,56 @@ impl Pom {
 
     /// Its group, or its parent's.
     pub(in crate::readers) fn group(&self) -> Option<String> {
-        self.resolve(if self.group.is_empty() { &self.parent.group } else { &self.group })
+        self.resolve(first(&self.project.group, &self.project.parent.group))
     }
 
     /// Its version, or its parent's.
     pub(in crate::readers) fn version(&self) -> Option<String> {
-        self.resolve(if self.version.is_empty() { &self.parent.version } else { &self.version })
+        self.resolve(first(&self.project.version, &self.project.parent.version))
     }
 
     /// `text` with its `${…}` filled in; none where this file does not tell, or nothing is there.
     pub(in crate::readers) fn resolve(&self, text: &str) -> Option<String> {
-        if text.len() > MAX_VALUE {
+        fill(text, &|name| own_property(&self.project, name).or_else(|| Some(self.project.properties.get(name)?)))
+    }
+}
+
+/// The first text that is not empty.
+fn first<'a>(text: &'a str, other: &'a str) -> &'a str {
+    if text.is_empty() { other } else { text }
+}
+
+/// `text` with its `${…}` filled in by `property`; none where one is not known, or nothing is there.
+pub(crate) fn fill<'a>(text: &str, property: &dyn Fn(&str) -> Option<&'a str>) -> Option<String> {
+    if text.len() > MAX_VALUE {
+        return None;
+    }
+    let mut value = text.to_owned();
+    for _ in 0..MAX_STEPS {
+        let Some(start) = value.find("${") else {
+            return Some(value).filter(|value| !value.is_empty() && value.len() <= MAX_VALUE);
+        };
+        let length = value.get(start..)?.find('}')?;
+        let filled = property(value.get(start + 2..start + length)?.trim())?;
+        let filled = Some(filled).filter(|filled| filled.len() <= MAX_VALUE)?;
+        value.replace_range(start..=start + length, filled);
+        if value.len() > MAX_VALUE {
             return None;
         }
-        let mut value = text.to_owned();
-        for _ in 0..MAX_STEPS {
-            let Some(start) = value.find("${") else {
-                return Some(value).filter(|value| !value.is_empty() && value.len() <= MAX_VALUE);
-            };
-            let length = value.get(start..)?.find('}')?;
-            let filled = self.property(value.get(start + 2..start + length)?)?;
-            let filled = Some(filled).filter(|filled| filled.len() <= MAX_VALUE)?.to_owned();
-            value.replace_range(start..=start + length, &filled);
-            if value.len() > MAX_VALUE {
-                return None;
-            }
-        }
-        None
     }
+    None
+}
 
-    fn property(&self, name: &str) -> Option<&str> {
-        let value = match name.trim() {
-            "project.version" | "pom.version" | "version" if self.version.is_empty() => &self.parent.version,
-            "project.version" | "pom.version" | "version" => &self.version,
-            "project.groupId" | "pom.groupId" | "groupId" if self.group.is_empty() => &self.parent.group,
-            "project.groupId" | "pom.groupId" | "groupId" => &self.group,
-            "project.artifactId" | "pom.artifactId" | "artifactId" => &self.artifact,
-            "project.parent.version" | "parent.version" => &self.parent.version,
-            "project.parent.groupId" => &self.parent.group,
-            name => self.properties.get(name)?,
-        };
-        Some(value)
-    }
+/// A property that says something of the project itself.
+pub(crate) fn own_property<'a>(project: &'a MavenProject, name: &str) -> Option<&'a str> {
+    Some(match name {
+        "project.version" | "pom.version" | "version" => first(&project.version, &project.parent.version),
+        "project.groupId" | "pom.groupId" | "groupId" => first(&project.group, &project.parent.group),
+        "project.artifactId" | "pom.artifactId" | "artifactId" => &project.artifact,
+        "project.parent.version" | "parent.version" => &project.parent.version,
+        "project.parent.groupId" => &project.parent.group,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -112,6 +112,39 @@ fn found_in(path: &str, contents: &[u8]) -> String {
 }
 
 #[test]
+fn maven_s_files_of_an_unpacked_archive_are_read() {
+    let place = "srv/app/META-INF/maven/org.example/lib";
+    check(
+        &Java,
+        &format!("{place}/pom.properties"),
+        "version=1.2\ngroupId=org.example\nartifactId=lib\n",
+        expect![[r#"
+            maven org.example:lib 1.2, purl pkg:maven/org.example/lib@1.2
+        "#]],
+    );
+    check(
+        &Java,
+        &format!("{place}/pom.xml"),
+        "<project><parent><groupId>org.example</groupId><version>1.2</version></parent><artifactId>lib</artifactId>\
+         <licenses><license><name>MIT</name></license></licenses>\
+         <dependencies><dependency><groupId>a</groupId><artifactId>b</artifactId></dependency></dependencies></project>",
+        expect![[r#"
+            maven org.example:lib 1.2, under MIT, purl pkg:maven/org.example/lib@1.2, needs a:b
+        "#]],
+    );
+    check(&Java, &format!("{place}/pom.xml"), "<project></project>", expect![[""]]);
+    check(
+        &Java,
+        &format!("{place}/pom.xml"),
+        "<project>",
+        expect![[r#"
+        gap in srv/app/META-INF/maven/org.example/lib/pom.xml: its package was not read: no end of 1 elements
+    "#]],
+    );
+    assert!(read(&Java, "srv/app/pom.properties", b"").is_none());
+}
+
+#[test]
 fn a_jar_is_what_maven_says() {
     let pom =
         b"<project><parent><groupId>org.example</groupId><version>1.0</version></parent><artifactId>lib</artifactId>\

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::add;
 use crate::lockfile::{Listing, Origin};
 
-pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
+pub(in crate::readers) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
     let text = decode(contents).ok_or("it is not text")?;
     let mut logical = String::new();
     let mut unpinned = 0_usize;

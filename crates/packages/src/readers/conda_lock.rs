@@ -1,0 +1,274 @@
+//! Packages of Conda that a project asks for or has locked: `environment.yml`, `conda-lock.yml` and `pixi.lock`.
+//!
+//! Formats: <https://docs.conda.io/projects/conda/en/stable/user-guide/tasks/manage-environments.html>,
+//! <https://conda.github.io/conda-lock/output/>, <https://pixi.sh/latest/workspace/lock_file/>. All of them name Python
+//! packages beside Conda's.
+
+use std::collections::HashMap;
+
+use portcullis_filetree::FileHeader;
+use portcullis_model::{PackageType, Reading};
+
+use super::python_lock::{self, requirements};
+use crate::{
+    PackageReader, Scope, Selection, limits,
+    lockfile::{Listing, is_of_others, reasons},
+    tree::{self, Node},
+};
+
+/// Reads them.
+pub(crate) struct CondaLock;
+
+/// How one kind of file is read.
+type Parse = fn(Listing<'_>, Listing<'_>, &Node) -> Vec<Reading>;
+
+fn parser(name: &str) -> Option<Parse> {
+    let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
+    match stem {
+        _ if name == "pixi.lock" => Some(pixi),
+        Some(stem) if stem == "conda-lock" || stem.ends_with(".conda-lock") => Some(conda_lock),
+        Some(stem) if is_environment(stem) => Some(environment),
+        _ => None,
+    }
+}
+
+/// `environment`, `environment-dev`, `dev-environment`.
+fn is_environment(stem: &str) -> bool {
+    let is_end = |rest: &str, separators: &[char]| rest.is_empty() || rest.starts_with(separators);
+    stem.strip_prefix("environment").is_some_and(|rest| is_end(rest, &['-', '_', '.']))
+        || stem.strip_suffix("environment").is_some_and(|rest| rest.ends_with(['-', '_', '.']))
+}
+
+impl PackageReader for CondaLock {
+    fn name(&self) -> &'static str {
+        "conda-lock"
+    }
+
+    fn reads(&self) -> &'static str {
+        "`**/environment*.yml`, `**/*-environment.yml`, `**/conda-lock.yml`, `**/*.conda-lock.yml`, each also as `.yaml`, \
+         and `**/pixi.lock`"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Declared
+    }
+
+    fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
+        parser(file.file_name()).filter(|_| !is_of_others(file.path))?;
+        Some(Selection::Whole { limit: limits::LOCKFILE })
+    }
+
+    fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
+        let Some(parse) = parser(file.file_name()) else { return Reading::default() };
+        let document = match tree::yaml(contents) {
+            Ok(document) => document,
+            // Others call files `environment.yml`, too: templates of Helm's are no YAML.
+            Err(_) if memchr::memmem::find(contents, b"dependencies:").is_none() => return Reading::default(),
+            Err(why) => return Listing::unreadable(file, why),
+        };
+        let listings = (Listing::new(PackageType::Conda, file), Listing::new(PackageType::Pypi, file));
+        let mut whole = Reading::default();
+        for mut reading in parse(listings.0, listings.1, &document) {
+            whole.packages.append(&mut reading.packages);
+            whole.warnings.append(&mut reading.warnings);
+        }
+        whole
+    }
+}
+
+/// `dependencies`: `name=1.2.3=build`, and a list of pip's requirements.
+fn environment(mut conda: Listing<'_>, mut pip: Listing<'_>, document: &Node) -> Vec<Reading> {
+    let mut unpinned = 0_usize;
+    for dependency in document.get("dependencies").items() {
+        if let Some(spec) = dependency.text() {
+            match exact(spec) {
+                Some((name, version)) => conda.add(&name, version, Vec::new()),
+                None => unpinned += 1,
+            }
+        }
+        let lines: Vec<&str> = dependency.get("pip").texts().collect();
+        if !lines.is_empty()
+            && let Err(why) = requirements::read(&mut pip, lines.join("\n").as_bytes())
+        {
+            pip.gap(why);
+        }
+    }
+    if unpinned > 0 {
+        let packages = if unpinned == 1 { "1 package".to_owned() } else { format!("{unpinned} packages") };
+        conda.note(format!("{packages} of Conda without an exact version: which one is meant is not known"));
+    }
+    vec![conda.finish(), pip.finish()]
+}
+
+/// Name and version, where the version is one alone: `name==1.2`, `name=1.2.3`, `name=1.2=build`, `channel::name …`.
+/// `name=1.2` means whatever begins so.
+fn exact(spec: &str) -> Option<(String, &str)> {
+    let spec = spec.rsplit_once("::").map_or(spec, |(_, spec)| spec).trim();
+    let spec = spec.split('[').next().unwrap_or(spec).trim();
+    let end = spec.find([' ', '=', '<', '>', '!', '~'])?;
+    let (name, rest) = spec.split_at_checked(end)?;
+    let rest = rest.trim();
+    let (version, is_exact) = match rest.strip_prefix("==") {
+        Some(version) => (version.trim(), true),
+        None => {
+            let rest = rest.strip_prefix('=').unwrap_or(rest).trim();
+            match rest.split_once(['=', ' ']) {
+                Some((version, build)) => (version, !build.is_empty() && !build.contains('*')),
+                None => (rest, rest.split('.').count() > 2),
+            }
+        }
+    };
+    let is_version = version.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && !version.contains(['*', ',', '|', '<', '>', '=', '!', '~', ' ']);
+    (is_exact && is_version && !name.is_empty()).then(|| (name.to_ascii_lowercase(), version))
+}
+
+/// `package`: each for one platform.
+fn conda_lock(mut conda: Listing<'_>, mut pip: Listing<'_>, document: &Node) -> Vec<Reading> {
+    if !matches!(document.get("package"), Node::List(_)) {
+        conda.lacks("package");
+    }
+    let mut names = HashMap::new();
+    for package in document.get("package").items() {
+        if let (Some(name), Some(version)) = (package.text_of("name"), package.text_of("version")) {
+            names.insert((name, package.text_of("platform").unwrap_or_default()), version);
+        }
+    }
+    for package in document.get("package").items() {
+        let (Some(name), Some(version)) = (package.text_of("name"), package.text_of("version")) else {
+            conda.gap("a package has no name or no version");
+            continue;
+        };
+        // Only what is for development alone has a category of that name.
+        if matches!(package.text_of("category"), Some("dev")) {
+            conda.leave_out(reasons::DEVELOPMENT);
+            continue;
+        }
+        let platform = package.text_of("platform").unwrap_or_default();
+        let needs = package.get("dependencies").keys();
+        let needs = needs.filter_map(|needed| Some(format!("{needed}@{}", names.get(&(needed, platform))?)));
+        match package.text_of("manager") {
+            Some("pip") => pip.add(&python_lock::normal(name), version, needs),
+            _ => conda.add(name, version, needs),
+        }
+    }
+    vec![conda.finish(), pip.finish()]
+}
+
+/// `packages`: each of Conda or PyPI, in two forms.
+fn pixi(mut conda: Listing<'_>, mut pip: Listing<'_>, document: &Node) -> Vec<Reading> {
+    if !matches!(document.get("packages"), Node::List(_)) {
+        conda.lacks("packages");
+    }
+    for package in document.get("packages").items() {
+        // `conda: <address>`; up to version 5 `kind: conda` and `url: <address>`.
+        let kind = package.text_of("kind");
+        let address =
+            |form: &str| package.text_of(form).or_else(|| package.text_of("url").filter(|_| kind == Some(form)));
+        let named = package.text_of("name").zip(package.text_of("version"));
+        if let Some(address) = address("conda") {
+            match named.or_else(|| of_file(address)) {
+                Some((name, version)) => conda.add(name, version, Vec::new()),
+                None => conda.gap("a package has no name or no version"),
+            }
+        } else if let Some((name, version)) = named {
+            // A project's own folder stands there as a path.
+            if address("pypi").is_some_and(|address| address.contains("://")) {
+                pip.add(&python_lock::normal(name), version, Vec::new());
+            }
+        }
+    }
+    vec![conda.finish(), pip.finish()]
+}
+
+/// `…/name-1.2.3-build.conda`
+fn of_file(address: &str) -> Option<(&str, &str)> {
+    let file = address.rsplit('/').next()?;
+    let stem = file.strip_suffix(".conda").or_else(|| file.strip_suffix(".tar.bz2"))?;
+    let (rest, _) = stem.rsplit_once('-')?;
+    rest.rsplit_once('-').filter(|(name, version)| !name.is_empty() && !version.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::testing::{check, read};
+
+    #[test]
+    fn environments_name_conda_s_packages_and_pip_s() {
+        check(
+            &CondaLock,
+            "environment.yml",
+            "name: science\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.11\n  - numpy=1.26.4\n  - openssl=3.1=h1_0\n\
+             \x20 - conda-forge::zlib==1.3\n  - scipy>=1.10\n  - bzip2 1.0.8 h5eee18b_6\n  - any\n  - pip:\n    - Requests==2.31.0\n\
+             \x20   - flask\n",
+            expect![[r#"
+                conda numpy 1.26.4, purl pkg:conda/numpy@1.26.4
+                conda openssl 3.1, purl pkg:conda/openssl@3.1
+                conda zlib 1.3, purl pkg:conda/zlib@1.3
+                conda bzip2 1.0.8, purl pkg:conda/bzip2@1.0.8
+                pypi requests 2.31.0, purl pkg:pypi/requests@2.31.0
+                note in environment.yml: 3 packages of Conda without an exact version: which one is meant is not known
+                note in environment.yml: 1 requirement without an exact version (`==`): which one is meant is not known
+            "#]],
+        );
+        check(&CondaLock, "environment.yaml", "spec:\n  dependencies: none\n", expect![[""]]);
+        check(
+            &CondaLock,
+            "env/dev-environment.yml",
+            "dependencies: [\n",
+            expect![[r#"
+            gap in env/dev-environment.yml: its packages were not read: unclosed bracket '[' at line 1, column 15
+        "#]],
+        );
+        check(&CondaLock, "templates/environment.yaml", "{{ if .Values.a }}: [\n", expect![[""]]);
+    }
+
+    #[test]
+    fn lockfiles_are_read() {
+        check(
+            &CondaLock,
+            "conda-lock.yml",
+            "version: 1\nmetadata: {}\npackage:\n- name: numpy\n  version: 1.26.4\n  manager: conda\n  platform: linux-64\n  dependencies:\n\
+             \x20   libblas: '>=3.9.0'\n    absent: ''\n  category: main\n- name: libblas\n  version: 3.9.0\n  manager: conda\n  platform: linux-64\n\
+             - name: Typing_Extensions\n  version: 4.9.0\n  manager: pip\n  platform: linux-64\n- name: pytest\n  version: '8'\n  category: dev\n- {}\n",
+            expect![[r#"
+                conda numpy 1.26.4, purl pkg:conda/numpy@1.26.4, needs libblas@3.9.0
+                conda libblas 3.9.0, purl pkg:conda/libblas@3.9.0
+                pypi typing-extensions 4.9.0, purl pkg:pypi/typing-extensions@4.9.0
+                gap in conda-lock.yml: a package has no name or no version
+                note in conda-lock.yml: 1 package left out: needed for development alone
+            "#]],
+        );
+        check(
+            &CondaLock,
+            "pixi.lock",
+            "version: 6\nenvironments: {}\npackages:\n- conda: https://conda.example/linux-64/libgcc-ng-13.2.0-h80_5.conda\n  sha256: x\n\
+             - pypi: https://files.example/requests-2.31.0-py3-none-any.whl\n  name: requests\n  version: 2.31.0\n\
+             - pypi: ./\n  name: own\n  version: 0.1.0\n- kind: conda\n  name: zlib\n  version: '1.3'\n  url: https://conda.example/x.conda\n\
+             - conda: https://conda.example/odd\n",
+            expect![[r#"
+                conda libgcc-ng 13.2.0, purl pkg:conda/libgcc-ng@13.2.0
+                conda zlib 1.3, purl pkg:conda/zlib@1.3
+                pypi requests 2.31.0, purl pkg:pypi/requests@2.31.0
+                gap in pixi.lock: a package has no name or no version
+            "#]],
+        );
+        for path in ["conda-lock.yml", "pixi.lock"] {
+            assert_eq!(read(&CondaLock, path, b"a: 1").unwrap().warnings.len(), 1, "{path}");
+        }
+        assert!(read(&CondaLock, "environments.yml", b"").is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(contents: Vec<u8>, text in r"(dependencies:|packages?:|- |pip:|[a=<:.\[\]1 ]|\n|  ){0,24}") {
+            for path in ["environment.yml", "conda-lock.yml", "pixi.lock"] {
+                read(&CondaLock, path, &contents);
+                read(&CondaLock, path, text.as_bytes());
+            }
+        }
+    }
+}
