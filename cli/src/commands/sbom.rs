@@ -30,7 +30,9 @@ pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
     let gaps = gaps.count();
     outputs.write(&report, global)?;
     if gaps > 0 {
-        say(&format!("warning: {gaps} places could not be read; the inventory lists them"));
+        let places = portcullis_errors::count_of(gaps as u64, "place", "places");
+        let them = if gaps == 1 { "it" } else { "them" };
+        say(&format!("warning: {places} could not be read; the inventory lists {them}"));
         return Ok(ExitStatus::Incomplete);
     }
     Ok(ExitStatus::Pass)

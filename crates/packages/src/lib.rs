@@ -25,7 +25,7 @@ use portcullis_model::Reading;
 
 pub use complete::complete;
 pub use maven::complete_maven;
-pub use readers::READERS;
+pub use readers::{READERS, sbom::OF_SBOM};
 pub use sbom::{MAX_SBOM_BYTES, Sbom, SbomError, read_sbom};
 
 /// Reads the packages that one ecosystem's files name.

@@ -44,7 +44,7 @@ mod python_lock;
 mod renv_lock;
 mod rpm;
 mod rust;
-mod sbom;
+pub(crate) mod sbom;
 mod snap;
 mod swift_lock;
 mod system_list;

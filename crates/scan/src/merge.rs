@@ -88,6 +88,7 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     complete_projects(&mut survivors);
     let readings = survivors.iter().flat_map(|survivor| &survivor.current);
     warnings.extend(readings.flat_map(|reading| reading.warnings.iter().cloned()));
+    leave_to_databases(&mut survivors);
     let distribution = distribution(&survivors);
     let owners = owners(&survivors, &executables);
     let mut packages: BTreeMap<Key, Package> = BTreeMap::new();
@@ -278,9 +279,27 @@ fn inner<'a>(package: &'a Package, path: &str) -> &'a str {
     place.filter(|rest| rest.starts_with("!/")).unwrap_or("")
 }
 
-/// `etc/os-release` comes before `usr/lib/os-release`, as the paths are sorted.
+/// `etc/os-release` comes before `usr/lib/os-release`, as the paths are sorted, and both before bills of materials.
 fn distribution(survivors: &[Survivor]) -> Option<Distribution> {
-    survivors.iter().flat_map(|survivor| &survivor.current).find_map(|reading| reading.distribution.clone())
+    let readings = || survivors.iter().flat_map(|survivor| &survivor.current);
+    let named =
+        readings().filter(|reading| reading.packages.is_empty()).find_map(|reading| reading.distribution.clone());
+    named.or_else(|| readings().find_map(|reading| reading.distribution.clone()))
+}
+
+/// Packages of the distribution that bills of materials name count only where no database of it is there.
+fn leave_to_databases(survivors: &mut [Survivor]) {
+    let is_of_sbom = |package: &Package| package.evidence.as_deref() == Some(portcullis_packages::OF_SBOM);
+    let is_of_database = |package: &Package| package.kind.is_operating_system() && !is_of_sbom(package);
+    let mut readings = survivors.iter().flat_map(|survivor| &survivor.current);
+    if readings.any(|reading| reading.packages.iter().any(is_of_database)) {
+        for reading in survivors.iter_mut().flat_map(|survivor| &mut survivor.current) {
+            if reading.packages.iter().any(is_of_sbom) {
+                reading.packages.retain(|package| !is_of_sbom(package));
+                reading.distribution = None;
+            }
+        }
+    }
 }
 
 /// The same package found in several places is one package with several locations.

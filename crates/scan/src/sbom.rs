@@ -13,7 +13,8 @@ pub(crate) fn take(target: &Target, document: &[u8]) -> Result<Taken, ScanError>
     let Sbom { format, subject, is_cut: _, reading } = read;
     let mut warnings = reading.warnings;
     let of = if subject.is_empty() { String::new() } else { format!(" of {subject}") };
-    let what = format!("a {format} document{of}: what it leaves out was not looked for");
+    let article = if format.starts_with("SPDX") { "an" } else { "a" };
+    let what = format!("{article} {format} document{of}: what it leaves out was not looked for");
     warnings.push(Warning::note(name, what));
     // No file was looked at either: of what it describes, nothing at all is known.
     if reading.packages.is_empty() {

@@ -174,3 +174,21 @@ fn a_language_s_package_that_the_distribution_installed_is_the_distribution_s() 
     let elsewhere = debian.layer(Layer::new().file("opt/yaml-6.0.dist-info/METADATA", metadata("6.0")));
     assert_eq!(owner(&elsewhere), None, "one copy is not the distribution's");
 }
+
+#[test]
+fn a_bill_of_materials_speaks_of_the_distribution_where_no_database_does() {
+    let document = r#"{"spdxVersion": "SPDX-2.3", "packages": [
+        {"name": "musl", "versionInfo": "1.2.4-r2", "externalRefs": [
+            {"referenceType": "purl", "referenceLocator": "pkg:apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.18.4"}]}]}"#;
+    let sbom = || Layer::new().file("app/image.spdx.json", document);
+    let named = |image: &ImageBuilder| {
+        let taken = taken(&image.build());
+        let packages = taken.inventory.packages.into_iter();
+        let packages: Vec<String> = packages.map(|package| format!("{} {}", package.name, package.version)).collect();
+        (packages, taken.distribution.map(|distribution| distribution.id))
+    };
+    let scratch = ImageBuilder::new().layer(sbom());
+    assert_eq!(named(&scratch), (vec!["musl 1.2.4-r2".to_owned()], Some("alpine".to_owned())));
+    let debian = ImageBuilder::debian(12).package("bash", "5.2.15-2").layer(sbom());
+    assert_eq!(named(&debian), (vec!["bash 5.2.15-2".to_owned()], Some("debian".to_owned())));
+}

@@ -2,8 +2,9 @@
 //! (<https://github.com/bitnami/containers>), of Wolfi's packages, of Python's wheels
 //! (<https://peps.python.org/pep-0770/>), and what builders leave beside a program.
 //!
-//! Formats: see [`crate::sbom`]. Of what they list, packages of the distribution are left to its own database, which
-//! knows better; sources on GitHub are where something was built from, not what is there.
+//! Formats: see [`crate::sbom`]. Of what they list, packages of the distribution count where its own database, which knows
+//! better, is not there: their [`evidence`](Package::evidence) says so. Sources on GitHub are where something was built
+//! from, not what is there.
 
 use portcullis_filetree::FileHeader;
 use portcullis_model::{Location, Package, PackageType, PackageUrl, Purl, Reading, Warning};
@@ -15,6 +16,9 @@ pub(crate) struct Sbom;
 
 /// A real one has a few megabytes.
 const LIMIT: usize = 32 << 20;
+
+/// The [`evidence`](Package::evidence) of a distribution's package that no database has named.
+pub const OF_SBOM: &str = "a bill of materials";
 
 const ENDINGS: [&str; 8] =
     [".spdx.json", ".cdx.json", ".cdx.xml", ".bom.json", ".bom.xml", ".cyclonedx.json", ".cyclonedx.xml", ".syft.json"];
@@ -55,7 +59,7 @@ impl PackageReader for Sbom {
         let mut packages: Vec<Package> = read
             .packages
             .into_iter()
-            .filter(|package| !package.kind.is_operating_system() && package.kind != PackageType::Github)
+            .filter(|package| package.kind != PackageType::Github)
             .map(|package| placed(package, file.path))
             .collect();
         packages.sort();
@@ -63,7 +67,9 @@ impl PackageReader for Sbom {
         // What a document cannot name would not be known without it either.
         let warnings = read.warnings.into_iter().map(|warning| Warning::note(warning.path, warning.message));
         let cut = is_cut.then(|| Warning::gap(file.path, "parts of this bill of materials were not read"));
-        Reading { packages, warnings: warnings.chain(cut).collect(), ..Reading::default() }
+        let has_system = packages.iter().any(|package| package.kind.is_operating_system());
+        let distribution = read.distribution.filter(|_| has_system);
+        Reading { packages, distribution, warnings: warnings.chain(cut).collect(), ..Reading::default() }
     }
 }
 
@@ -75,7 +81,14 @@ fn placed(package: Package, path: &str) -> Package {
         }
         _ => package.purl.clone(),
     };
-    Package { purl, owned_by: None, locations: vec![Location { path: path.to_owned(), layer: None }], ..package }
+    let evidence = if package.kind.is_operating_system() { Some(OF_SBOM.to_owned()) } else { package.evidence.clone() };
+    Package {
+        purl,
+        evidence,
+        owned_by: None,
+        locations: vec![Location { path: path.to_owned(), layer: None }],
+        ..package
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +101,7 @@ mod tests {
     use crate::testing::{check, data, read, render};
 
     #[test]
-    fn what_the_distribution_installed_is_left_to_its_database() {
+    fn what_the_distribution_installed_is_marked_for_its_database_knows_better() {
         let document = r#"{"spdxVersion": "SPDX-2.3", "packages": [
             {"name": "openssl", "versionInfo": "3.1", "externalRefs": [
                 {"referenceType": "purl", "referenceLocator": "pkg:apk/wolfi/openssl@3.1-r0?arch=x86_64"}]},
@@ -101,6 +114,7 @@ mod tests {
             "var/lib/db/sbom/openssl-3.1-r0.spdx.json",
             document,
             expect![[r#"
+                apk openssl 3.1-r0, for x86_64, purl pkg:apk/wolfi/openssl@3.1-r0
                 npm @a/x 1, purl pkg:npm/%40a/x@1
             "#]],
         );
