@@ -91,9 +91,11 @@ pub fn match_all(
         Ok(matcher.found)
     };
     let Found { mut findings, mut warnings, uncovered } = by_parts(packages, &one)?;
-    suppress::owned(&mut findings, packages, |owner| {
+    suppress::owned(&mut findings, packages, plan.end_of_life, |owner| {
         let Route::Ask(places) = route(owner, distribution, &plan, &languages, lookup)? else { return Ok(false) };
-        if distribution.is_some_and(|distribution| is_of_distribution(owner, distribution)) {
+        // Debian's and Ubuntu's records name what is not fixed yet, too: of their own packages, silence says enough.
+        let is_own = || distribution.is_some_and(|distribution| is_of_distribution(owner, distribution));
+        if owner.kind == PackageType::Deb && is_own() {
             return Ok(true);
         }
         for place in places {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use portcullis_model::{Finding, LookupError, Package, PackageType, Suppression, Text};
+use portcullis_model::{Finding, LookupError, Package, PackageType, Suppression, Text, Timestamp};
 
 /// A kernel's vulnerabilities are in the kernel that runs: its headers, documentation, build files and tools are built
 /// from the same source, and hold none of it.
@@ -75,10 +75,11 @@ fn is_no_kernel(name: &str) -> bool {
 /// advisories say what affects them. Not so for what a third party, or a distribution without advisories, installed.
 /// `decides` says whether the package that installed one is the distribution's own, or advisories have ever spoken of it:
 /// silence about a package that the distribution does not know, such as one that somebody built for an own image, says
-/// nothing.
+/// nothing. Nor does its silence about what was published after its `end_of_life`.
 pub(crate) fn owned(
     findings: &mut [Finding],
     packages: &[Package],
+    end_of_life: Option<Timestamp>,
     decides: impl Fn(&Package) -> Result<bool, LookupError>,
 ) -> Result<(), LookupError> {
     let owners: HashMap<&str, &str> =
@@ -105,8 +106,11 @@ pub(crate) fn owned(
         if !is_deciding {
             continue;
         }
+        let is_too_new = || end_of_life.is_some_and(|end| finding.published.is_none_or(|published| published > end));
         let reason = if listed.contains(&(owner.to_owned(), key(finding))) {
             format!("its files belong to {owner}, which has this finding itself")
+        } else if is_too_new() {
+            continue;
         } else {
             format!("its files belong to {owner}, which the distribution's own advisories do not list as affected")
         };

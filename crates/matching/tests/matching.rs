@@ -194,7 +194,10 @@ fn what_the_distribution_installed_is_suppressed_where_it_speaks_of_that() {
     let record = AdvisoryRecord::new("GHSA-1").affects("PyPI", "yaml", "0", Some("2.0"));
     let packages = [yaml, package(PackageType::Deb, "python3-yaml", "1.0-1")];
     let known = record.clone().affects("Debian:12", "python3-yaml", "0", Some("0.9-1"));
-    assert_eq!(matched(&packages, &[known]).findings[0].suppressed.as_ref().unwrap().by, "distribution");
+    assert_eq!(
+        matched(&packages, std::slice::from_ref(&known)).findings[0].suppressed.as_ref().unwrap().by,
+        "distribution"
+    );
     // Of a package that the distribution has never spoken of, as one's own are, its silence says nothing.
     let unknown = record.clone().affects("Debian:12", "other", "0", None);
     assert_eq!(matched(&packages, std::slice::from_ref(&unknown)).findings[0].suppressed, None);
@@ -203,6 +206,9 @@ fn what_the_distribution_installed_is_suppressed_where_it_speaks_of_that() {
     own[1].vendor = Some("Debian Python Team <team+python@tracker.debian.org>".into());
     assert_eq!(matched(&own, &[unknown]).findings[0].suppressed.as_ref().unwrap().by, "distribution");
     assert_eq!(matched(&own, std::slice::from_ref(&record)).findings[0].suppressed, None);
+    // Debian 12 ends in 2028.
+    let later = known.clone().field("published", json!("2028-07-01T00:00:00Z"));
+    assert_eq!(matched(&own, &[later]).findings[0].suppressed, None);
     let uncovered = matched(&packages, &[record]);
     assert_eq!(uncovered.findings[0].suppressed, None);
 }
