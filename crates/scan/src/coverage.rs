@@ -23,7 +23,7 @@ pub(crate) struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// Of the files in `partial` some packages are known, and not all: those do not explain them.
-    pub(crate) fn of(packages: &'a [Package], owners: &'a Owners, partial: &BTreeMap<&str, &str>) -> Self {
+    pub(crate) fn of(packages: &'a [Package], owners: &'a Owners, partial: &BTreeMap<String, String>) -> Self {
         let mut known = Self { owners, purls: HashMap::new(), places: HashMap::new() };
         for package in packages {
             known.purls.insert((package.kind, &package.name), &package.purl);

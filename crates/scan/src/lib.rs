@@ -12,6 +12,7 @@ mod java_index;
 mod layer_facts;
 mod links;
 mod merge;
+mod packages;
 mod replay;
 mod sbom;
 

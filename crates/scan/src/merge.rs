@@ -1,7 +1,7 @@
 //! From the facts of each layer to what the image holds: what a later layer hides is gone, and each package belongs
 //! to the layer that brought it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
 
 use portcullis_model::{
     Coverage, Digest, Distribution, ExecutableFile, Licensed, Location, Package, PackageType, PathHash, Reading,
@@ -14,6 +14,7 @@ use crate::{
     completions, coverage, dependencies,
     executables::Executable,
     layer_facts::{Fact, LayerFacts, Paths, exact},
+    packages::Packages,
 };
 
 /// An image's inventory. It is kept in the layer cache.
@@ -26,12 +27,6 @@ pub(crate) struct Merged {
     /// Those that were hashed.
     pub(crate) executables: Vec<ExecutableFile>,
 }
-
-/// What makes two packages one: type, name, version, purl.
-type Key = (PackageType, String, String, String);
-
-/// The system's packages that own the copies of each package; none where nobody owns one of them.
-type OwnedBy<'a> = BTreeMap<Key, Option<BTreeSet<&'a str>>>;
 
 /// What each layer has at a path, lowest first.
 type History = Vec<(usize, Vec<Reading>)>;
@@ -67,9 +62,9 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     let mut executables: BTreeMap<String, (usize, Executable)> = BTreeMap::new();
     for (index, layer) in layers.into_iter().enumerate() {
         let is_gone = |path: &str| hides[index + 1..].iter().any(|above| above.hides(path));
-        for executable in layer.executables {
+        for mut executable in layer.executables {
             if !executable.path.is_empty() && !is_gone(&executable.path) {
-                executables.insert(executable.path.clone(), (index, executable));
+                executables.insert(std::mem::take(&mut executable.path), (index, executable));
             }
         }
         // A path's history ends where something that is not the file itself took its place.
@@ -86,37 +81,30 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     let mut survivors: Vec<Survivor> = survivors.collect();
     completions::settle(survivors.iter_mut().map(|survivor| (survivor.path.as_str(), &mut survivor.current)));
     complete_projects(&mut survivors);
-    let readings = survivors.iter().flat_map(|survivor| &survivor.current);
-    warnings.extend(readings.flat_map(|reading| reading.warnings.iter().cloned()));
+    let readings = survivors.iter_mut().flat_map(|survivor| &mut survivor.current);
+    warnings.extend(readings.flat_map(|reading| std::mem::take(&mut reading.warnings)));
     leave_to_databases(&mut survivors);
     let distribution = distribution(&survivors);
     let owners = owners(&survivors, &executables);
-    let mut packages: BTreeMap<Key, Package> = BTreeMap::new();
-    let mut owned_by = OwnedBy::new();
-    for survivor in &survivors {
+    let mut packages = Packages::default();
+    for survivor in &mut survivors {
         let owner = owners.get(&PathHash::of(&survivor.path));
-        for (package, brought) in survivor.packages(diff_ids) {
+        survivor.take_packages(diff_ids, |package, brought| {
             // A file that came after its owner's own record is not what the owner installed.
             let owner = owner.filter(|owner| brought <= owner.recorded && owner.kind.is_operating_system());
             let owner = owner.map(|owner| owner.name.as_str()).filter(|_| !package.kind.is_operating_system());
-            let key = add(package, distribution.as_ref(), &mut packages);
-            let copies = owned_by.entry(key).or_insert_with(|| Some(BTreeSet::new()));
-            match (copies.as_mut(), owner) {
-                (Some(owners), Some(owner)) => _ = owners.insert(owner),
-                // One copy that nobody owns is one copy that upstream's advisories speak of.
-                (_, None) => *copies = None,
-                (None, Some(_)) => {}
-            }
-        }
+            packages.add(package, distribution.as_ref(), owner);
+        });
     }
-    name_owners(&mut packages, &owned_by);
+    let mut packages = packages.finish();
     name_licenses(&mut packages, &survivors);
-    let mut packages: Vec<Package> = packages.into_values().collect();
+    // What is left of the files is their names.
+    let partial = partial(survivors);
     for package in &mut packages {
         package.locations.sort();
         package.locations.dedup();
     }
-    packages.sort();
+    packages.sort_unstable();
     warnings.extend(dependencies::resolve(&mut packages));
     if let Some(distribution) = &distribution
         && !packages.iter().any(|package| package.kind.is_operating_system())
@@ -125,7 +113,6 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
             format!("none of its packages was found: their list was removed, or is not read ({})", distribution.id);
         warnings.push(Warning::gap("etc/os-release", what));
     }
-    let partial = partial(&survivors);
     let known = coverage::Known::of(&packages, &owners, &partial);
     warnings.extend(unexplained(&partial, &known));
     warnings.sort();
@@ -145,16 +132,16 @@ fn complete_projects(survivors: &mut [Survivor]) {
 }
 
 /// The files whose packages are only some of those in them, each with the reason.
-fn partial(survivors: &[Survivor]) -> BTreeMap<&str, &str> {
-    let partial = survivors.iter().filter_map(|survivor| {
-        let why = survivor.current.iter().find_map(|reading| reading.partial.as_deref())?;
-        Some((survivor.path.as_str(), why))
+fn partial(survivors: Vec<Survivor>) -> BTreeMap<String, String> {
+    let partial = survivors.into_iter().filter_map(|survivor| {
+        let why = survivor.current.into_iter().find_map(|reading| reading.partial)?;
+        Some((survivor.path, why))
     });
     partial.collect()
 }
 
 /// One note for each reason: hundreds of files can have the same. What a known package brought is that package's.
-fn unexplained(partial: &BTreeMap<&str, &str>, known: &coverage::Known<'_>) -> Vec<Warning> {
+fn unexplained(partial: &BTreeMap<String, String>, known: &coverage::Known<'_>) -> Vec<Warning> {
     let mut by_reason: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
     for (path, why) in partial.iter().filter(|(path, _)| !known.explains(path)) {
         by_reason.entry(why).or_insert((path, 0)).1 += 1;
@@ -252,24 +239,28 @@ impl Survivor {
         Some(Self { path, top, current, below })
     }
 
-    /// The packages, each with the layer that brought it.
-    fn packages<'a>(&'a self, diff_ids: &'a [Option<Digest>]) -> impl Iterator<Item = (Package, usize)> + 'a {
-        self.current.iter().flat_map(|reading| &reading.packages).map(move |package| {
+    /// Gives its packages away, each with the layer that brought it. They are not kept twice.
+    fn take_packages(&mut self, diff_ids: &[Option<Digest>], mut take: impl FnMut(Package, usize)) {
+        let Self { path, top, current, below } = self;
+        for mut package in current.iter_mut().flat_map(|reading| std::mem::take(&mut reading.packages)) {
             let is_same = |other: &Package| {
                 other.kind == package.kind
                     && other.name == package.name
                     && other.version == package.version
                     && other.architecture == package.architecture
-                    && inner(other, &self.path) == inner(package, &self.path)
+                    && inner(other, path) == inner(&package, path)
             };
             let has_it = |readings: &[Reading]| readings.iter().flat_map(|reading| &reading.packages).any(is_same);
             // From the top down, for as long as the package is there.
-            let lower = self.below.iter().take_while(|(_, readings)| has_it(readings));
-            let brought = lower.last().map_or(self.top, |(layer, _)| *layer);
+            let lower = below.iter().take_while(|(_, readings)| has_it(readings));
+            let brought = lower.last().map_or(*top, |(layer, _)| *layer);
             let layer = diff_ids.get(brought).copied().flatten();
-            let location = Location { path: format!("{}{}", self.path, inner(package, &self.path)), layer };
-            (Package { locations: vec![location], ..package.clone() }, brought)
-        })
+            let location = Location { path: format!("{path}{}", inner(&package, path)), layer };
+            package.locations = vec![location];
+            take(package, brought);
+        }
+        below.clear();
+        below.shrink_to_fit();
     }
 }
 
@@ -302,23 +293,6 @@ fn leave_to_databases(survivors: &mut [Survivor]) {
     }
 }
 
-/// The same package found in several places is one package with several locations.
-fn add(mut package: Package, distribution: Option<&Distribution>, packages: &mut BTreeMap<Key, Package>) -> Key {
-    portcullis_packages::complete(&mut package, distribution);
-    let key = (package.kind, package.name.clone(), package.version.clone(), package.purl.clone());
-    match packages.get_mut(&key) {
-        // Sorted once, at the end: one package can have a hundred thousand places.
-        Some(known) => {
-            known.locations.append(&mut package.locations);
-            if known.licenses.is_empty() {
-                known.licenses = package.licenses;
-            }
-        }
-        None => _ = packages.insert(key.clone(), package),
-    }
-    key
-}
-
 /// Which package of the distribution owns each path that matters.
 fn owners(survivors: &[Survivor], executables: &BTreeMap<String, (usize, Executable)>) -> Owners {
     let mut wanted: HashSet<PathHash> = executables.keys().map(|path| PathHash::of(path)).collect();
@@ -338,40 +312,14 @@ fn owners(survivors: &[Survivor], executables: &BTreeMap<String, (usize, Executa
     owners
 }
 
-/// A package whose files a package of the distribution owns is the distribution's. Several may own them (`openssl` and
-/// `libssl3` have each a part of one release), if they were built of one source: the first is named.
-fn name_owners(packages: &mut BTreeMap<Key, Package>, owned_by: &OwnedBy<'_>) {
-    let mut named: Vec<(Key, String)> = Vec::new();
-    let of_system = packages.values().filter(|package| package.kind.is_operating_system());
-    let of_system: HashMap<&str, &Package> = of_system.map(|package| (package.name.as_str(), package)).collect();
-    for (key, owners) in owned_by {
-        let mut owners = owners.iter().flatten().map(|owner| of_system.get(owner));
-        let Some(first) = owners.next().flatten() else { continue };
-        if owners.all(|other| other.is_some_and(|other| built_of(other) == built_of(first))) {
-            named.push((key.clone(), first.purl.clone()));
-        }
-    }
-    for (key, owner) in named {
-        if let Some(package) = packages.get_mut(&key) {
-            package.owned_by = Some(owner);
-        }
-    }
-}
-
-/// What a system's package was built of, and by whom.
-fn built_of(package: &Package) -> (PackageType, &str, Option<&str>) {
-    let source = package.source.as_ref().map_or(package.name.as_str(), |source| &source.name);
-    (package.kind, source, package.vendor.as_deref())
-}
-
 /// A package whose own record names no licence has those that another file names for it.
-fn name_licenses(packages: &mut BTreeMap<Key, Package>, survivors: &[Survivor]) {
+fn name_licenses(packages: &mut [Package], survivors: &[Survivor]) {
     let readings = survivors.iter().flat_map(|survivor| &survivor.current);
     let licensed: HashMap<(PackageType, &str), &Licensed> = readings
         .flat_map(|reading| &reading.licensed)
         .map(|licensed| ((licensed.kind, licensed.package.as_str()), licensed))
         .collect();
-    for package in packages.values_mut().filter(|package| package.licenses.is_empty()) {
+    for package in packages.iter_mut().filter(|package| package.licenses.is_empty()) {
         if let Some(licensed) = licensed.get(&(package.kind, package.name.as_str())) {
             package.licenses.clone_from(&licensed.licenses);
         }

@@ -37,7 +37,8 @@ impl ReportFormat for CycloneDxXml {
         let document = Document::of(report);
         let fields: Value =
             document.head().into_iter().chain(document.middle()).map(|(n, v)| (n.to_owned(), v)).collect();
-        let mut xml = Xml { text: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned(), depth: 0 };
+        let text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
+        let mut xml = Xml { text, depth: 0, out, failure: None };
         let attributes = [
             ("xmlns", "http://cyclonedx.org/schema/bom/1.6".to_owned()),
             ("serialNumber", string(&fields, "serialNumber").to_owned()),
@@ -66,12 +67,12 @@ impl ReportFormat for CycloneDxXml {
             });
             xml.each("vulnerabilities", document.vulnerabilities(), vulnerability);
         });
-        out.write_all(xml.text.as_bytes())?;
-        Ok(())
+        xml.pass_on();
+        xml.failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 }
 
-fn metadata(xml: &mut Xml, metadata: &Value) {
+fn metadata(xml: &mut Xml<'_>, metadata: &Value) {
     xml.element("metadata", &[], |xml| {
         xml.text("timestamp", metadata);
         let tools = metadata.get("tools").unwrap_or(&Value::Null);
@@ -83,7 +84,7 @@ fn metadata(xml: &mut Xml, metadata: &Value) {
     });
 }
 
-fn component(xml: &mut Xml, component: &Value) {
+fn component(xml: &mut Xml<'_>, component: &Value) {
     let mut attributes = vec![("type", string(component, "type").to_owned())];
     if component.get("bom-ref").is_some() {
         attributes.push(("bom-ref", reference(string(component, "bom-ref"))));
@@ -111,13 +112,13 @@ fn component(xml: &mut Xml, component: &Value) {
     });
 }
 
-fn properties(xml: &mut Xml, value: &Value) {
+fn properties(xml: &mut Xml<'_>, value: &Value) {
     xml.list("properties", value, |xml, property| {
         xml.leaf("property", &[("name", string(property, "name").to_owned())], string(property, "value"));
     });
 }
 
-fn vulnerability(xml: &mut Xml, vulnerability: &Value) {
+fn vulnerability(xml: &mut Xml<'_>, vulnerability: &Value) {
     let attributes = [("bom-ref", reference(string(vulnerability, "bom-ref")))];
     xml.element("vulnerability", &attributes, |xml| {
         xml.text("id", vulnerability);
@@ -164,7 +165,7 @@ fn vulnerability(xml: &mut Xml, vulnerability: &Value) {
     });
 }
 
-fn analysis(xml: &mut Xml, analysis: &Value) {
+fn analysis(xml: &mut Xml<'_>, analysis: &Value) {
     xml.element("analysis", &[], |xml| {
         xml.text("state", analysis);
         let responses: Vec<_> = strings(analysis, "response").collect();
@@ -177,7 +178,7 @@ fn analysis(xml: &mut Xml, analysis: &Value) {
     });
 }
 
-fn source(xml: &mut Xml, value: &Value) {
+fn source(xml: &mut Xml<'_>, value: &Value) {
     if let Some(source) = value.get("source") {
         xml.element("source", &[], |xml| xml.text("name", source));
     }
@@ -198,12 +199,27 @@ fn reference(text: &str) -> String {
 }
 
 /// Writes elements, one a line.
-struct Xml {
+struct Xml<'a> {
+    /// What is not written yet.
     text: String,
     depth: usize,
+    out: &'a mut dyn io::Write,
+    /// Why nothing more is written.
+    failure: Option<io::Error>,
 }
 
-impl Xml {
+/// So much text is held before it is written.
+const MAX_HELD: usize = 64 << 10;
+
+impl Xml<'_> {
+    /// Writes what there is.
+    fn pass_on(&mut self) {
+        if self.failure.is_none() {
+            self.failure = self.out.write_all(self.text.as_bytes()).err();
+        }
+        self.text.clear();
+    }
+
     fn element(&mut self, name: &str, attributes: &[(&str, String)], children: impl FnOnce(&mut Self)) {
         self.open(name, attributes);
         self.text.push_str(">\n");
@@ -246,7 +262,14 @@ impl Xml {
     fn each(&mut self, name: &str, items: impl Iterator<Item = Value>, mut item: impl FnMut(&mut Self, &Value)) {
         let mut items = items.peekable();
         if items.peek().is_some() {
-            self.element(name, &[], |xml| items.for_each(|value| item(xml, &value)));
+            self.element(name, &[], |xml| {
+                for value in items {
+                    item(xml, &value);
+                    if xml.text.len() > MAX_HELD {
+                        xml.pass_on();
+                    }
+                }
+            });
         }
     }
 

@@ -5,12 +5,13 @@
 use std::{collections::BTreeMap, io};
 
 use portcullis_model::{Digest, Finding, Package, Report, is_cpe};
+use serde::{Serialize, ser::SerializeMap as _};
 use serde_json::{Map, Value, json};
 
 use super::cyclonedx_json::{References, uuid};
 use crate::{
     RenderOptions, ReportError, ReportFormat,
-    json_text::write_json,
+    json_text::{Each, write_json},
     links::page,
     spdx_ids::{License, OWN, license, own_names},
     text::limited,
@@ -47,53 +48,98 @@ impl ReportFormat for SpdxJson {
     }
 
     fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
-        write_json(&document(report), out)
+        write_json(&Document::of(report), out)
     }
 }
 
-/// The document; the tag-value format is another spelling of it.
-pub(crate) fn document(report: &Report) -> Value {
-    let view = View::of(report);
-    let references = References::of(&report.inventory.packages);
-    let mut extracted = BTreeMap::new();
-    let mut packages = vec![image(report)];
-    packages.extend(distribution(report));
-    let mut advisories: BTreeMap<String, Vec<&Finding>> = BTreeMap::new();
-    for finding in view.worst_first().into_iter().chain(view.suppressed.iter().copied()) {
-        advisories.entry(references.of_finding(finding)).or_default().push(finding);
+/// A document whose long lists are made one entry at a time, while it is written; the tag-value format is another spelling
+/// of it.
+pub(crate) struct Document<'a> {
+    report: &'a Report,
+    view: View<'a>,
+    references: References,
+    /// By the reference of the package.
+    advisories: BTreeMap<String, Vec<&'a Finding>>,
+}
+
+impl<'a> Document<'a> {
+    pub(crate) fn of(report: &'a Report) -> Self {
+        let view = View::of(report);
+        let references = References::of(&report.inventory.packages);
+        let mut advisories: BTreeMap<String, Vec<&Finding>> = BTreeMap::new();
+        for finding in view.worst_first().into_iter().chain(view.suppressed.iter().copied()) {
+            advisories.entry(references.of_finding(finding)).or_default().push(finding);
+        }
+        Self { report, view, references, advisories }
     }
-    for (package, reference) in report.inventory.packages.iter().zip(&references.in_order) {
-        let findings = advisories.remove(reference).unwrap_or_default();
-        packages.push(component(package, reference, &findings, &mut extracted));
+
+    /// All that comes before the packages.
+    pub(crate) fn head(&self) -> [(&'static str, Value); 6] {
+        let report = self.report;
+        [
+            ("spdxVersion", json!("SPDX-2.3")),
+            ("dataLicense", json!("CC0-1.0")),
+            ("SPDXID", json!("SPDXRef-DOCUMENT")),
+            ("name", json!(text_of(&report.target.reference))),
+            ("documentNamespace", json!(format!("https://portcullis.dev/spdx/{}", uuid(report)))),
+            ("creationInfo", json!({"created": report.created, "creators": [creator(report)]})),
+        ]
     }
-    let relationship = |from: &str, kind: &str, to: &Value| json!({"spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to});
-    let mut relationships = vec![relationship("SPDXRef-DOCUMENT", "DESCRIBES", &json!(IMAGE))];
-    let contained = packages.iter().skip(1).filter_map(|package| package.get("SPDXID"));
-    relationships.extend(contained.map(|id| relationship(IMAGE, "CONTAINS", id)));
-    for (reference, needed) in references.dependencies(&report.inventory.packages) {
-        let from = id_of(reference);
-        relationships.extend(needed.iter().map(|other| relationship(&from, "DEPENDS_ON", &json!(id_of(other)))));
+
+    pub(crate) fn packages(&self) -> impl Iterator<Item = Value> {
+        let image = std::iter::once_with(|| image(self.report));
+        let components = self.report.inventory.packages.iter().zip(&self.references.in_order);
+        let components = components.map(|(package, reference)| {
+            component(package, reference, self.advisories.get(reference).map_or(&[], Vec::as_slice))
+        });
+        image.chain(distribution(self.report)).chain(components)
     }
-    relationships.extend(owners(&report.inventory.packages, &references));
-    let licenses: Vec<_> =
-        extracted.into_iter().map(|(id, text)| json!({"licenseId": id, "name": text, "extractedText": text})).collect();
-    let mut document = Map::new();
-    let mut insert = |name: &str, value: Value| {
-        document.insert(name.to_owned(), value);
-    };
-    insert("spdxVersion", json!("SPDX-2.3"));
-    insert("dataLicense", json!("CC0-1.0"));
-    insert("SPDXID", json!("SPDXRef-DOCUMENT"));
-    insert("name", json!(text_of(&report.target.reference)));
-    insert("documentNamespace", json!(format!("https://portcullis.dev/spdx/{}", uuid(report))));
-    insert("creationInfo", json!({"created": report.created, "creators": [creator(report)]}));
-    insert("packages", json!(packages));
-    if !licenses.is_empty() {
-        insert("hasExtractedLicensingInfos", json!(licenses));
+
+    /// The texts of licences that SPDX has no id for.
+    pub(crate) fn licenses(&self) -> Vec<Value> {
+        let mut extracted = BTreeMap::new();
+        for package in self.report.inventory.packages.iter().filter(|package| !package.licenses.is_empty()) {
+            declared(&package.licenses, &mut extracted);
+        }
+        let license = |(id, text): (String, String)| json!({"licenseId": id, "name": text, "extractedText": text});
+        extracted.into_iter().map(license).collect()
     }
-    insert("relationships", json!(relationships));
-    insert("annotations", json!(annotations(report, &view)));
-    Value::Object(document)
+
+    pub(crate) fn relationships(&self) -> impl Iterator<Item = Value> {
+        let Self { report, references, .. } = self;
+        let packages = &report.inventory.packages;
+        let relationship = |from: &str, kind: &str, to: &str| json!({"spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to});
+        let contained = report.distribution.iter().map(|_| DISTRIBUTION.to_owned());
+        let contained = contained.chain(references.in_order.iter().map(|reference| id_of(reference)));
+        std::iter::once(relationship("SPDXRef-DOCUMENT", "DESCRIBES", IMAGE))
+            .chain(contained.map(move |id| relationship(IMAGE, "CONTAINS", &id)))
+            .chain(references.dependencies(packages).flat_map(move |(reference, needed)| {
+                let from = id_of(reference);
+                needed.into_iter().map(move |other| relationship(&from, "DEPENDS_ON", &id_of(other)))
+            }))
+            .chain(owners(packages, references))
+    }
+
+    pub(crate) fn annotations(&self) -> Vec<Value> {
+        annotations(self.report, &self.view)
+    }
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.head() {
+            map.serialize_entry(name, &value)?;
+        }
+        map.serialize_entry("packages", &Each(|| self.packages()))?;
+        let licenses = self.licenses();
+        if !licenses.is_empty() {
+            map.serialize_entry("hasExtractedLicensingInfos", &licenses)?;
+        }
+        map.serialize_entry("relationships", &Each(|| self.relationships()))?;
+        map.serialize_entry("annotations", &self.annotations())?;
+        map.end()
+    }
 }
 
 /// Which package's files are those of another one: as Syft says it, since the format has no word for it.
@@ -184,12 +230,7 @@ fn id_of(reference: &str) -> String {
     format!("SPDXRef-Package-{}", hash.get(..24).unwrap_or_default())
 }
 
-fn component(
-    package: &Package,
-    reference: &str,
-    findings: &[&Finding],
-    extracted: &mut BTreeMap<String, String>,
-) -> Value {
+fn component(package: &Package, reference: &str, findings: &[&Finding]) -> Value {
     let mut component = package_of(&id_of(reference), &package.name, "LIBRARY");
     let mut insert = |name: &str, value: Value| {
         component.insert(name.to_owned(), value);
@@ -201,7 +242,7 @@ fn component(
         insert("supplier", json!(format!("Organization: {}", text_of(vendor))));
     }
     if !package.licenses.is_empty() {
-        insert("licenseDeclared", json!(declared(&package.licenses, extracted)));
+        insert("licenseDeclared", json!(declared(&package.licenses, &mut BTreeMap::new())));
     }
     if let Some(evidence) = &package.evidence {
         insert("comment", json!(text_of(evidence)));

@@ -2,12 +2,15 @@
 //!
 //! Format: <https://spdx.github.io/spdx-spec/v2.3/>, the tag-value examples of each section.
 
-use std::{fmt::Write as _, io};
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+};
 
 use portcullis_model::Report;
 use serde_json::Value;
 
-use super::spdx_json::document;
+use super::spdx_json::Document;
 use crate::{RenderOptions, ReportError, ReportFormat};
 
 /// `-o spdx-tag-value`
@@ -31,8 +34,10 @@ impl ReportFormat for SpdxTagValue {
     }
 
     fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
-        let document = document(report);
+        let document = Document::of(report);
+        let head: Value = document.head().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let mut text = String::new();
+        let mut out = io::BufWriter::with_capacity(64 * 1024, out);
         for (tag, field) in [
             ("SPDXVersion", "spdxVersion"),
             ("DataLicense", "dataLicense"),
@@ -40,31 +45,43 @@ impl ReportFormat for SpdxTagValue {
             ("DocumentName", "name"),
             ("DocumentNamespace", "documentNamespace"),
         ] {
-            line(&mut text, tag, &document, field);
+            line(&mut text, tag, &head, field);
         }
-        let creation = document.get("creationInfo").unwrap_or(&Value::Null);
+        let creation = head.get("creationInfo").unwrap_or(&Value::Null);
         for creator in items(creation, "creators") {
             put(&mut text, "Creator", creator.as_str().unwrap_or_default());
         }
         line(&mut text, "Created", creation, "created");
-        items(&document, "annotations").for_each(|annotation| annotate(&mut text, annotation));
-        items(&document, "packages").for_each(|item| package(&mut text, item));
-        for license in items(&document, "hasExtractedLicensingInfos") {
+        document.annotations().iter().for_each(|annotation| annotate(&mut text, annotation));
+        for item in document.packages() {
+            package(&mut text, &item);
+            flush(&mut text, &mut out)?;
+        }
+        for license in &document.licenses() {
             text.push('\n');
             line(&mut text, "LicenseID", license, "licenseId");
             block(&mut text, "ExtractedText", license, "extractedText");
             line(&mut text, "LicenseName", license, "name");
         }
         text.push('\n');
-        for relationship in items(&document, "relationships") {
+        for relationship in document.relationships() {
             let field = |name: &str| relationship.get(name).and_then(Value::as_str).unwrap_or_default();
             let words = [field("spdxElementId"), field("relationshipType"), field("relatedSpdxElement")].join(" ");
             put(&mut text, "Relationship", &words);
-            line(&mut text, "RelationshipComment", relationship, "comment");
+            line(&mut text, "RelationshipComment", &relationship, "comment");
+            flush(&mut text, &mut out)?;
         }
         out.write_all(text.as_bytes())?;
+        out.flush()?;
         Ok(())
     }
+}
+
+/// Writes what there is, so that no more than one entry is held.
+fn flush(text: &mut String, out: &mut impl io::Write) -> io::Result<()> {
+    out.write_all(text.as_bytes())?;
+    text.clear();
+    Ok(())
 }
 
 fn annotate(text: &mut String, annotation: &Value) {
