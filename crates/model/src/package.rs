@@ -238,8 +238,8 @@ pub struct Location {
 pub struct Reading {
     /// The packages.
     pub packages: Vec<Package>,
-    /// The distribution, if the file names it.
-    pub distribution: Option<Distribution>,
+    /// The distribution, if the file names it: few do, and readings are many.
+    pub distribution: Option<Box<Distribution>>,
     /// What the file says of ownership.
     pub owned: Vec<OwnedPaths>,
     /// What the file says of the licences of packages that other files name.

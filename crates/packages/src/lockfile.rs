@@ -130,10 +130,22 @@ impl<'a> Listing<'a> {
         version: &str,
         depends_on: impl IntoIterator<Item = String>,
     ) {
+        self.add_licensed(origin, name, version, Vec::new(), depends_on);
+    }
+
+    /// Adds a package whose licences the file names.
+    pub(crate) fn add_licensed(
+        &mut self,
+        origin: Origin<'_>,
+        name: &str,
+        version: &str,
+        licenses: Vec<String>,
+        depends_on: impl IntoIterator<Item = String>,
+    ) {
         let purl = origin.qualify(language_purl(self.kind, name, version));
         let package = language_package(self.kind, purl, (name.to_owned(), version.to_owned()), None, self.path);
         let depends_on = depends_on.into_iter().map_while(|needed| self.keep(needed)).collect();
-        self.add_package(Package { depends_on, ..package });
+        self.add_package(Package { depends_on, licenses, ..package });
     }
 
     /// A name of what is needed, if there is room for it.

@@ -273,9 +273,10 @@ fn inner<'a>(package: &'a Package, path: &str) -> &'a str {
 /// `etc/os-release` comes before `usr/lib/os-release`, as the paths are sorted, and both before bills of materials.
 fn distribution(survivors: &[Survivor]) -> Option<Distribution> {
     let readings = || survivors.iter().flat_map(|survivor| &survivor.current);
-    let named =
-        readings().filter(|reading| reading.packages.is_empty()).find_map(|reading| reading.distribution.clone());
-    named.or_else(|| readings().find_map(|reading| reading.distribution.clone()))
+    let named = readings()
+        .filter(|reading| reading.packages.is_empty())
+        .find_map(|reading| reading.distribution.as_deref().cloned());
+    named.or_else(|| readings().find_map(|reading| reading.distribution.as_deref().cloned()))
 }
 
 /// Packages of the distribution that bills of materials name count only where no database of it is there.

@@ -68,6 +68,10 @@ impl<'a> Found<'a> {
         if self.package.licenses.is_empty() {
             self.package.licenses = package.licenses;
         }
+        // A manifest names a package, and the lockfile beside it what that needs.
+        if self.package.depends_on.is_empty() {
+            self.package.depends_on = std::mem::take(&mut package.depends_on);
+        }
         match (self.owners.as_mut(), owner) {
             (Some(owners), Some(owner)) => _ = owners.insert(owner),
             // One copy that nobody owns is one copy that upstream's advisories speak of.

@@ -27,7 +27,13 @@ pub(crate) fn take(target: &Target, document: &[u8]) -> Result<Taken, ScanError>
         target.labels.insert("sbom.subject".to_owned(), subject);
     }
     let inventory = Inventory { packages: reading.packages, warnings };
-    Ok(Taken { target, distribution: reading.distribution, inventory, coverage: None, executables: None })
+    Ok(Taken {
+        target,
+        distribution: reading.distribution.map(|boxed| *boxed),
+        inventory,
+        coverage: None,
+        executables: None,
+    })
 }
 
 #[cfg(test)]

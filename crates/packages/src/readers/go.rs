@@ -6,7 +6,7 @@
 //! what those lead to is known by its form, and the version in ELF files by its place.
 
 mod header;
-mod modules;
+pub(super) mod modules;
 mod old;
 mod pointers;
 

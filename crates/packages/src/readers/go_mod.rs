@@ -9,9 +9,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 use portcullis_filetree::FileHeader;
 use portcullis_model::{Completion, PackageType, Reading};
 
+use super::go::modules::STDLIB_LICENSE;
 use crate::{
     PackageReader, Scope, Selection, fields, limits,
-    lockfile::{Listing, is_of_others},
+    lockfile::{Listing, Origin, is_of_others},
 };
 
 /// Reads `go.mod`.
@@ -167,7 +168,9 @@ impl Module {
             listing.lacks("module");
         }
         if let Some(version) = toolchain.strip_prefix("go") {
-            listing.add("stdlib", version.split('-').next().unwrap_or(version), []);
+            let version = version.split('-').next().unwrap_or(version);
+            let licenses = vec![STDLIB_LICENSE.to_owned()];
+            listing.add_licensed(Origin::Registry, "stdlib", version, licenses, []);
         }
         for (name, version) in required {
             let of_version = replaced.get(&(name.clone(), version.clone()));
@@ -229,7 +232,7 @@ mod tests {
              replace local/e => ../e\nreplace github.com/f/g v1.1.0 => github.com/f/g v1.1.1\n\
              exclude github.com/x/y v1.0.0\nretract [v1.0.0, v1.1.0] // broken\ntool golang.org/x/tools/cmd/stringer\n",
             expect![[r#"
-                golang stdlib 1.22.3, purl pkg:golang/stdlib@1.22.3
+                golang stdlib 1.22.3, under BSD-3-Clause, purl pkg:golang/stdlib@1.22.3
                 golang github.com/a/b/v2 v2.0.1, purl pkg:golang/github.com/a/b/v2@v2.0.1
                 golang github.com/fork/d v1.0.1, purl pkg:golang/github.com/fork/d@v1.0.1
                 golang golang.org/x/net v0.17.0, purl pkg:golang/golang.org/x/net@v0.17.0

@@ -23,13 +23,18 @@ const LIMIT: usize = 4 << 20;
 /// Most needs taken of one package.
 const MAX_NEEDS: usize = 10_000;
 
+/// Most licences taken of one package.
+const MAX_LICENSES: usize = 100;
+
 /// What is read of it. A field of another type than npm gives it is as good as absent, and of two of one name the
 /// last counts, as for npm.
 #[derive(Default)]
 struct PackageJson {
     name: Option<String>,
     version: Option<String>,
-    license: Option<String>,
+    licenses: Vec<String>,
+    /// In the field that old packages have.
+    old_licenses: Vec<String>,
     /// What it needs at run time, sorted; another package may be installed under such a name (`npm:real@1`).
     needs: BTreeSet<String>,
 }
@@ -51,7 +56,8 @@ impl<'de> Deserialize<'de> for PackageJson {
                     match &*key {
                         "name" => package.name = map.next_value::<Text>()?.plain(),
                         "version" => package.version = map.next_value::<Text>()?.plain(),
-                        "license" => package.license = map.next_value::<Text>()?.plain_or_type(),
+                        "license" => package.licenses = licenses_of(&map.next_value::<Node>()?),
+                        "licenses" => package.old_licenses = licenses_of(&map.next_value::<Node>()?),
                         "dependencies" | "optionalDependencies" | "peerDependencies" => {
                             package.needs.extend(map.next_value::<Names>()?.0);
                         }
@@ -75,15 +81,25 @@ impl<'de> Deserialize<'de> for Names {
     }
 }
 
-/// A string; or an object's `type`, as old packages write a licence: `{"type": "MIT", "url": …}`.
+/// The licences that a field names: a text; or, in old packages, an object with a `type`, or a list of these.
+/// <https://docs.npmjs.com/cli/v11/configuring-npm/package-json#license>
+pub(super) fn licenses_of(field: &Node) -> Vec<String> {
+    let one = |node: &Node| {
+        let text = node.text().or_else(|| node.text_of("type")).or_else(|| node.text_of("name"))?;
+        // A number is no licence.
+        text.contains(|character: char| character.is_ascii_alphabetic()).then(|| text.to_owned())
+    };
+    match field {
+        Node::List(items) => items.iter().filter_map(one).take(MAX_LICENSES).collect(),
+        field => one(field).into_iter().collect(),
+    }
+}
+
+/// A string.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Text {
     Plain(String),
-    Object {
-        #[serde(rename = "type")]
-        kind: String,
-    },
     Other(IgnoredAny),
 }
 
@@ -92,13 +108,6 @@ impl Text {
         match self {
             Self::Plain(text) if !text.is_empty() => Some(text),
             _ => None,
-        }
-    }
-
-    fn plain_or_type(self) -> Option<String> {
-        match self {
-            Self::Object { kind } => Self::Plain(kind).plain(),
-            other => other.plain(),
         }
     }
 }
@@ -127,7 +136,7 @@ impl PackageReader for Npm {
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         // npm itself takes a byte order mark.
         let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
-        let PackageJson { name, version, license, needs } = match serde_json::from_slice(contents) {
+        let PackageJson { name, version, licenses, old_licenses, needs } = match serde_json::from_slice(contents) {
             Ok(package) => package,
             Err(error) => {
                 let warning = Warning::gap(file.path, format!("not the JSON of a package: {error}"));
@@ -140,7 +149,8 @@ impl PackageReader for Npm {
             _ => ("", &*name),
         };
         let purl = Purl::new(PackageType::Npm, scope, plain, &version);
-        let mut package = language_package(PackageType::Npm, purl, (name, version), license, file.path);
+        let mut package = language_package(PackageType::Npm, purl, (name, version), None, file.path);
+        package.licenses = if licenses.is_empty() { old_licenses } else { licenses };
         package.depends_on = needs.into_iter().collect();
         Reading { packages: vec![package], ..Reading::default() }
     }
@@ -196,6 +206,18 @@ mod tests {
     }
 
     #[test]
+    fn old_packages_have_lists_of_licences() {
+        check(
+            &Npm,
+            "node_modules/a/package.json",
+            br#"{"name":"a","version":"1.0.0","licenses":[{"type":"MIT"},{"name":"ISC"},"Zlib",{"url":"x"},1]}"#,
+            expect![[r#"
+                npm a 1.0.0, under MIT | ISC | Zlib, purl pkg:npm/a@1.0.0
+            "#]],
+        );
+    }
+
+    #[test]
     fn names_and_versions_of_other_types_are_no_package() {
         for contents in [
             r#"{}"#,
@@ -214,9 +236,9 @@ mod tests {
         check(
             &Npm,
             "node_modules/a/package.json",
-            "\u{feff}{\"name\":\"b\",\"na\\u006de\":\"a\",\"version\":\"1\\u002e0.0\",\"license\":[\"MIT\"]}",
+            "\u{feff}{\"name\":\"b\",\"na\\u006de\":\"a\",\"version\":\"1\\u002e0.0\",\"license\":[\"MIT\",1],\"licenses\":[{\"type\":\"ISC\"}]}",
             expect![[r#"
-                npm a 1.0.0, purl pkg:npm/a@1.0.0
+                npm a 1.0.0, under MIT, purl pkg:npm/a@1.0.0
             "#]],
         );
     }

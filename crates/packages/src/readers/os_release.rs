@@ -54,7 +54,7 @@ impl PackageReader for OsRelease {
             let warning = Warning::gap(file.path, "it does not say which distribution it is: ID is missing");
             return Reading { warnings: vec![warning], ..Reading::default() };
         }
-        Reading { distribution: Some(distribution), ..Reading::default() }
+        Reading { distribution: Some(Box::new(distribution)), ..Reading::default() }
     }
 }
 

@@ -301,7 +301,7 @@ impl Gathered {
             subject,
             reading: Reading {
                 packages,
-                distribution: self.distribution,
+                distribution: self.distribution.map(Box::new),
                 owned: Vec::new(),
                 licensed: Vec::new(),
                 warnings: self.problems.into_warnings(),

@@ -12,6 +12,9 @@ pub(super) const MARK: usize = 16;
 /// The most modules of one program; the largest real ones have some two thousand.
 const MAX_MODULES: usize = 50_000;
 
+/// <https://go.dev/LICENSE>
+pub(in crate::readers) const STDLIB_LICENSE: &str = "BSD-3-Clause";
+
 /// Why Go's standard library is not all that a program was built from.
 const NO_MODULES: &str = "a program of Go that does not name the modules it was built from: others may be missing";
 
@@ -22,7 +25,9 @@ pub(super) fn reading(version: &str, modules: &[u8], path: &str) -> Reading {
     if let Some(version) = version.strip_prefix("go") {
         // `go1.21.5 X:nocoverageredesign`, `go1.19.13-fips`.
         let version = version.split([' ', '-']).next().unwrap_or(version);
-        reading.packages.push(package("stdlib", version, path));
+        reading
+            .packages
+            .push(Package { licenses: vec![STDLIB_LICENSE.to_owned()], ..package("stdlib", version, path) });
     }
     let list = unmark(modules);
     let list = String::from_utf8_lossy(list);

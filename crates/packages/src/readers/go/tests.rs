@@ -66,7 +66,7 @@ fn modules_replacements_and_the_toolchain_are_read() {
         PATH,
         program(&build_info("go1.21.5 X:nocoverageredesign", MODULES)),
         expect![[r#"
-            golang stdlib 1.21.5, purl pkg:golang/stdlib@1.21.5
+            golang stdlib 1.21.5, under BSD-3-Clause, purl pkg:golang/stdlib@1.21.5
             golang github.com/a/b v1.0.0, purl pkg:golang/github.com/a/b@v1.0.0
             golang github.com/fork/d v2.0.1, purl pkg:golang/github.com/fork/d@v2.0.1
             golang local/e v0.1.0, purl pkg:golang/local/e@v0.1.0
@@ -115,7 +115,7 @@ fn a_program_s_own_version_comes_before_a_linked_one() {
         PATH,
         program(&build_info("go1.26", modules)),
         expect![[r#"
-            golang stdlib 1.26, purl pkg:golang/stdlib@1.26
+            golang stdlib 1.26, under BSD-3-Clause, purl pkg:golang/stdlib@1.26
             golang a/b v1.0.0, purl pkg:golang/a/b@v1.0.0
         "#]],
     );
@@ -140,7 +140,7 @@ fn pointers_of_go_1_17_that_lead_to_nothing_are_a_gap() {
         PATH,
         program(&old),
         expect![[r#"
-            golang stdlib 1.20, purl pkg:golang/stdlib@1.20
+            golang stdlib 1.20, under BSD-3-Clause, purl pkg:golang/stdlib@1.20
             partial: a program of Go that does not name the modules it was built from: others may be missing
         "#]],
     );
@@ -202,7 +202,7 @@ fn programs_of_go_1_17_are_read_by_the_form_of_what_they_point_to() {
         PATH,
         &program,
         expect![[r#"
-            golang stdlib 1.16.15, purl pkg:golang/stdlib@1.16.15
+            golang stdlib 1.16.15, under BSD-3-Clause, purl pkg:golang/stdlib@1.16.15
             golang golang.org/x/text v0.3.0, purl pkg:golang/golang.org/x/text@v0.3.0
         "#]],
     );
@@ -245,7 +245,7 @@ fn a_list_of_go_1_17_that_is_too_long_or_does_not_end_is_a_gap() {
         for size in [100_000, 2 << 20] {
             let reading = read_in_pieces(&Go, PATH, &program, size).unwrap();
             let expected = expect![[r#"
-                golang stdlib 1.16.15, purl pkg:golang/stdlib@1.16.15
+                golang stdlib 1.16.15, under BSD-3-Clause, purl pkg:golang/stdlib@1.16.15
                 partial: a program of Go whose list of modules was not read
                 gap in usr/bin/app: a program built by Go 1.17 or older: its modules were not read
             "#]];

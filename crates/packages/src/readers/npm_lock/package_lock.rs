@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::origin;
+use super::{super::npm::licenses_of, origin};
 use crate::{
     lockfile::{Listing, Origin, reasons},
     tree::{self, Node},
@@ -47,7 +47,9 @@ pub(super) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Str
     for entry in &entries {
         let names = entry.needs.iter().flat_map(|field| entry.node.get(field).keys());
         let needs = names.filter_map(|name| nearest(&versions, &entry.place, name));
-        listing.add_from(entry.origin, entry.name, entry.version, needs);
+        let licenses = licenses_of(entry.node.get("license"));
+        let licenses = if licenses.is_empty() { licenses_of(entry.node.get("licenses")) } else { licenses };
+        listing.add_licensed(entry.origin, entry.name, entry.version, licenses, needs);
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ fn places_decide_which_copy_npm_means() {
             "node_modules/@s/b": {"version": "2.0.0", "resolved": "https://registry.example/b.tgz", "optional": true},
             "node_modules/a": {"version": "1.2.3", "dependencies": {"@s/b": "^1.0.0", "c": "*", "absent": "1"}},
             "node_modules/a/node_modules/@s/b": {"version": "1.0.0", "peerDependencies": {"c": "*"}},
-            "node_modules/alias": {"name": "real", "version": "2.1.0"},
+            "node_modules/alias": {"name": "real", "version": "2.1.0", "license": "MIT"},
             "node_modules/c": {"version": "3.0.0", "devOptional": true},
             "node_modules/dev": {"version": "1.0.0", "dev": true},
             "node_modules/fork": {"version": "0.1.0", "resolved": "git+ssh://git@git.example/fork.git#0123456"},
@@ -30,7 +30,7 @@ fn places_decide_which_copy_npm_means() {
             npm @s/b 2.0.0, purl pkg:npm/%40s/b@2.0.0
             npm a 1.2.3, purl pkg:npm/a@1.2.3, needs @s/b@1.0.0 c@3.0.0
             npm @s/b 1.0.0, purl pkg:npm/%40s/b@1.0.0, needs c@3.0.0
-            npm real 2.1.0, purl pkg:npm/real@2.1.0
+            npm real 2.1.0, under MIT, purl pkg:npm/real@2.1.0
             npm c 3.0.0, purl pkg:npm/c@3.0.0
             npm fork 0.1.0, purl pkg:npm/fork@0.1.0?vcs_url=git%2Bssh:%2F%2Fgit%40git.example%2Ffork.git%230123456
             npm mine 1.0.0, purl pkg:npm/mine@1.0.0?repository_url=file:packages%2Fmine, needs @s/b@2.0.0
