@@ -23,3 +23,17 @@ pub enum Completion {
         of: String,
     },
 }
+
+impl Completion {
+    /// Bytes that it takes in memory.
+    pub fn bytes(&self) -> usize {
+        let texts = match self {
+            Self::Needed { by, settled, note, gap } => {
+                let settled: usize = settled.iter().map(|name| size_of::<String>() + name.len()).sum();
+                by.len() + note.len() + gap.len() + settled
+            }
+            Self::Offered { of } => of.len(),
+        };
+        size_of::<Self>() + texts
+    }
+}

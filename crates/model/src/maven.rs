@@ -23,6 +23,9 @@ pub struct MavenProject {
     pub properties: BTreeMap<String, String>,
     /// Dependencies whose version the file itself does not tell.
     pub open: Vec<MavenDependency>,
+    /// The keys of the other dependencies, as Maven joins them: `group:artifact:type:classifier`. A parent's dependency of
+    /// the same key does not count here.
+    pub closed: Vec<String>,
     /// What `dependencyManagement` says of versions.
     pub managed: Vec<MavenDependency>,
 }
@@ -36,6 +39,10 @@ pub struct MavenDependency {
     pub artifact: String,
     /// Its version.
     pub version: String,
+    /// Its type; empty for `jar`.
+    pub kind: String,
+    /// Its classifier.
+    pub classifier: String,
     /// Its scope; empty for `compile`.
     pub scope: String,
     /// Whether who uses the project does not get it.
@@ -47,19 +54,42 @@ impl MavenDependency {
     pub fn is_needed(&self) -> bool {
         matches!(self.scope.as_str(), "" | "compile" | "runtime") && !self.is_optional
     }
+
+    /// Bytes that it takes in memory.
+    fn bytes(&self) -> usize {
+        let Self { group, artifact, version, kind, classifier, scope, is_optional: _ } = self;
+        let texts = [group, artifact, version, kind, classifier, scope];
+        size_of::<Self>() + texts.into_iter().map(String::len).sum::<usize>()
+    }
 }
 
 impl MavenProject {
-    /// Bytes of its texts.
+    /// Bytes that it takes in memory.
     pub fn bytes(&self) -> usize {
-        let dependencies = self.open.iter().chain(&self.managed).chain([&self.parent]);
-        let dependencies =
-            dependencies.map(|it| it.group.len() + it.artifact.len() + it.version.len() + it.scope.len());
-        let properties = self.properties.iter().map(|(name, value)| name.len() + value.len());
-        self.group.len()
-            + self.artifact.len()
-            + self.version.len()
-            + dependencies.sum::<usize>()
-            + properties.sum::<usize>()
+        let Self { group, artifact, version, parent, parent_path, properties, open, closed, managed } = self;
+        let texts = [group, artifact, version].into_iter().chain(parent_path).chain(closed);
+        let texts = texts.chain(properties.iter().flat_map(|(name, value)| [name, value]));
+        let dependencies = open.iter().chain(managed).chain([parent]);
+        size_of::<Self>()
+            + texts.map(|text| size_of::<String>() + text.len()).sum::<usize>()
+            + dependencies.map(MavenDependency::bytes).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_empty_takes_memory_too() {
+        let empty = MavenProject::default().bytes();
+        let nothing = vec![MavenDependency::default(); 100];
+        let project = MavenProject { open: nothing.clone(), managed: nothing, ..MavenProject::default() };
+        assert!(project.bytes() - empty >= 200 * size_of::<MavenDependency>());
+        let properties = (0..100).map(|index| (index.to_string(), String::new())).collect();
+        let closed = vec![String::new(); 100];
+        let project =
+            MavenProject { properties, closed, parent_path: Some("x".repeat(1000)), ..MavenProject::default() };
+        assert!(project.bytes() - empty >= 300 * size_of::<String>() + 1000);
     }
 }

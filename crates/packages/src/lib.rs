@@ -41,6 +41,12 @@ pub trait PackageReader: Sync {
         Scope::Installed
     }
 
+    /// How many parts of a file's path, from its end, its reading depends on: what is read under one name holds under
+    /// another that ends alike.
+    fn path_parts(&self) -> usize {
+        2
+    }
+
     /// Whether, and how, it wants `file`. Called for every regular file of an image: no allocation before a match.
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection>;
 

@@ -5,14 +5,18 @@
 //! <https://maven.apache.org/guides/introduction/introduction-to-dependency-mechanism.html>. A parent that is only in a
 //! repository of Maven's stays unknown: no network is asked.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashMap, HashSet},
+    rc::Rc,
+};
 
 use portcullis_model::{MavenDependency, MavenProject, PackageType, Reading, Warning};
 
 use crate::{
     complete::{language_package, language_purl},
     readers::{
-        java::pom::{fill, own_property},
+        java::pom::{fill, name_and_key, own_property},
         java_lock::{RANGE, exact, is_for_development},
     },
 };
@@ -23,21 +27,35 @@ const MAX_PARENTS: usize = 16;
 /// How deep lists of versions may import others.
 const MAX_IMPORTS: usize = 8;
 
-/// How often a dependency is looked for in a project, in all. A tree of a thousand projects needs some hundred thousand.
-const MAX_LOOKS: usize = 1_000_000;
+/// What is spent on all projects together.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// How often a dependency is asked for, and looked for in a project. A tree of a thousand projects needs some hundred
+    /// thousand.
+    looks: usize,
+    /// How often a property is looked for in a project.
+    properties: usize,
+    /// Most dependencies found.
+    found: usize,
+    /// Bytes of the keys of what `dependencyManagement` names: properties can make long ones of short ones.
+    keys: usize,
+}
 
-/// Most dependencies found, in all.
-const MAX_FOUND: usize = 100_000;
+const LIMITS: Limits = Limits { looks: 1_000_000, properties: 20_000_000, found: 100_000, keys: 128 << 20 };
 
 /// Lists the dependencies of projects whose versions other projects of `readings` tell, and says of those that none tells.
 /// Each reading comes with its path.
 pub fn complete_maven(readings: &mut [(&str, &mut Reading)]) {
+    complete_within(LIMITS, readings);
+}
+
+fn complete_within(limits: Limits, readings: &mut [(&str, &mut Reading)]) {
     let projects: Vec<(String, MavenProject)> =
         readings.iter_mut().filter_map(|(path, reading)| Some(((*path).to_owned(), *reading.maven.take()?))).collect();
-    let mut tree = Tree::of(&projects);
+    let mut tree = Tree::of(&projects, limits);
     let found: HashMap<&str, Found> =
         projects.iter().enumerate().map(|(index, (path, _))| (path.as_str(), tree.complete(index))).collect();
-    let is_over = tree.looks_left == 0 || tree.found_left == 0;
+    let is_over = tree.is_over();
     for (path, reading) in readings.iter_mut() {
         let Some(Found { versions, left_out }) = found.get(path) else { continue };
         reading.packages.extend(versions.iter().map(|(name, version)| {
@@ -74,62 +92,75 @@ enum Answer {
 /// All projects.
 struct Tree<'a> {
     projects: Vec<&'a MavenProject>,
-    paths: Vec<&'a str>,
     by_path: HashMap<&'a str, usize>,
-    by_name: HashMap<(&'a str, &'a str), Vec<usize>>,
+    /// By group, artifact and version, as they are written.
+    by_name: HashMap<[&'a str; 3], usize>,
     /// A project and those above it, the nearest first.
-    lineages: Vec<Vec<usize>>,
-    /// What each project's own `dependencyManagement` names, first ones first.
-    managed: Vec<HashMap<(String, String), &'a MavenDependency>>,
-    imports: Vec<Vec<&'a MavenDependency>>,
-    looks_left: usize,
-    found_left: usize,
+    lineages: Vec<Rc<[usize]>>,
+    /// What each project's own `dependencyManagement` names by keys, first ones first.
+    managed: Vec<HashMap<String, &'a MavenDependency>>,
+    imports: Vec<Rc<[&'a MavenDependency]>>,
+    /// The keys of what each project settles itself.
+    closed: Vec<HashSet<&'a str>>,
+    left: Limits,
+    /// As in `left`.
+    properties_left: Cell<usize>,
+    is_cut: bool,
 }
 
 impl<'a> Tree<'a> {
-    fn of(projects: &'a [(String, MavenProject)]) -> Self {
+    fn of(projects: &'a [(String, MavenProject)], limits: Limits) -> Self {
+        let keys = |(_, project): &'a (String, MavenProject)| project.closed.iter().map(String::as_str).collect();
         let mut tree = Self {
             projects: projects.iter().map(|(_, project)| project).collect(),
-            paths: projects.iter().map(|(path, _)| path.as_str()).collect(),
             by_path: projects.iter().enumerate().map(|(index, (path, _))| (path.as_str(), index)).collect(),
             by_name: HashMap::new(),
             lineages: Vec::new(),
             managed: Vec::new(),
             imports: Vec::new(),
-            looks_left: MAX_LOOKS,
-            found_left: MAX_FOUND,
+            closed: projects.iter().map(keys).collect(),
+            left: limits,
+            properties_left: Cell::new(limits.properties),
+            is_cut: false,
         };
         for (index, (_, project)) in projects.iter().enumerate() {
-            tree.by_name.entry((group(project), &project.artifact)).or_default().push(index);
+            let version = if project.version.is_empty() { &project.parent.version } else { &project.version };
+            tree.by_name.entry([group(project), &project.artifact, version]).or_insert(index);
         }
-        tree.lineages = (0..projects.len()).map(|index| tree.lineage(index)).collect();
-        for (index, (_, project)) in projects.iter().enumerate() {
-            let lineage = tree.lineages.get(index).map_or(&[][..], Vec::as_slice);
-            let mut managed = HashMap::new();
-            for entry in project.managed.iter().filter(|entry| entry.scope != "import") {
-                if let Some(key) = tree.fill(lineage, &entry.group).zip(tree.fill(lineage, &entry.artifact)) {
-                    managed.entry(key).or_insert(entry);
-                }
-            }
-            tree.imports.push(project.managed.iter().filter(|entry| entry.scope == "import").collect());
-            tree.managed.push(managed);
+        let parents: Vec<Option<usize>> = projects.iter().map(|(path, project)| tree.parent(project, path)).collect();
+        tree.lineages = (0..projects.len()).map(|index| lineage(&parents, index)).collect();
+        for index in 0..projects.len() {
+            tree.add_managed(index);
         }
         tree
     }
 
-    /// The project, its parent, and so on.
-    fn lineage(&self, index: usize) -> Vec<usize> {
-        let mut lineage = vec![index];
-        let mut last = index;
-        while lineage.len() <= MAX_PARENTS
-            && let Some((project, path)) = self.projects.get(last).zip(self.paths.get(last))
-            && let Some(parent) = self.parent(project, path)
-            && !lineage.contains(&parent)
-        {
-            lineage.push(parent);
-            last = parent;
+    /// Reads what a project's `dependencyManagement` names.
+    fn add_managed(&mut self, index: usize) {
+        let lineage = self.lineage(index);
+        let entries = self.projects.get(index).map_or(&[][..], |project| project.managed.as_slice());
+        let mut managed = HashMap::new();
+        for entry in entries.iter().filter(|entry| entry.scope != "import") {
+            let Some((_, key)) = name_and_key(entry, &|text| self.fill(&lineage, text)) else { continue };
+            let cost = key.len() + size_of::<(String, usize)>();
+            let Some(left) = self.left.keys.checked_sub(cost) else {
+                self.is_cut = true;
+                break;
+            };
+            self.left.keys = left;
+            managed.entry(key).or_insert(entry);
         }
-        lineage
+        self.imports.push(entries.iter().filter(|entry| entry.scope == "import").collect());
+        self.managed.push(managed);
+    }
+
+    /// Whether something was left undone.
+    fn is_over(&self) -> bool {
+        self.is_cut || self.left.looks == 0 || self.left.found == 0 || self.properties_left.get() == 0
+    }
+
+    fn lineage(&self, index: usize) -> Rc<[usize]> {
+        self.lineages.get(index).map_or_else(|| Rc::new([]), Rc::clone)
     }
 
     /// By its place, if that is the one that is named; else by its name and version.
@@ -150,19 +181,8 @@ impl<'a> Tree<'a> {
                 .get(*index)
                 .is_some_and(|other| other.artifact == named.artifact && group(other) == named.group)
         };
-        at_place.filter(is_named).or_else(|| self.find(&named.group, &named.artifact, &named.version))
-    }
-
-    /// A project by its coordinates as they are written.
-    fn find(&self, group: &str, artifact: &str, version: &str) -> Option<usize> {
-        let named = self.by_name.get(&(group, artifact))?;
-        let has_version = |index: &&usize| {
-            self.projects.get(**index).is_some_and(|project| match project.version.as_str() {
-                "" => project.parent.version == version,
-                own => own == version,
-            })
-        };
-        named.iter().find(has_version).copied()
+        let by_name = || self.by_name.get(&[named.group.as_str(), &named.artifact, &named.version]).copied();
+        at_place.filter(is_named).or_else(by_name)
     }
 
     /// `text` as the first project of a lineage understands it.
@@ -170,40 +190,55 @@ impl<'a> Tree<'a> {
         let own = lineage.first().and_then(|index| self.projects.get(*index))?;
         fill(text, &|name| {
             let inherited = || {
-                let mut projects = lineage.iter().filter_map(|index| self.projects.get(*index));
-                projects.find_map(|project| project.properties.get(name)).map(String::as_str)
+                lineage.iter().filter_map(|index| self.projects.get(*index)).find_map(|project| {
+                    self.properties_left.set(self.properties_left.get().checked_sub(1)?);
+                    project.properties.get(name).map(String::as_str)
+                })
             };
             own_property(own, name).or_else(inherited)
         })
     }
 
     fn complete(&mut self, index: usize) -> Found {
-        let lineage = self.lineages.get(index).cloned().unwrap_or_default();
+        let lineage = self.lineage(index);
         let mut found = Found::default();
-        for at in &lineage {
+        // What nearer projects name counts, and not what those above say of the same.
+        let mut nearer: HashSet<String> = HashSet::new();
+        for (height, at) in lineage.iter().enumerate() {
             let open = self.projects.get(*at).map_or(&[][..], |project| project.open.as_slice());
+            let mut own = Vec::new();
             for dependency in open {
-                match self.answer(&lineage, dependency) {
-                    Answer::Version(name, version) if self.found_left > 0 => {
-                        self.found_left -= 1;
+                let Some(left) = self.left.looks.checked_sub(1) else { return found.sorted() };
+                self.left.looks = left;
+                let named = name_and_key(dependency, &|text| self.fill(&lineage, text));
+                if let Some((_, key)) = &named {
+                    let below = lineage.iter().take(height).filter_map(|below| self.closed.get(*below));
+                    if nearer.contains(key) || below.into_iter().any(|closed| closed.contains(key.as_str())) {
+                        continue;
+                    }
+                    own.push(key.clone());
+                }
+                match self.answer(&lineage, dependency, named) {
+                    Answer::Version(name, version) if self.left.found > 0 => {
+                        self.left.found -= 1;
                         found.versions.push((name, version));
                     }
                     Answer::Version(..) => {}
                     Answer::LeftOut(reason) => *found.left_out.entry(reason).or_default() += 1,
                     // What a parent leaves open is said at the parent.
-                    Answer::Unknown(reason) if *at == index => *found.left_out.entry(reason).or_default() += 1,
+                    Answer::Unknown(reason) if height == 0 => *found.left_out.entry(reason).or_default() += 1,
                     Answer::Unknown(_) => {}
                 }
             }
+            nearer.extend(own);
         }
-        found.versions.sort_unstable();
-        found.versions.dedup();
-        found
+        found.sorted()
     }
 
-    fn answer(&mut self, lineage: &[usize], dependency: &MavenDependency) -> Answer {
-        let key = self.fill(lineage, &dependency.group).zip(self.fill(lineage, &dependency.artifact));
-        let Some(key) = key else { return Answer::Unknown("named by a property of a file that is not here") };
+    fn answer(&mut self, lineage: &[usize], dependency: &MavenDependency, named: Option<(String, String)>) -> Answer {
+        let Some((name, key)) = named else {
+            return Answer::Unknown("named by a property of a file that is not here");
+        };
         let managed = self.managed(lineage, &key, 0);
         let scope = match &managed {
             Some((_, scope)) if dependency.scope.is_empty() => scope.as_str(),
@@ -219,7 +254,7 @@ impl<'a> Tree<'a> {
         };
         match version {
             Some(version) => match exact(&version) {
-                Some(version) => Answer::Version(format!("{}:{}", key.0, key.1), version.to_owned()),
+                Some(version) => Answer::Version(name, version.to_owned()),
                 None => Answer::LeftOut(RANGE),
             },
             None => Answer::Unknown("the version is written in a file that is not here, such as the parent's"),
@@ -227,9 +262,9 @@ impl<'a> Tree<'a> {
     }
 
     /// Version and scope that are meant for a dependency: by the nearest project that manages it, or by what is imported.
-    fn managed(&mut self, lineage: &[usize], key: &(String, String), depth: usize) -> Option<(Option<String>, String)> {
+    fn managed(&mut self, lineage: &[usize], key: &str, depth: usize) -> Option<(Option<String>, String)> {
         for index in lineage {
-            self.looks_left = self.looks_left.checked_sub(1)?;
+            self.left.looks = self.left.looks.checked_sub(1)?;
             if let Some(managed) = self.managed.get(*index).and_then(|managed| managed.get(key)) {
                 return Some((self.fill(lineage, &managed.version), managed.scope.clone()));
             }
@@ -238,14 +273,15 @@ impl<'a> Tree<'a> {
             return None;
         }
         for index in lineage {
-            for import in self.imports.get(*index).cloned().unwrap_or_default() {
-                self.looks_left = self.looks_left.checked_sub(1)?;
+            let imports = self.imports.get(*index).map_or_else(|| Rc::new([]) as Rc<[_]>, Rc::clone);
+            for import in imports.iter() {
+                self.left.looks = self.left.looks.checked_sub(1)?;
                 let coordinates = [&import.group, &import.artifact, &import.version];
                 let [Some(group), Some(artifact), Some(version)] = coordinates.map(|text| self.fill(lineage, text))
                 else {
                     continue;
                 };
-                let list = self.find(&group, &artifact, &version).and_then(|index| self.lineages.get(index)).cloned();
+                let list = self.by_name.get(&[group.as_str(), &artifact, &version]).map(|index| self.lineage(*index));
                 if let Some(found) = list.and_then(|list| self.managed(&list, key, depth + 1)) {
                     return Some(found);
                 }
@@ -253,6 +289,28 @@ impl<'a> Tree<'a> {
         }
         None
     }
+}
+
+impl Found {
+    fn sorted(mut self) -> Self {
+        self.versions.sort_unstable();
+        self.versions.dedup();
+        self
+    }
+}
+
+/// The project, its parent, and so on.
+fn lineage(parents: &[Option<usize>], index: usize) -> Rc<[usize]> {
+    let mut lineage = vec![index];
+    let mut last = index;
+    while lineage.len() <= MAX_PARENTS
+        && let Some(Some(parent)) = parents.get(last)
+        && !lineage.contains(parent)
+    {
+        lineage.push(*parent);
+        last = *parent;
+    }
+    lineage.into()
 }
 
 /// A project's group, or its parent's, as written.

@@ -230,8 +230,9 @@ impl FactGatherer {
         let paths: usize = reading.owned.iter().map(|owned| owned.paths.len()).sum();
         let licensed = reading.licensed.iter().flat_map(|licensed| &licensed.licenses);
         let licensed: usize = licensed.map(|license| (size_of::<String>() + license.len()) / 8).sum();
-        let maven = reading.maven.as_ref().map_or(0, |project| project.bytes() / 8);
-        self.weight += paths + licensed + maven + reading.packages.iter().map(weight).sum::<usize>();
+        let maven = reading.maven.as_ref().map_or(0, |project| project.bytes());
+        let others = (maven + reading.completion.as_ref().map_or(0, |completion| completion.bytes())) / 8;
+        self.weight += paths + licensed + others + reading.packages.iter().map(weight).sum::<usize>();
         // Most files have one package, and a list that grows has room for four.
         reading.packages.shrink_to_fit();
         reading.warnings.shrink_to_fit();
@@ -291,16 +292,17 @@ impl FactGatherer {
             let is_renamed = || reader.select(&program).is_some() && reader.select(&target_program).is_none();
             reader.select(&header).is_some() || is_executable && is_renamed()
         };
-        let by_name: Vec<&str> = self.readers().filter(is_by_name).map(PackageReader::name).collect();
+        let by_name: Vec<&dyn PackageReader> = self.readers().filter(is_by_name).collect();
+        let is_by_name = |fact: &Fact| by_name.iter().any(|reader| reader.name() == fact.reader);
         let known = self.by_path.get(&exact(target)).map_or(&[][..], Vec::as_slice);
         let known: Vec<&Fact> =
             known.iter().filter_map(|&index| self.facts.facts.get(index)).filter(|fact| fact.path == target).collect();
-        // What a reader takes from a path is at most the file's name and its folder's.
-        let is_known = last_two(path) == last_two(target)
-            && by_name.iter().all(|name| known.iter().any(|fact| fact.reader == *name));
+        let parts = by_name.iter().map(|reader| reader.path_parts()).max().unwrap_or_default();
+        let is_known = last_parts(path, parts) == last_parts(target, parts)
+            && by_name.iter().all(|reader| known.iter().any(|fact| fact.reader == reader.name()));
         let copies: Vec<(&'static str, Reading)> = known
             .into_iter()
-            .filter(|fact| is_known || !by_name.contains(&fact.reader))
+            .filter(|fact| is_known || !is_by_name(fact))
             .filter(|fact| self.readers().any(|r| r.name() == fact.reader && r.select(&program).is_some()))
             .map(|fact| (fact.reader, fact.reading.clone()))
             .collect();
@@ -329,9 +331,10 @@ fn weight(package: &Package) -> usize {
     PACKAGE_WEIGHT + (name.len() + version.len() + purl.len() + vendor + lists.sum::<usize>()) / 8
 }
 
-/// The last two parts of a path.
-fn last_two(path: &str) -> &str {
-    path.rmatch_indices('/').nth(1).map_or(path, |(at, _)| &path[at + 1..])
+/// The last parts of a path.
+fn last_parts(path: &str, parts: usize) -> &str {
+    let Some(before) = parts.checked_sub(1) else { return "" };
+    path.rmatch_indices('/').nth(before).map_or(path, |(at, _)| &path[at + 1..])
 }
 
 /// A reader that wants a file under one of its names.
@@ -453,5 +456,29 @@ impl LayerFacts {
     pub(crate) fn add_links(&mut self, second: Self) {
         self.facts.extend(second.facts);
         self.warnings.extend(second.warnings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_model::{Completion, MavenProject};
+
+    use super::*;
+
+    fn weight_of(reading: Reading) -> usize {
+        let mut gatherer = FactGatherer::default();
+        gatherer.add("a", "any", reading);
+        gatherer.weight
+    }
+
+    #[test]
+    fn what_is_left_to_other_files_has_a_weight() {
+        let settled = vec![String::new(); 800];
+        let needed = Completion::Needed { by: String::new(), settled, note: String::new(), gap: String::new() };
+        let needed = Reading { completion: Some(Box::new(needed)), ..Reading::default() };
+        assert!(weight_of(needed) >= 100 * size_of::<String>());
+        let project = MavenProject { open: vec![Default::default(); 800], ..MavenProject::default() };
+        let project = Reading { maven: Some(Box::new(project)), ..Reading::default() };
+        assert!(weight_of(project) >= 100 * size_of::<portcullis_model::MavenDependency>());
     }
 }

@@ -143,6 +143,24 @@ fn hard_links_are_read_under_each_name() {
 }
 
 #[test]
+fn a_hard_link_whose_path_says_something_else_is_another_package() {
+    let keg = |name: &str| format!("opt/Cellar/{name}/1.0/INSTALL_RECEIPT.json");
+    let store = |name: &str| format!("nix/store/{}-{name}/bin/run", "0".repeat(32));
+    let provider = |name: &str| format!("srv/a.example/b/{name}/1.0.0/linux_amd64/terraform-provider-x");
+    let cases = [
+        (keg("jq"), keg("yq"), ["jq 1.0", "yq 1.0"]),
+        (store("one-1.0"), store("two-2.0"), ["one 1.0", "two 2.0"]),
+        (provider("one"), provider("two"), ["b/one 1.0.0", "b/two 1.0.0"]),
+    ];
+    for (first, second, expected) in cases {
+        let layer = Layer::new().file(&first, "{}").hard_link(&second, &first);
+        let found = packages(&ImageBuilder::new().layer(layer));
+        let expected = [format!("{} {first} @0", expected[0]), format!("{} {second} @0", expected[1])];
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
 fn a_hard_link_to_nothing_is_a_listed_gap() {
     let taken = taken(&ImageBuilder::new().layer(Layer::new().hard_link(X, "not/here")).build());
     assert_eq!(taken.inventory.warnings.len(), 1);

@@ -18,13 +18,17 @@ fn parent(artifact: &str, rest: &str) -> String {
 }
 
 fn readings(files: &[(&str, String)]) -> Vec<Reading> {
+    readings_within(LIMITS, files)
+}
+
+fn readings_within(limits: Limits, files: &[(&str, String)]) -> Vec<Reading> {
     let read = |(path, text): &(&str, String)| {
         let file = FileHeader { path, size: text.len() as u64, mode: 0o644, head: b"" };
         JavaLock.read(&file, text.as_bytes())
     };
     let mut readings: Vec<Reading> = files.iter().map(read).collect();
     let mut named: Vec<(&str, &mut Reading)> = files.iter().map(|(path, _)| *path).zip(&mut readings).collect();
-    complete_maven(&mut named);
+    complete_within(limits, &mut named);
     readings
 }
 
@@ -129,6 +133,130 @@ fn lists_of_versions_are_imported() {
         maven g:a 5, purl pkg:maven/g/a@5
     "#]],
     );
+}
+
+#[test]
+fn what_is_managed_goes_by_type_and_classifier_too() {
+    let managed = [
+        dependency("g", "a", "<version>1</version><type>test-jar</type><scope>test</scope>"),
+        dependency("g", "a", "<version>2</version><type>jar</type>"),
+        dependency("g", "a", "<version>3</version><classifier>${os}</classifier>"),
+    ]
+    .concat();
+    let managed = format!("<dependencyManagement><dependencies>{managed}</dependencies></dependencyManagement>");
+    let uses = [
+        dependency("g", "a", ""),
+        dependency("g", "a", "<type>test-jar</type>"),
+        dependency("g", "a", "<classifier>${os}</classifier>"),
+        dependency("g", "a", "<classifier>sources</classifier>"),
+    ]
+    .concat();
+    let top =
+        format!("<project><groupId>org.example</groupId><artifactId>top</artifactId><version>1</version>{managed}");
+    let module = format!("<project>{}<dependencies>{uses}</dependencies></project>", parent("top", ""));
+    check(
+        &[
+            ("pom.xml", format!("{top}</project>")),
+            ("module/pom.xml", module),
+            ("alone/pom.xml", format!("{top}<dependencies>{uses}</dependencies></project>")),
+        ],
+        &expect![[r#"
+            maven g:a 2, purl pkg:maven/g/a@2
+            maven g:a 3, purl pkg:maven/g/a@3
+            note in module/pom.xml: 1 package left out: needed for development alone
+            note in module/pom.xml: 1 package left out: the version is written in a file that is not here, such as the parent's
+            maven g:a 2, purl pkg:maven/g/a@2
+            maven g:a 3, purl pkg:maven/g/a@3
+            note in alone/pom.xml: 1 package left out: needed for development alone
+            note in alone/pom.xml: 1 package left out: the version is written in a file that is not here, such as the parent's
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_module_names_itself_takes_the_place_of_its_parent_s() {
+    let open = [
+        dependency("g", "own", "<version>${of.module}</version>"),
+        dependency("g", "test", "<version>${of.module}</version>"),
+        dependency("g", "open", "<version>${of.module}</version>"),
+        dependency("g", "both", "<version>${of.module}</version>"),
+        dependency("g", "both", "<version>${of.module}</version><classifier>sources</classifier>"),
+    ]
+    .concat();
+    let top = format!(
+        "<project><groupId>org.example</groupId><artifactId>top</artifactId><version>1</version>\
+         <dependencies>{open}</dependencies></project>"
+    );
+    let own = [
+        dependency("g", "own", "<version>7</version>"),
+        dependency("g", "test", "<version>7</version><scope>test</scope>"),
+        dependency("g", "open", "<version>${of.nobody}</version>"),
+        dependency("g", "both", "<version>8</version>"),
+    ]
+    .concat();
+    let module = format!(
+        "<project>{}<properties><of.module>3</of.module></properties><dependencies>{own}</dependencies></project>",
+        parent("top", "")
+    );
+    check(
+        &[("pom.xml", top), ("module/pom.xml", module)],
+        &expect![[r#"
+        note in pom.xml: 5 packages left out: the version is written in a file that is not here, such as the parent's
+        maven g:own 7, purl pkg:maven/g/own@7
+        maven g:both 8, purl pkg:maven/g/both@8
+        maven g:both 3, purl pkg:maven/g/both@3
+        note in module/pom.xml: 1 package left out: needed for development alone
+        note in module/pom.xml: 1 package left out: the version is written in a file that is not here, such as the parent's
+    "#]],
+    );
+}
+
+/// How many dependencies a reading's notes count.
+fn told(reading: &Reading) -> usize {
+    let notes = reading.warnings.iter().filter_map(|warning| warning.message.split_once(" packages left out"));
+    notes.map(|(count, _)| count.parse::<usize>().unwrap()).sum()
+}
+
+fn is_gap(reading: &Reading) -> bool {
+    reading.warnings.iter().any(|warning| warning.message.ends_with("not all was looked for"))
+}
+
+#[test]
+fn nothing_is_asked_once_all_looks_are_spent() {
+    let open: String = (0..1000).map(|index| dependency("g", &format!("a{index}"), "")).collect();
+    let project = |artifact: &str| {
+        let own = format!("<groupId>org.example</groupId><artifactId>{artifact}</artifactId><version>1</version>");
+        format!("<project>{own}<dependencies>{open}</dependencies></project>")
+    };
+    let files = [("a/pom.xml", project("a")), ("b/pom.xml", project("b"))];
+    let enough = readings(&files);
+    assert_eq!(enough.iter().map(told).collect::<Vec<_>>(), [1000, 1000]);
+    assert!(!enough.iter().any(is_gap));
+    let short = readings_within(Limits { looks: 100, ..LIMITS }, &files);
+    assert_eq!(short.iter().map(told).collect::<Vec<_>>(), [50, 0]);
+    assert!(short.iter().all(is_gap));
+}
+
+#[test]
+fn keys_and_properties_are_bounded() {
+    let managed = |index: usize| dependency("${long}", &format!("a{index}"), "<version>1</version>");
+    let managed: String = (0..100).map(managed).collect();
+    let top = format!(
+        "<project><groupId>org.example</groupId><artifactId>top</artifactId><version>1</version>\
+         <properties><long>{}</long></properties>\
+         <dependencyManagement><dependencies>{managed}</dependencies></dependencyManagement></project>",
+        "x".repeat(500)
+    );
+    let uses: String = (0..100).map(|index| dependency("${long}", &format!("a{index}"), "")).collect();
+    let module = format!("<project>{}<dependencies>{uses}</dependencies></project>", parent("top", ""));
+    let files = [("pom.xml", top), ("module/pom.xml", module)];
+    let whole = readings(&files);
+    assert_eq!(whole[1].packages.len(), 100);
+    assert!(!whole.iter().any(is_gap));
+    for limits in [Limits { keys: 10_000, ..LIMITS }, Limits { properties: 150, ..LIMITS }] {
+        let cut = readings_within(limits, &files);
+        assert!(cut[1].packages.len() < 100 && cut.iter().all(is_gap), "{limits:?}");
+    }
 }
 
 /// Everything is open, everybody imports everybody, and all are each other's parents.

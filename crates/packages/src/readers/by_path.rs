@@ -30,6 +30,11 @@ impl PackageReader for ByPath {
          `**/<name>-<version>/ebin/<name>.app`, `**/<name>/ebin/<name>.app`"
     }
 
+    /// `NAMESPACE/NAME/VERSION/OS_ARCH/FILE`.
+    fn path_parts(&self) -> usize {
+        5
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         if application(file.path).is_some() {
             return Some(Selection::Whole { limit: MAX_APPLICATION });

@@ -49,6 +49,11 @@ impl PackageReader for Conda {
         "`**/conda-meta/*.json`"
     }
 
+    /// What a package owns lies in its environment's folder.
+    fn path_parts(&self) -> usize {
+        usize::MAX
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         environment(file).map(|_| Selection::Whole { limit: limits::DATABASE })
     }

@@ -42,6 +42,11 @@ impl PackageReader for Cpan {
         "`**/perllocal.pod`, `**/.meta/*/install.json`, `**/auto/**/.packlist`"
     }
 
+    /// A module has as many folders as its name has parts.
+    fn path_parts(&self) -> usize {
+        usize::MAX
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         kind_of(file).map(|_| Selection::Whole { limit: limits::LOCKFILE })
     }

@@ -32,6 +32,11 @@ impl PackageReader for Flatpak {
         "`var/lib/flatpak/app/*/*/*/*/metadata`, `var/lib/flatpak/runtime/*/*/*/*/metadata`"
     }
 
+    /// `NAME/ARCHITECTURE/BRANCH/COMMIT/metadata`.
+    fn path_parts(&self) -> usize {
+        5
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         deployed(file).map(|_| Selection::Whole { limit: LIMIT })
     }

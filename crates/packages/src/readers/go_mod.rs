@@ -34,6 +34,11 @@ impl PackageReader for GoMod {
         Scope::Declared
     }
 
+    /// It names the `go.sum` beside it.
+    fn path_parts(&self) -> usize {
+        usize::MAX
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         let is_wanted = file.file_name() == "go.mod" && is_of_project(file);
         is_wanted.then_some(Selection::Whole { limit: limits::LOCKFILE })

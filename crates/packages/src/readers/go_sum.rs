@@ -38,6 +38,11 @@ impl PackageReader for GoSum {
         Scope::Declared
     }
 
+    /// It names the `go.mod` beside it.
+    fn path_parts(&self) -> usize {
+        usize::MAX
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         let is_wanted = file.file_name() == "go.sum" && is_of_project(file);
         is_wanted.then_some(Selection::Whole { limit: limits::LOCKFILE })

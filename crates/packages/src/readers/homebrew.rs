@@ -20,6 +20,11 @@ impl PackageReader for Homebrew {
         "`**/Cellar/<name>/<version>/INSTALL_RECEIPT.json`"
     }
 
+    /// The version, and the name above it.
+    fn path_parts(&self) -> usize {
+        3
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         keg(file.path).map(|_| Selection::Whole { limit: limits::LOCKFILE })
     }

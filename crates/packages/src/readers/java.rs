@@ -47,6 +47,11 @@ impl PackageReader for Java {
          `**/META-INF/maven/*/*/pom.properties`, `**/META-INF/maven/*/*/pom.xml`"
     }
 
+    /// `GROUP/ARTIFACT/pom.properties`.
+    fn path_parts(&self) -> usize {
+        3
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         select(file, false)
     }

@@ -10,7 +10,10 @@ use std::collections::BTreeMap;
 use portcullis_filetree::FileHeader;
 use portcullis_model::{MavenDependency, PackageType, Reading};
 
-use super::java::{self, pom::Pom};
+use super::java::{
+    self,
+    pom::{Pom, name_and_key},
+};
 use crate::{
     PackageReader, Scope, Selection, fields, limits,
     lockfile::{Listing, is_of_others, reasons},
@@ -106,31 +109,35 @@ fn maven(mut listing: Listing<'_>, file: &FileHeader<'_>, contents: &[u8]) -> Re
     if pom.named > pom.dependencies.len() {
         listing.gap(format!("it names more than {} dependencies: the others were not read", pom.dependencies.len()));
     }
-    let key =
-        |dependency: &MavenDependency| Some((pom.resolve(&dependency.group)?, pom.resolve(&dependency.artifact)?));
-    let managed = pom.project.managed.iter().rev().filter_map(|managed| Some((key(managed)?, managed)));
-    let managed: BTreeMap<(String, String), &MavenDependency> = managed.collect();
-    let mut open = Vec::new();
+    let named = |dependency: &MavenDependency| name_and_key(dependency, &|text| pom.resolve(text));
+    let managed = pom.project.managed.iter().rev().filter(|managed| managed.scope != "import");
+    let managed = managed.filter_map(|managed| Some((named(managed)?.1, managed)));
+    let managed: BTreeMap<String, &MavenDependency> = managed.collect();
+    let (mut open, mut closed) = (Vec::new(), Vec::new());
     for dependency in &pom.dependencies {
-        let key = key(dependency);
-        let managed = key.as_ref().and_then(|key| managed.get(key));
+        let named = named(dependency);
+        let managed = named.as_ref().and_then(|(_, key)| managed.get(key));
         let scope = managed.map(|managed| managed.scope.as_str()).filter(|_| dependency.scope.is_empty());
         if is_for_development(scope.unwrap_or(&dependency.scope)) {
             listing.leave_out(reasons::DEVELOPMENT);
+            closed.extend(named.map(|(_, key)| key));
             continue;
         }
         let managed = managed.map_or("", |managed| managed.version.as_str());
         let written = if dependency.version.is_empty() { managed } else { dependency.version.as_str() };
-        match key.zip(pom.resolve(written)) {
+        match named.zip(pom.resolve(written)) {
             // `[1.0]` is this one; other ranges mean what is newest on the day.
-            Some(((group, artifact), version)) => match exact(&version) {
-                Some(version) => listing.add(&format!("{group}:{artifact}"), version, Vec::new()),
-                None => listing.leave_out(RANGE),
-            },
+            Some(((name, key), version)) => {
+                match exact(&version) {
+                    Some(version) => listing.add(&name, version, Vec::new()),
+                    None => listing.leave_out(RANGE),
+                }
+                closed.push(key);
+            }
             None => open.push(dependency.clone()),
         }
     }
-    pom.project.open = open;
+    (pom.project.open, pom.project.closed) = (open, closed);
     Reading { maven: Some(Box::new(pom.project)), ..listing.finish() }
 }
 

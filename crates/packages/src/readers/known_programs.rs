@@ -43,6 +43,11 @@ impl PackageReader for KnownPrograms {
          `**/wp-cli.phar`, `**/composer`, `**/composer.phar`"
     }
 
+    /// As many as the longest place has that a program is known by.
+    fn path_parts(&self) -> usize {
+        3
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         let mut rows = rows_of(file).peekable();
         rows.peek()?;

@@ -56,6 +56,11 @@ impl PackageReader for Nix {
         "the paths of `nix/store/<hash>-<name>-<version>/*/*` for `bin`, `sbin`, `lib`, `lib64`, `libexec`, `nix-support`"
     }
 
+    /// `HASH-NAME-VERSION/bin/FILE`.
+    fn path_parts(&self) -> usize {
+        3
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         let (name, version) = package_of(file)?;
         let found = Found { name: name.to_owned(), version: version.to_owned(), path: file.path.to_owned() };

@@ -30,6 +30,11 @@ impl PackageReader for Portage {
         "`var/db/pkg/*/*/CONTENTS`, `var/db/pkg/*/*/LICENSE`"
     }
 
+    /// `CATEGORY/NAME-VERSION/FILE`.
+    fn path_parts(&self) -> usize {
+        3
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         place(file).map(|_| Selection::Whole { limit: limits::DATABASE })
     }

@@ -37,6 +37,11 @@ impl PackageReader for Python {
          `**/*.dist-info/RECORD`, `**/*.egg-info/installed-files.txt`"
     }
 
+    /// What a package owns lies beside its record.
+    fn path_parts(&self) -> usize {
+        usize::MAX
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         let (parent, name) = file.path.rsplit_once('/')?;
         let is_list = match name {

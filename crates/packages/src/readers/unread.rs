@@ -29,6 +29,11 @@ impl PackageReader for Unread {
          and programs and libraries in `gnu/store`"
     }
 
+    /// The gap names the folder, `lib/pkgtools/packages/FILE`.
+    fn path_parts(&self) -> usize {
+        4
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         let (folder, what) = unread(file)?;
         Some(Selection::Stream(Box::new(Gap { folder: folder.to_owned(), what })))

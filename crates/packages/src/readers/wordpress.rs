@@ -28,6 +28,11 @@ impl PackageReader for Wordpress {
         "`**/wp-content/plugins/*/*.php`, `**/wp-content/plugins/*.php`, `**/wp-content/themes/*/style.css`"
     }
 
+    /// The folder, and whether plugins or themes are in it.
+    fn path_parts(&self) -> usize {
+        3
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         let (title, name) = place(file.path)?;
         let (path, name) = (file.path.to_owned(), name.to_owned());

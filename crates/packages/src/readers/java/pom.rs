@@ -59,6 +59,8 @@ impl Pom {
                         Some("groupId") => dependency.group = text(),
                         Some("artifactId") => dependency.artifact = text(),
                         Some("version") => dependency.version = text(),
+                        Some("type") => dependency.kind = text(),
+                        Some("classifier") => dependency.classifier = text(),
                         Some("scope") => dependency.scope = text(),
                         Some("optional") => dependency.is_optional = element.text == "true",
                         Some(_) => {}
@@ -116,6 +118,19 @@ pub(crate) fn fill<'a>(text: &str, property: &dyn Fn(&str) -> Option<&'a str>) -
         }
     }
     None
+}
+
+/// A dependency's name, `group:artifact`, and what `dependencyManagement` goes by: `group:artifact:type:classifier`, as
+/// Maven joins them. None where the name is not known. Machines differ by types and classifiers that properties tell, so
+/// such a one stays as it is written.
+pub(crate) fn name_and_key(
+    dependency: &MavenDependency,
+    fill: &dyn Fn(&str) -> Option<String>,
+) -> Option<(String, String)> {
+    let name = format!("{}:{}", fill(&dependency.group)?, fill(&dependency.artifact)?);
+    let filled = |text: &str| fill(text).unwrap_or_else(|| text.to_owned());
+    let key = format!("{name}:{}:{}", filled(first(&dependency.kind, "jar")), filled(&dependency.classifier));
+    Some((name, key))
 }
 
 /// A property that says something of the project itself.
