@@ -67,6 +67,21 @@ pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
+/// A file that people write, by the mark that it may begin with, as pip does: PowerShell's `>` writes UTF-16. None if it is
+/// no text.
+pub(crate) fn decode(contents: &[u8]) -> Option<Cow<'_, str>> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        char::decode_utf16(units).map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>()
+    };
+    let text = match contents {
+        [0xff, 0xfe, rest @ ..] => Cow::Owned(utf16(rest, u16::from_le_bytes)),
+        [0xfe, 0xff, rest @ ..] => Cow::Owned(utf16(rest, u16::from_be_bytes)),
+        [0xef, 0xbb, 0xbf, rest @ ..] | rest => String::from_utf8_lossy(rest),
+    };
+    (!text.contains('\0')).then_some(text)
+}
+
 fn split_line(contents: &[u8]) -> Option<(&[u8], &[u8])> {
     if contents.is_empty() {
         return None;

@@ -35,7 +35,10 @@ impl PackageReader for ConanLock {
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         if file.file_name() == "conanfile.txt" {
-            return conanfile(Listing::new(PackageType::Conan, file), contents);
+            return match fields::decode(contents) {
+                Some(text) => conanfile(Listing::new(PackageType::Conan, file), &text),
+                None => Listing::unreadable(file, "it is not text"),
+            };
         }
         let document = match tree::json(contents) {
             Ok(document) => document,
@@ -70,22 +73,27 @@ fn name_and_version(reference: &str) -> Option<(&str, &str)> {
 }
 
 /// Sections of lines; those that `[requires]` has are references, or ranges: `zlib/[>=1.2]`.
-fn conanfile(mut listing: Listing<'_>, contents: &[u8]) -> Reading {
-    let mut section = String::new();
-    for line in fields::lines(contents).map(<[u8]>::trim_ascii) {
-        let line = fields::text(line);
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            name.clone_into(&mut section);
+fn conanfile(mut listing: Listing<'_>, text: &str) -> Reading {
+    let mut section = "";
+    for line in text.lines().map(str::trim) {
+        let reference = line.split(" #").next().unwrap_or(line).trim();
+        if let Some(name) = reference.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name;
             continue;
         }
-        let reference = line.split(" #").next().unwrap_or(&line).trim();
         if reference.is_empty() || reference.starts_with('#') {
             continue;
         }
-        match section.as_str() {
+        match section {
             "requires" => match name_and_version(reference) {
-                Some((name, version)) if !version.starts_with('[') => listing.add(name, version, Vec::new()),
-                _ => listing.leave_out("a range of versions, and not one, is asked for"),
+                Some((_, version)) if version.starts_with('[') => {
+                    listing.leave_out("a range of versions, and not one, is asked for");
+                }
+                Some((name, version)) => listing.add(name, version, Vec::new()),
+                None => {
+                    let line: String = reference.chars().take(100).collect();
+                    listing.gap(format!("a line that was not understood: {line}"));
+                }
             },
             "build_requires" | "tool_requires" | "test_requires" => listing.leave_out(reasons::DEVELOPMENT),
             _ => {}
@@ -137,6 +145,31 @@ mod tests {
                 note in conanfile.txt: 1 package left out: needed for development alone
             "#]],
         );
+    }
+
+    #[test]
+    fn a_conanfile_may_begin_with_a_mark_and_what_is_no_reference_is_a_gap() {
+        let text = "[requires] # of ours\nfmt/8.1.1\nodd\n";
+        check(
+            &ConanLock,
+            "conanfile.txt",
+            format!("\u{feff}{text}"),
+            expect![[r#"
+            conan fmt 8.1.1, purl pkg:conan/fmt@8.1.1
+            gap in conanfile.txt: a line that was not understood: odd
+        "#]],
+        );
+        let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+        check(
+            &ConanLock,
+            "conanfile.txt",
+            utf16,
+            expect![[r#"
+            conan fmt 8.1.1, purl pkg:conan/fmt@8.1.1
+            gap in conanfile.txt: a line that was not understood: odd
+        "#]],
+        );
+        assert_eq!(read(&ConanLock, "conanfile.txt", b"[requires]\n\0").unwrap().warnings.len(), 1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use portcullis_model::{PackageType, Reading};
 
 use super::python_lock::{self, requirements};
 use crate::{
-    PackageReader, Scope, Selection, limits,
+    PackageReader, Scope, Selection, fields, limits,
     lockfile::{Listing, is_of_others, reasons},
     tree::{self, Node},
 };
@@ -39,6 +39,12 @@ fn is_environment(stem: &str) -> bool {
         || stem.strip_suffix("environment").is_some_and(|rest| rest.ends_with(['-', '_', '.']))
 }
 
+/// Whether a file is a template of something else.
+fn is_template(name: &str, text: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    is_environment(stem) && text.contains("{{") && !text.contains("dependencies")
+}
+
 impl PackageReader for CondaLock {
     fn name(&self) -> &'static str {
         "conda-lock"
@@ -60,10 +66,11 @@ impl PackageReader for CondaLock {
 
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         let Some(parse) = parser(file.file_name()) else { return Reading::default() };
-        let document = match tree::yaml(contents) {
+        let Some(text) = fields::decode(contents) else { return Listing::unreadable(file, "it is not text") };
+        let document = match tree::yaml(text.as_bytes()) {
             Ok(document) => document,
             // Others call files `environment.yml`, too: templates of Helm's are no YAML.
-            Err(_) if memchr::memmem::find(contents, b"dependencies:").is_none() => return Reading::default(),
+            Err(_) if is_template(file.file_name(), &text) => return Reading::default(),
             Err(why) => return Listing::unreadable(file, why),
         };
         let listings = (Listing::new(PackageType::Conda, file), Listing::new(PackageType::Pypi, file));
@@ -171,11 +178,16 @@ fn pixi(mut conda: Listing<'_>, mut pip: Listing<'_>, document: &Node) -> Vec<Re
                 Some((name, version)) => conda.add(name, version, Vec::new()),
                 None => conda.gap("a package has no name or no version"),
             }
-        } else if let Some((name, version)) = named {
+        } else if let Some(address) = address("pypi").or(package.text_of("path").filter(|_| kind == Some("pypi"))) {
             // A project's own folder stands there as a path.
-            if address("pypi").is_some_and(|address| address.contains("://")) {
-                pip.add(&python_lock::normal(name), version, Vec::new());
+            if address.contains("://") || address.ends_with(".whl") {
+                match named {
+                    Some((name, version)) => pip.add(&python_lock::normal(name), version, Vec::new()),
+                    None => pip.gap("a package has no name or no version"),
+                }
             }
+        } else {
+            conda.gap("a package that is neither Conda's nor PyPI's");
         }
     }
     vec![conda.finish(), pip.finish()]
@@ -195,6 +207,7 @@ mod tests {
 
     use super::*;
     use crate::testing::{check, read};
+    use portcullis_model::WarningKind;
 
     #[test]
     fn environments_name_conda_s_packages_and_pip_s() {
@@ -224,6 +237,48 @@ mod tests {
         "#]],
         );
         check(&CondaLock, "templates/environment.yaml", "{{ if .Values.a }}: [\n", expect![[""]]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_gap() {
+        for (path, text) in [
+            ("pixi.lock", "packages: [\n"),
+            ("pixi.lock", "{{ a }}: [\n"),
+            ("conda-lock.yml", "package: [\n"),
+            ("environment.yml", "channels: [\n"),
+            ("environment.yml", "dependencies:\n  - {{ a }}: [\n"),
+            ("environment.yml", "d\0"),
+        ] {
+            let reading = read(&CondaLock, path, text.as_bytes()).unwrap();
+            let gaps = reading.warnings.iter().filter(|warning| warning.kind == WarningKind::Gap);
+            assert_eq!(gaps.count(), 1, "{path}: {text}");
+        }
+    }
+
+    #[test]
+    fn environments_may_begin_with_a_mark() {
+        let text = "dependencies:\n  - numpy=1.26.4\n";
+        let utf16 = text.encode_utf16();
+        let low: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf16.clone().flat_map(u16::to_le_bytes)).collect();
+        let high: Vec<u8> = [0xfe, 0xff].into_iter().chain(utf16.flat_map(u16::to_be_bytes)).collect();
+        for contents in [low, high, format!("\u{feff}{text}").into_bytes()] {
+            let reading = read(&CondaLock, "environment.yml", &contents).unwrap();
+            assert_eq!(reading.packages.len(), 1, "{contents:?}");
+        }
+    }
+
+    #[test]
+    fn entries_of_pixi_that_are_not_understood_are_gaps() {
+        check(
+            &CondaLock,
+            "pixi.lock",
+            "version: 6\npackages:\n- pypi: https://files.example/requests-2.31.0-py3-none-any.whl\n- pypi: ./\n\
+             - kind: pypi\n  name: own\n  path: .\n- other: https://x.example/a\n  name: a\n  version: '1'\n",
+            expect![[r#"
+                gap in pixi.lock: a package that is neither Conda's nor PyPI's
+                gap in pixi.lock: a package has no name or no version
+            "#]],
+        );
     }
 
     #[test]

@@ -55,7 +55,9 @@ impl PackageReader for HaskellLock {
 /// Name and version of `aeson-2.0.3.0@sha256:…,5763`.
 fn of_hackage(reference: &str) -> Option<(&str, &str)> {
     let package = reference.split('@').next().unwrap_or(reference);
-    package.rsplit_once('-').filter(|(name, version)| !name.is_empty() && is_version(version))
+    // What has a place in it is a folder or an archive, and its end is no version of Hackage's.
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['/', '\\', ':']);
+    package.rsplit_once('-').filter(|(name, version)| is_name(name) && is_version(version))
 }
 
 /// `extra-deps`: packages of Hackage; those of repositories and folders have no version here.
@@ -164,11 +166,11 @@ mod tests {
         check(
             &HaskellLock,
             "stack.yaml",
-            "resolver: lts-21.0\nextra-deps:\n- aeson-2.0.3.0\n- acme-missiles-0.3@sha256:2b,613\n- ./own\n- git: https://x.example/y\n  commit: '0'\n",
+            "resolver: lts-21.0\nextra-deps:\n- aeson-2.0.3.0\n- acme-missiles-0.3@sha256:2b,613\n- ./own\n- ./vendor/foo-1.0\n- git: https://x.example/y\n  commit: '0'\n",
             expect![[r#"
                 hackage aeson 2.0.3.0, purl pkg:hackage/aeson@2.0.3.0
                 hackage acme-missiles 0.3, purl pkg:hackage/acme-missiles@0.3
-                note in stack.yaml: 2 packages left out: of a repository, a folder or an archive, without a version here
+                note in stack.yaml: 3 packages left out: of a repository, a folder or an archive, without a version here
             "#]],
         );
         for path in ["stack.yaml.lock", "cabal.project.freeze"] {

@@ -63,14 +63,11 @@ impl PackageReader for Java {
     /// Archives are read in pieces: this is one of Maven's files in an archive that was unpacked.
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         let Some(kind) = unpacked(file.path) else { return Reading::default() };
-        match Project::read(kind, file.path, contents) {
-            Ok(project) => {
-                Reading { packages: unpacked_package(project, file.path).into_iter().collect(), ..Reading::default() }
-            }
-            Err(error) => {
-                let warning = Warning::gap(file.path, format!("its package was not read: {error}"));
-                Reading { warnings: vec![warning], ..Reading::default() }
-            }
+        let project = Project::read(kind, file.path, contents)
+            .map_err(|error| Warning::gap(file.path, format!("its package was not read: {error}")));
+        match project.and_then(|project| unpacked_package(project, file.path)) {
+            Ok(package) => Reading { packages: vec![package], ..Reading::default() },
+            Err(warning) => Reading { warnings: vec![warning], ..Reading::default() },
         }
     }
 }

@@ -75,13 +75,15 @@ pub(super) fn packages(facts: &Facts, place: &str, digest: Option<String>, share
     add(Coordinates { group, artifact, version }, Said { licenses, needs, evidence }, place.to_owned(), shared);
 }
 
+/// What to say of a project that Maven's files do not name in full.
+const NOT_WHOLE: &str = "a project whose group, name and version are not all here: not counted";
+
 /// A project that was packed into another's archive.
 fn shaded(project: &Project, place: &str, shared: &mut Shared) {
     let Project { folder, group, artifact, version, licenses, needs, .. } = project;
     if artifact.is_empty() || version.is_empty() || group.is_empty() {
         // The model alone, which its own parent completes: a template, or what a build left by mistake.
-        let what = "a project whose group, name and version are not all here: not counted";
-        shared.warn(Warning::note(format!("{place}!/{folder}"), what));
+        shared.warn(Warning::note(format!("{place}!/{folder}"), NOT_WHOLE));
         return;
     }
     let coordinates = Coordinates { group: group.clone(), artifact: artifact.clone(), version: version.clone() };
@@ -89,13 +91,14 @@ fn shaded(project: &Project, place: &str, shared: &mut Shared) {
     add(coordinates, said, format!("{place}!/{folder}"), shared);
 }
 
-/// The package of a project whose archive was unpacked, if the file that lies at `place` tells all of its name.
-pub(super) fn unpacked_package(project: Project, place: &str) -> Option<Package> {
+/// The package of a project whose archive was unpacked, if the file that lies at `place` tells all of its name; else what to
+/// say of it.
+pub(super) fn unpacked_package(project: Project, place: &str) -> Result<Package, Warning> {
     let Project { group, artifact, version, licenses, needs, .. } = project;
     if artifact.is_empty() || version.is_empty() || group.is_empty() {
-        return None;
+        return Err(Warning::note(place, NOT_WHOLE));
     }
-    Some(package(Coordinates { group, artifact, version }, Said { licenses, needs, evidence: None }, place))
+    Ok(package(Coordinates { group, artifact, version }, Said { licenses, needs, evidence: None }, place))
 }
 
 /// What is known of a package beside its coordinates.

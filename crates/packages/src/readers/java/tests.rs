@@ -132,7 +132,14 @@ fn maven_s_files_of_an_unpacked_archive_are_read() {
             maven org.example:lib 1.2, under MIT, purl pkg:maven/org.example/lib@1.2, needs a:b
         "#]],
     );
-    check(&Java, &format!("{place}/pom.xml"), "<project></project>", expect![[""]]);
+    check(
+        &Java,
+        &format!("{place}/pom.xml"),
+        "<project><version>${revision}</version></project>",
+        expect![[r#"
+        note in srv/app/META-INF/maven/org.example/lib/pom.xml: a project whose group, name and version are not all here: not counted
+    "#]],
+    );
     check(
         &Java,
         &format!("{place}/pom.xml"),

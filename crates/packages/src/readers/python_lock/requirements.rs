@@ -3,13 +3,14 @@
 //! Format: <https://pip.pypa.io/en/stable/reference/requirements-file-format/>, and that of a requirement:
 //! <https://packaging.python.org/en/latest/specifications/dependency-specifiers/>.
 
-use std::borrow::Cow;
-
 use super::add;
-use crate::lockfile::{Listing, Origin};
+use crate::{
+    fields,
+    lockfile::{Listing, Origin},
+};
 
 pub(in crate::readers) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
-    let text = decode(contents).ok_or("it is not text")?;
+    let text = fields::decode(contents).ok_or("it is not text")?;
     let mut logical = String::new();
     let mut unpinned = 0_usize;
     for line in text.lines() {
@@ -28,20 +29,6 @@ pub(in crate::readers) fn read(listing: &mut Listing<'_>, contents: &[u8]) -> Re
         listing.note(format!("{lines} without an exact version (`==`): which one is meant is not known"));
     }
     Ok(())
-}
-
-/// The text, by the mark that it may begin with, as pip does: PowerShell's `>` writes UTF-16.
-fn decode(contents: &[u8]) -> Option<Cow<'_, str>> {
-    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
-        char::decode_utf16(units).map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>()
-    };
-    let text = match contents {
-        [0xff, 0xfe, rest @ ..] => Cow::Owned(utf16(rest, u16::from_le_bytes)),
-        [0xfe, 0xff, rest @ ..] => Cow::Owned(utf16(rest, u16::from_be_bytes)),
-        [0xef, 0xbb, 0xbf, rest @ ..] | rest => String::from_utf8_lossy(rest),
-    };
-    (!text.contains('\0')).then_some(text)
 }
 
 /// Adds what one line pins; false if it asks for something without saying which version.
