@@ -1,14 +1,16 @@
-//! Packages whose place says what they are: Lua's rocks, OCaml's packages, Terraform's providers, Erlang's applications.
+//! Packages whose place says what they are: Lua's rocks, OCaml's packages, Terraform's providers, Erlang's applications,
+//! Python's packed eggs.
 //!
 //! Formats: <https://github.com/luarocks/luarocks/blob/main/docs/file_locations.md> (`rocks-5.4/NAME/VERSION/`),
 //! <https://opam.ocaml.org/doc/Manual.html> (`.opam-switch/packages/NAME.VERSION/opam`),
 //! <https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories>
 //! (`HOST/NAMESPACE/NAME/VERSION/OS_ARCH/`), <https://www.erlang.org/doc/system/release_structure.html>
-//! (`NAME-VERSION/ebin/NAME.app`). Nothing of the files is read, but for applications of Erlang whose folder has no version,
+//! (`NAME-VERSION/ebin/NAME.app`), <https://setuptools.pypa.io/en/latest/deprecated/python_eggs.html#filename-embedded-metadata>
+//! (`NAME-VERSION-pyX.Y.egg`). Nothing of the files is read, but for applications of Erlang whose folder has no version,
 //! as builds of Mix leave them: <https://www.erlang.org/doc/apps/kernel/app.html>.
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{PackageType, Reading, Warning};
+use portcullis_model::{PackageType, Reading, Warning, lookup_name};
 
 use crate::{
     PackageReader, Selection, StreamReader,
@@ -27,7 +29,7 @@ impl PackageReader for ByPath {
     fn reads(&self) -> &'static str {
         "`**/lib/luarocks/rocks*/<name>/<version>/rock_manifest`, `**/.opam-switch/packages/<name>.<version>/opam`, \
          `**/<host>/<namespace>/<name>/<version>/<platform>/terraform-provider-*`, \
-         `**/<name>-<version>/ebin/<name>.app`, `**/<name>/ebin/<name>.app`"
+         `**/<name>-<version>/ebin/<name>.app`, `**/<name>/ebin/<name>.app`, `**/<name>-<version>-py<x.y>*.egg`"
     }
 
     /// `NAMESPACE/NAME/VERSION/OS_ARCH/FILE`.
@@ -39,7 +41,7 @@ impl PackageReader for ByPath {
         if application(file.path).is_some() {
             return Some(Selection::Whole { limit: MAX_APPLICATION });
         }
-        let found = found(file.path)?;
+        let found = found(file.path).or_else(|| egg(file))?;
         Some(Selection::Stream(Box::new(Named { path: file.path.to_owned(), found })))
     }
 
@@ -129,6 +131,16 @@ fn found(path: &str) -> Option<Found> {
                 .flatten()
         }
     }
+}
+
+/// A packed egg of Python: its name has no hyphens but those between its parts.
+fn egg(file: &FileHeader<'_>) -> Option<Found> {
+    let mut parts = file.file_name().strip_suffix(".egg")?.splitn(3, '-');
+    let (name, version, python) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_packed = file.head.starts_with(b"PK") && python.starts_with("py");
+    let is_named = !name.is_empty() && version.starts_with(|first: char| first.is_ascii_digit());
+    let name = lookup_name("PyPI", name).into_owned();
+    (is_packed && is_named).then(|| Found { kind: PackageType::Pypi, name, version: version.replace('_', "-") })
 }
 
 /// Applications of Erlang that releases carry with them: <https://www.erlang.org/doc/applications.html>.
@@ -221,6 +233,24 @@ mod tests {
             "x.app",
         ] {
             assert!(read(&ByPath, path, b"x").is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_packed_egg_is_known_by_its_name() {
+        for (path, expected) in [
+            ("site-packages/monotonic-1.6-py3.10.egg", "pypi monotonic 1.6, purl pkg:pypi/monotonic@1.6\n"),
+            (
+                "a/Zope.Event_x-1.0_1-py2.7-linux-x86_64.egg",
+                "pypi zope-event-x 1.0-1, purl pkg:pypi/zope-event-x@1.0-1\n",
+            ),
+        ] {
+            assert_eq!(render(&read(&ByPath, path, b"PK\x03\x04").unwrap()), expected);
+        }
+        for (path, head) in
+            [("a/x-1-py3.egg", "x"), ("a/x-1.egg", "PK"), ("a/x-one-py3.egg", "PK"), ("a/-1-py3.egg", "PK")]
+        {
+            assert!(read(&ByPath, path, head.as_bytes()).is_none(), "{path}");
         }
     }
 
