@@ -37,11 +37,11 @@ struct Limits {
     properties: usize,
     /// Most dependencies found.
     found: usize,
-    /// Bytes of the keys of what `dependencyManagement` names: properties can make long ones of short ones.
-    keys: usize,
+    /// Bytes of names, keys and versions: properties can make long ones of short ones.
+    bytes: usize,
 }
 
-const LIMITS: Limits = Limits { looks: 1_000_000, properties: 20_000_000, found: 100_000, keys: 128 << 20 };
+const LIMITS: Limits = Limits { looks: 1_000_000, properties: 20_000_000, found: 100_000, bytes: 128 << 20 };
 
 /// Lists the dependencies of projects whose versions other projects of `readings` tell, and says of those that none tells.
 /// Each reading comes with its path.
@@ -142,12 +142,9 @@ impl<'a> Tree<'a> {
         let mut managed = HashMap::new();
         for entry in entries.iter().filter(|entry| entry.scope != "import") {
             let Some((_, key)) = name_and_key(entry, &|text| self.fill(&lineage, text)) else { continue };
-            let cost = key.len() + size_of::<(String, usize)>();
-            let Some(left) = self.left.keys.checked_sub(cost) else {
-                self.is_cut = true;
+            if self.spend(cost(&key)).is_none() {
                 break;
-            };
-            self.left.keys = left;
+            }
             managed.entry(key).or_insert(entry);
         }
         self.imports.push(entries.iter().filter(|entry| entry.scope == "import").collect());
@@ -204,35 +201,67 @@ impl<'a> Tree<'a> {
         let mut found = Found::default();
         // What nearer projects name counts, and not what those above say of the same.
         let mut nearer: HashSet<String> = HashSet::new();
-        for (height, at) in lineage.iter().enumerate() {
-            let open = self.projects.get(*at).map_or(&[][..], |project| project.open.as_slice());
-            let mut own = Vec::new();
-            for dependency in open {
-                let Some(left) = self.left.looks.checked_sub(1) else { return found.sorted() };
-                self.left.looks = left;
-                let named = name_and_key(dependency, &|text| self.fill(&lineage, text));
-                if let Some((_, key)) = &named {
-                    let below = lineage.iter().take(height).filter_map(|below| self.closed.get(*below));
-                    if nearer.contains(key) || below.into_iter().any(|closed| closed.contains(key.as_str())) {
-                        continue;
-                    }
-                    own.push(key.clone());
+        for height in 0..lineage.len() {
+            if self.inherit(&lineage, height, &mut nearer, &mut found).is_none() {
+                break;
+            }
+        }
+        // These are gone with the project.
+        self.left.bytes += nearer.iter().map(|key| cost(key)).sum::<usize>();
+        found.versions.sort_unstable();
+        found.versions.dedup();
+        found
+    }
+
+    /// What the first project of a lineage has from the one at `height`; none where all is spent.
+    fn inherit(
+        &mut self,
+        lineage: &[usize],
+        height: usize,
+        nearer: &mut HashSet<String>,
+        found: &mut Found,
+    ) -> Option<()> {
+        let below = lineage.get(..height)?;
+        let project = self.projects.get(*lineage.get(height)?)?;
+        let mut own = HashSet::new();
+        for dependency in &project.open {
+            let looks = self.left.looks.checked_sub(1 + height);
+            self.left.looks = looks.unwrap_or_default();
+            looks?;
+            let named = name_and_key(dependency, &|text| self.fill(lineage, text));
+            if let Some((_, key)) = &named {
+                let is_closed = |at: &usize| self.closed.get(*at).is_some_and(|closed| closed.contains(key.as_str()));
+                if nearer.contains(key) || below.iter().any(is_closed) {
+                    continue;
                 }
-                match self.answer(&lineage, dependency, named) {
-                    Answer::Version(name, version) if self.left.found > 0 => {
-                        self.left.found -= 1;
-                        found.versions.push((name, version));
-                    }
-                    Answer::Version(..) => {}
-                    Answer::LeftOut(reason) => *found.left_out.entry(reason).or_default() += 1,
-                    // What a parent leaves open is said at the parent.
-                    Answer::Unknown(reason) if height == 0 => *found.left_out.entry(reason).or_default() += 1,
-                    Answer::Unknown(_) => {}
+                if !own.contains(key) {
+                    self.spend(cost(key))?;
+                    own.insert(key.clone());
                 }
             }
-            nearer.extend(own);
+            match self.answer(lineage, dependency, named) {
+                Answer::Version(name, version) => {
+                    self.left.found = self.left.found.checked_sub(1)?;
+                    // The name stands in the package twice, and so does the version.
+                    self.spend(2 * (cost(&name) + cost(&version)))?;
+                    found.versions.push((name, version));
+                }
+                Answer::LeftOut(reason) => *found.left_out.entry(reason).or_default() += 1,
+                // What a parent leaves open is said at the parent.
+                Answer::Unknown(reason) if height == 0 => *found.left_out.entry(reason).or_default() += 1,
+                Answer::Unknown(_) => {}
+            }
         }
-        found.sorted()
+        nearer.extend(own);
+        Some(())
+    }
+
+    /// Takes what texts need of the memory that is left.
+    fn spend(&mut self, bytes: usize) -> Option<()> {
+        let left = self.left.bytes.checked_sub(bytes);
+        self.is_cut |= left.is_none();
+        self.left.bytes = left?;
+        Some(())
     }
 
     fn answer(&mut self, lineage: &[usize], dependency: &MavenDependency, named: Option<(String, String)>) -> Answer {
@@ -291,12 +320,9 @@ impl<'a> Tree<'a> {
     }
 }
 
-impl Found {
-    fn sorted(mut self) -> Self {
-        self.versions.sort_unstable();
-        self.versions.dedup();
-        self
-    }
+/// Bytes that a text takes in a table.
+fn cost(text: &str) -> usize {
+    text.len() + size_of::<(String, usize)>()
 }
 
 /// The project, its parent, and so on.

@@ -238,7 +238,7 @@ fn nothing_is_asked_once_all_looks_are_spent() {
 }
 
 #[test]
-fn keys_and_properties_are_bounded() {
+fn texts_and_properties_are_bounded() {
     let managed = |index: usize| dependency("${long}", &format!("a{index}"), "<version>1</version>");
     let managed: String = (0..100).map(managed).collect();
     let top = format!(
@@ -253,7 +253,9 @@ fn keys_and_properties_are_bounded() {
     let whole = readings(&files);
     assert_eq!(whole[1].packages.len(), 100);
     assert!(!whole.iter().any(is_gap));
-    for limits in [Limits { keys: 10_000, ..LIMITS }, Limits { properties: 150, ..LIMITS }] {
+    for limits in
+        [Limits { bytes: 10_000, ..LIMITS }, Limits { bytes: 100_000, ..LIMITS }, Limits { properties: 150, ..LIMITS }]
+    {
         let cut = readings_within(limits, &files);
         assert!(cut[1].packages.len() < 100 && cut.iter().all(is_gap), "{limits:?}");
     }
