@@ -73,9 +73,9 @@ fn is_no_kernel(name: &str) -> bool {
 
 /// Packages of a language that the distribution installed: it mends them without changing their version, so its own
 /// advisories say what affects them. Not so for what a third party, or a distribution without advisories, installed.
-/// `decides` says whether the package that installed one is the distribution's own, or advisories have ever spoken of it:
-/// silence about a package that the distribution does not know, such as one that somebody built for an own image, says
-/// nothing. Nor does its silence about what was published after its `end_of_life`.
+/// `decides` says whether advisories have ever spoken of the package that installed one, or whether it is the own package
+/// of a distribution whose records name what is unfixed, too: silence about a package that the distribution does not
+/// know, such as one that somebody built for an own image, says nothing. Nor does its silence about what was published after its `end_of_life`.
 pub(crate) fn owned(
     findings: &mut [Finding],
     packages: &[Package],

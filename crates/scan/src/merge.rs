@@ -242,26 +242,33 @@ impl Survivor {
     /// Gives its packages away, each with the layer that brought it. They are not kept twice.
     fn take_packages(&mut self, diff_ids: &[Option<Digest>], mut take: impl FnMut(Package, usize)) {
         let Self { path, top, current, below } = self;
+        let mut lower: Vec<(usize, HashSet<Same<'_>>)> = Vec::with_capacity(below.len());
+        for (layer, readings) in below.iter() {
+            let packages = readings.iter().flat_map(|reading| &reading.packages);
+            lower.push((*layer, packages.map(|package| same(package, path)).collect()));
+        }
         for mut package in current.iter_mut().flat_map(|reading| std::mem::take(&mut reading.packages)) {
-            let is_same = |other: &Package| {
-                other.kind == package.kind
-                    && other.name == package.name
-                    && other.version == package.version
-                    && other.architecture == package.architecture
-                    && inner(other, path) == inner(&package, path)
-            };
-            let has_it = |readings: &[Reading]| readings.iter().flat_map(|reading| &reading.packages).any(is_same);
+            let is_there = |(_, packages): &&(usize, HashSet<Same<'_>>)| packages.contains(&same(&package, path));
             // From the top down, for as long as the package is there.
-            let lower = below.iter().take_while(|(_, readings)| has_it(readings));
+            let lower = lower.iter().take_while(is_there);
             let brought = lower.last().map_or(*top, |(layer, _)| *layer);
             let layer = diff_ids.get(brought).copied().flatten();
             let location = Location { path: format!("{path}{}", inner(&package, path)), layer };
             package.locations = vec![location];
             take(package, brought);
         }
+        drop(lower);
         below.clear();
         below.shrink_to_fit();
     }
+}
+
+/// What makes a package of a file the one that an earlier layer's file had.
+type Same<'a> = (PackageType, &'a str, &'a str, Option<&'a str>, &'a str);
+
+fn same<'a>(package: &'a Package, path: &str) -> Same<'a> {
+    let Package { kind, name, version, architecture, .. } = package;
+    (*kind, name, version, architecture.as_deref(), inner(package, path))
 }
 
 /// Where in the archive `path` a package lies: `!/…`, or nothing for the file itself.
@@ -279,19 +286,27 @@ fn distribution(survivors: &[Survivor]) -> Option<Distribution> {
     named.or_else(|| readings().find_map(|reading| reading.distribution.as_deref().cloned()))
 }
 
-/// Packages of the distribution that bills of materials name count only where no database of it is there.
+/// Packages of a distribution that bills of materials name count only where nothing else says which distribution it is,
+/// nor what of it is there: a bill is no proof that the list is whole. One bill counts, and what agrees with it.
 fn leave_to_databases(survivors: &mut [Survivor]) {
-    let is_of_sbom = |package: &Package| package.evidence.as_deref() == Some(portcullis_packages::OF_SBOM);
-    let is_of_database = |package: &Package| package.kind.is_operating_system() && !is_of_sbom(package);
-    let mut readings = survivors.iter().flat_map(|survivor| &survivor.current);
-    if readings.any(|reading| reading.packages.iter().any(is_of_database)) {
-        for reading in survivors.iter_mut().flat_map(|survivor| &mut survivor.current) {
-            if reading.packages.iter().any(is_of_sbom) {
-                reading.packages.retain(|package| !is_of_sbom(package));
-                reading.distribution = None;
-            }
+    let is_of_database = |package: &Package| package.kind.is_operating_system() && !is_of_bill(package);
+    let readings = || survivors.iter().flat_map(|survivor| &survivor.current);
+    let is_known = |reading: &Reading| match reading.packages.as_slice() {
+        [] => reading.distribution.is_some(),
+        packages => packages.iter().any(is_of_database),
+    };
+    let told = readings().find_map(|reading| reading.distribution.clone()).filter(|_| !readings().any(is_known));
+    for reading in survivors.iter_mut().flat_map(|survivor| &mut survivor.current) {
+        if reading.packages.iter().any(is_of_bill) && (told.is_none() || reading.distribution != told) {
+            reading.packages.retain(|package| !is_of_bill(package));
+            reading.distribution = None;
         }
     }
+}
+
+/// Whether a bill of materials names this package of a distribution, and no database.
+pub(crate) fn is_of_bill(package: &Package) -> bool {
+    package.kind.is_operating_system() && package.evidence.as_deref() == Some(portcullis_packages::OF_SBOM)
 }
 
 /// Which package of the distribution owns each path that matters.

@@ -7,6 +7,8 @@ use std::{
 
 use portcullis_model::{Distribution, Package, PackageType};
 
+use crate::merge::is_of_bill;
+
 /// What makes two packages one.
 type Key<'a> = (PackageType, &'a str, &'a str, &'a str);
 
@@ -85,7 +87,9 @@ impl<'a> Found<'a> {
 /// `libssl3` have each a part of one release), if they were built of one source: the first is named.
 fn name_owners(found: &mut [Found<'_>]) {
     let mut named: Vec<(usize, String)> = Vec::new();
-    let of_system = found.iter().map(|found| &found.package).filter(|package| package.kind.is_operating_system());
+    // What a bill of materials says of its packages is nobody's word for what a finding in another means.
+    let is_owner = |package: &&Package| package.kind.is_operating_system() && !is_of_bill(package);
+    let of_system = found.iter().map(|found| &found.package).filter(is_owner);
     let of_system: HashMap<&str, &Package> = of_system.map(|package| (package.name.as_str(), package)).collect();
     for (index, Found { owners, .. }) in found.iter().enumerate() {
         let mut owners = owners.iter().flatten().map(|owner| of_system.get(owner));

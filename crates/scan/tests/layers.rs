@@ -209,4 +209,14 @@ fn a_bill_of_materials_speaks_of_the_distribution_where_no_database_does() {
     assert_eq!(named(&scratch), (vec!["musl 1.2.4-r2".to_owned()], Some("alpine".to_owned())));
     let debian = ImageBuilder::debian(12).package("bash", "5.2.15-2").layer(sbom());
     assert_eq!(named(&debian), (vec!["bash 5.2.15-2".to_owned()], Some("debian".to_owned())));
+    // Whose database was removed is not whole again by a bill of some of its packages.
+    let removed =
+        ImageBuilder::debian(12).package("bash", "5.2.15-2").layer(Layer::new().whiteout("var/lib/dpkg")).layer(sbom());
+    assert_eq!(named(&removed), (Vec::new(), Some("debian".to_owned())));
+    let warnings = taken(&removed.build()).inventory.warnings;
+    assert!(warnings.iter().any(|warning| warning.message.starts_with("none of its packages")), "{warnings:?}");
+    // Of two bills that speak of two releases, one counts.
+    let other = document.replace("alpine-3.18.4", "alpine-3.20.1").replace("musl", "zlib");
+    let two = ImageBuilder::new().layer(sbom().file("b/image.spdx.json", &other));
+    assert_eq!(named(&two), (vec!["musl 1.2.4-r2".to_owned()], Some("alpine".to_owned())));
 }

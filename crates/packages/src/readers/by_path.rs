@@ -137,7 +137,8 @@ fn found(path: &str) -> Option<Found> {
 fn egg(file: &FileHeader<'_>) -> Option<Found> {
     let mut parts = file.file_name().strip_suffix(".egg")?.splitn(3, '-');
     let (name, version, python) = (parts.next()?, parts.next()?, parts.next()?);
-    let is_packed = file.head.starts_with(b"PK") && python.starts_with("py");
+    // Of a hard link only the name is known.
+    let is_packed = (file.head.is_empty() || file.head.starts_with(b"PK")) && python.starts_with("py");
     let is_named = !name.is_empty() && version.starts_with(|first: char| first.is_ascii_digit());
     let name = lookup_name("PyPI", name).into_owned();
     (is_packed && is_named).then(|| Found { kind: PackageType::Pypi, name, version: version.replace('_', "-") })

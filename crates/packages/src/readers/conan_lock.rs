@@ -53,11 +53,15 @@ impl PackageReader for ConanLock {
         {
             listing.lacks("requires");
         }
-        for reference in of_two.chain(of_one) {
-            // The project itself has no reference of this form.
-            if let Some((name, version)) = name_and_version(reference) {
-                listing.add(name, version, Vec::new());
+        for reference in of_two {
+            match name_and_version(reference) {
+                Some((name, version)) => listing.add(name, version, Vec::new()),
+                None => listing.gap("a requirement was not understood"),
             }
+        }
+        // The project itself has no reference of this form.
+        for (name, version) in of_one.filter_map(name_and_version) {
+            listing.add(name, version, Vec::new());
         }
         for _ in document.get("build_requires").texts() {
             listing.leave_out(reasons::DEVELOPMENT);

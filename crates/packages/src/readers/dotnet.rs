@@ -34,6 +34,10 @@ impl PackageReader for Dotnet {
         "`**/*.deps.json`, and single-file programs: ELF, Mach-O and PE, by their bundle's signature"
     }
 
+    fn path_parts(&self) -> usize {
+        4
+    }
+
     fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
         if file.path.ends_with(".deps.json") {
             return Some(Selection::Whole { limit: LIMIT });
