@@ -5,7 +5,7 @@
 
 use portcullis_model::{Package, PackageType, PathHash, Reading, SourcePackage, Warning};
 
-use crate::{complete::system_package, fields, needs::Needs};
+use crate::{complete::system_package, fields, limits, needs::Needs};
 
 /// How much of a system a file of records tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,10 @@ pub(crate) fn read(kind: PackageType, path: &str, contents: &[u8], extent: Exten
     let mut reading = Reading::default();
     let mut needs = Needs::default();
     for (index, record) in fields::records(contents).enumerate() {
+        if index == limits::RECORDS {
+            reading.warnings.push(limits::too_many_records(path));
+            break;
+        }
         let record = Record::parse(record);
         if !record.is_installed() {
             continue;

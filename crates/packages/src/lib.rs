@@ -106,4 +106,12 @@ mod limits {
 
     /// A lockfile.
     pub(crate) const LOCKFILE: usize = 32 << 20;
+
+    /// Most packages, and records that are none, taken of a database that is one text. Distributions have some ten thousand.
+    pub(crate) const RECORDS: usize = 100_000;
+
+    /// What is said where there are more.
+    pub(crate) fn too_many_records(path: &str) -> portcullis_model::Warning {
+        portcullis_model::Warning::gap(path, format!("it has more than {RECORDS} packages: the others were not read"))
+    }
 }

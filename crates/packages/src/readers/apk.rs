@@ -29,6 +29,10 @@ impl PackageReader for Apk {
         let mut reading = Reading::default();
         let mut needs = Needs::default();
         for (index, record) in fields::records(contents).enumerate() {
+            if index == limits::RECORDS {
+                reading.warnings.push(limits::too_many_records(file.path));
+                break;
+            }
             let mut record = Record::parse(record);
             if record.name.is_empty() || record.version.is_empty() {
                 let named = if record.name.is_empty() { String::new() } else { format!(" (`{}`)", record.name) };

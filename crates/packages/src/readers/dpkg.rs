@@ -103,6 +103,15 @@ mod tests {
     const STATUS: &str = "var/lib/dpkg/status";
 
     #[test]
+    fn a_database_without_end_is_read_in_part_and_says_so() {
+        let contents: String =
+            (0..crate::limits::RECORDS + 7).map(|n| format!("Package: a{n}\nVersion: 1\n\n")).collect();
+        let reading = testing::read(&Dpkg, STATUS, contents.as_bytes()).unwrap();
+        assert_eq!((reading.packages.len(), reading.warnings.len()), (crate::limits::RECORDS, 1));
+        assert!(reading.warnings[0].message.contains("the others were not read"), "{:?}", reading.warnings);
+    }
+
+    #[test]
     fn installed_packages_are_read_with_their_source() {
         let contents = "Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nSource: openssl\n\
                         Version: 3.0.11-1\nDescription: one\n Version: 9\n\n\
