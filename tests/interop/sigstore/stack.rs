@@ -132,7 +132,8 @@ impl Stack {
         let key = new_key();
         fs::write(self.path("ct.key"), key.to_sec1_pem(LineEnding::LF).unwrap().as_bytes()).unwrap();
         fs::write(self.path("ct.pub"), key.public_key().to_public_key_pem(LineEnding::LF).unwrap()).unwrap();
-        fs::create_dir(self.path("ct")).unwrap();
+        // Of several first entries at a time, all but one would find the folder made meanwhile, and fail.
+        fs::create_dir_all(self.path("ct/issuer")).unwrap();
         let arguments = words(&format!(
             "--http_endpoint 127.0.0.1:{port} --origin ct.example/ct --path_prefix /ct --roots_pem_file fulcio.pem \
              --private_key ct.key --storage_dir ct --checkpoint_interval 200ms --batch_max_age 50ms"
