@@ -36,9 +36,9 @@ fn our_own_dependencies_have_no_known_vulnerability() {
         for affected in database.affected("crates.io", &lookup_name("crates.io", &name)).unwrap() {
             let at = |bound: &str| Scheme::Semver.compare(&version, bound).unwrap_or(Ordering::Equal);
             let is_affected = affected.intervals.iter().any(|interval| {
-                interval.introduced.as_deref().is_none_or(|bound| at(bound).is_ge())
-                    && interval.fixed.as_deref().is_none_or(|bound| at(bound).is_lt())
-                    && interval.last_affected.as_deref().is_none_or(|bound| at(bound).is_le())
+                interval.introduced.is_none_or(|bound| at(bound).is_ge())
+                    && interval.fixed.is_none_or(|bound| at(bound).is_lt())
+                    && interval.last_affected.is_none_or(|bound| at(bound).is_le())
             });
             let id = database.advisory(affected.advisory, false).unwrap().id;
             if is_affected && !BORNE.iter().any(|(borne, _)| id == *borne) {
