@@ -162,6 +162,9 @@ fn conda_lock(mut conda: Listing<'_>, mut pip: Listing<'_>, document: &Node) -> 
     vec![conda.finish(), pip.finish()]
 }
 
+/// Endings of what Python packages are packed as.
+const ARCHIVES: [&str; 4] = [".whl", ".tar.gz", ".tar.bz2", ".zip"];
+
 /// `packages`: each of Conda or PyPI, in two forms.
 fn pixi(mut conda: Listing<'_>, mut pip: Listing<'_>, document: &Node) -> Vec<Reading> {
     if !matches!(document.get("packages"), Node::List(_)) {
@@ -180,7 +183,7 @@ fn pixi(mut conda: Listing<'_>, mut pip: Listing<'_>, document: &Node) -> Vec<Re
             }
         } else if let Some(address) = address("pypi").or(package.text_of("path").filter(|_| kind == Some("pypi"))) {
             // A project's own folder stands there as a path.
-            if address.contains("://") || address.ends_with(".whl") {
+            if address.contains("://") || ARCHIVES.iter().any(|ending| address.ends_with(ending)) {
                 match named {
                     Some((name, version)) => pip.add(&python_lock::normal(name), version, Vec::new()),
                     None => pip.gap("a package has no name or no version"),
@@ -302,12 +305,14 @@ mod tests {
             "pixi.lock",
             "version: 6\nenvironments: {}\npackages:\n- conda: https://conda.example/linux-64/libgcc-ng-13.2.0-h80_5.conda\n  sha256: x\n\
              - pypi: https://files.example/requests-2.31.0-py3-none-any.whl\n  name: requests\n  version: 2.31.0\n\
-             - pypi: ./\n  name: own\n  version: 0.1.0\n- kind: conda\n  name: zlib\n  version: '1.3'\n  url: https://conda.example/x.conda\n\
+             - pypi: ./\n  name: own\n  version: 0.1.0\n\
+             - pypi: ./vendor/foo-1.0.tar.gz\n  name: foo\n  version: '1.0'\n- kind: conda\n  name: zlib\n  version: '1.3'\n  url: https://conda.example/x.conda\n\
              - conda: https://conda.example/odd\n",
             expect![[r#"
                 conda libgcc-ng 13.2.0, purl pkg:conda/libgcc-ng@13.2.0
                 conda zlib 1.3, purl pkg:conda/zlib@1.3
                 pypi requests 2.31.0, purl pkg:pypi/requests@2.31.0
+                pypi foo 1.0, purl pkg:pypi/foo@1.0
                 gap in pixi.lock: a package has no name or no version
             "#]],
         );
