@@ -21,7 +21,10 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashSet},
     num::NonZero,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -74,10 +77,12 @@ pub fn match_all(
 ) -> Result<Matches, LookupError> {
     let plan = Plan::of(distribution, lookup);
     let languages = Languages::of(packages, lookup);
+    // Over all parts, however many there are.
+    let asked = AtomicUsize::new(0);
     let one = |packages: &[Package]| {
         let mut matcher = Matcher { lookup, found: Found::default(), hits: Vec::new() };
-        for (number, package) in packages.iter().enumerate() {
-            if number % REST == REST - 1 {
+        for package in packages {
+            if asked.fetch_add(1, Ordering::Relaxed) % REST == REST - 1 {
                 lookup.rest();
             }
             match route(package, distribution, &plan, &languages, lookup)? {

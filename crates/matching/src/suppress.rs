@@ -109,7 +109,8 @@ pub(crate) fn owned(
         let is_too_new = || end_of_life.is_some_and(|end| finding.published.is_none_or(|published| published > end));
         let reason = if listed.contains(&(owner.to_owned(), key(finding))) {
             format!("its files belong to {owner}, which has this finding itself")
-        } else if is_too_new() {
+        } else if finding.cve.is_none() || is_too_new() {
+            // Of what has no CVE they never speak: their lists are of those.
             continue;
         } else {
             format!("its files belong to {owner}, which the distribution's own advisories do not list as affected")

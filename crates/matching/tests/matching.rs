@@ -191,7 +191,8 @@ fn distributions_speak_of_source_packages() {
 fn what_the_distribution_installed_is_suppressed_where_it_speaks_of_that() {
     let mut yaml = package(PackageType::Pypi, "yaml", "1.0");
     yaml.owned_by = Some("pkg:deb/python3-yaml@1.0-1".into());
-    let record = AdvisoryRecord::new("GHSA-1").affects("PyPI", "yaml", "0", Some("2.0"));
+    let without_cve = AdvisoryRecord::new("GHSA-1").affects("PyPI", "yaml", "0", Some("2.0"));
+    let record = without_cve.clone().aliases(&["CVE-2024-1"]);
     let packages = [yaml, package(PackageType::Deb, "python3-yaml", "1.0-1")];
     let known = record.clone().affects("Debian:12", "python3-yaml", "0", Some("0.9-1"));
     assert_eq!(
@@ -206,6 +207,9 @@ fn what_the_distribution_installed_is_suppressed_where_it_speaks_of_that() {
     own[1].vendor = Some("Debian Python Team <team+python@tracker.debian.org>".into());
     assert_eq!(matched(&own, &[unknown]).findings[0].suppressed.as_ref().unwrap().by, "distribution");
     assert_eq!(matched(&own, std::slice::from_ref(&record)).findings[0].suppressed, None);
+    // It lists vulnerabilities by their CVEs.
+    let unlisted = without_cve.affects("Debian:12", "python3-yaml", "0", Some("0.9-1"));
+    assert_eq!(matched(&own, &[unlisted]).findings[0].suppressed, None);
     // Debian 12 ends in 2028.
     let later = known.clone().field("published", json!("2028-07-01T00:00:00Z"));
     assert_eq!(matched(&own, &[later]).findings[0].suppressed, None);
@@ -220,7 +224,12 @@ fn a_known_program_is_upstream_s_where_a_third_party_installed_it() {
     let mut owner = package(PackageType::Deb, "nginx", "1.25.3-1~bookworm");
     nginx.owned_by = Some(owner.purl.clone());
     let debian_s = AdvisoryRecord::new("DEBIAN-CVE-2024-1").affects("Debian:12", "nginx", "0", Some("1.0-1"));
-    let bitnami_s = AdvisoryRecord::new("BIT-nginx-2024-2").affects("Bitnami", "nginx", "0", Some("1.25.4"));
+    let bitnami_s = AdvisoryRecord::new("BIT-nginx-2024-2").aliases(&["CVE-2024-2000"]).affects(
+        "Bitnami",
+        "nginx",
+        "0",
+        Some("1.25.4"),
+    );
     let suppressed = |owner: &Package, records: &[AdvisoryRecord]| {
         let matches = matched(&[nginx.clone(), owner.clone()], records);
         let by = |finding: &portcullis_model::Finding| finding.suppressed.as_ref().map(|by| by.by.clone());

@@ -96,7 +96,7 @@ impl From<&str> for Text {
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self { whole: Some(Arc::new(text.into_boxed_str())), start: 0, end: END }
+        Self { whole: (!text.is_empty()).then(|| Arc::new(text.into_boxed_str())), start: 0, end: END }
     }
 }
 
@@ -216,6 +216,7 @@ mod tests {
         let (first, last) = (&shared[0], shared[2].clone());
         assert!(first.whole.as_ref().zip(last.whole.as_ref()).is_some_and(|(a, b)| Arc::ptr_eq(a, b)));
         assert!(size_of::<Text>() == 16);
+        assert!(Text::from("").whole.is_none());
         assert_eq!(first.as_ptr().wrapping_add(6), last.as_ptr());
     }
 

@@ -228,6 +228,9 @@ impl<'a> Listing<'a> {
 pub(crate) mod reasons {
     /// The file marks it as for development.
     pub(crate) const DEVELOPMENT: &str = "needed for development alone";
+
+    /// It names no version, but those that would do.
+    pub(crate) const RANGE: &str = "a range of versions, and not one, is asked for";
 }
 
 #[cfg(test)]

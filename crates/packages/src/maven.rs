@@ -3,7 +3,8 @@
 //!
 //! Rules: <https://maven.apache.org/guides/introduction/introduction-to-the-pom.html>,
 //! <https://maven.apache.org/guides/introduction/introduction-to-dependency-mechanism.html>. A parent that is only in a
-//! repository of Maven's stays unknown: no network is asked.
+//! repository of Maven's stays unknown: no network is asked. What a project settles by its own properties is settled for
+//! its children too, though Maven lets a child set them anew.
 
 use std::{
     cell::Cell,
@@ -17,7 +18,7 @@ use crate::{
     complete::{language_package, language_purl},
     readers::{
         java::pom::{fill, name_and_key, own_property},
-        java_lock::{RANGE, exact, is_for_development},
+        java_lock::{exact, is_for_development},
     },
 };
 
@@ -284,7 +285,7 @@ impl<'a> Tree<'a> {
         match version {
             Some(version) => match exact(&version) {
                 Some(version) => Answer::Version(name, version.to_owned()),
-                None => Answer::LeftOut(RANGE),
+                None => Answer::LeftOut(crate::lockfile::reasons::RANGE),
             },
             None => Answer::Unknown("the version is written in a file that is not here, such as the parent's"),
         }

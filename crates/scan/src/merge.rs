@@ -83,7 +83,7 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     complete_projects(&mut survivors);
     let readings = survivors.iter_mut().flat_map(|survivor| &mut survivor.current);
     warnings.extend(readings.flat_map(|reading| std::mem::take(&mut reading.warnings)));
-    leave_to_databases(&mut survivors);
+    warnings.extend(leave_to_databases(&mut survivors));
     let distribution = distribution(&survivors);
     let owners = owners(&survivors, &executables);
     let mut packages = Packages::default();
@@ -277,31 +277,45 @@ fn inner<'a>(package: &'a Package, path: &str) -> &'a str {
     place.filter(|rest| rest.starts_with("!/")).unwrap_or("")
 }
 
-/// `etc/os-release` comes before `usr/lib/os-release`, as the paths are sorted, and both before bills of materials.
+/// `etc/os-release` comes before `usr/lib/os-release`, as the paths are sorted. Of bills of materials those are left that
+/// count.
 fn distribution(survivors: &[Survivor]) -> Option<Distribution> {
-    let readings = || survivors.iter().flat_map(|survivor| &survivor.current);
-    let named = readings()
-        .filter(|reading| reading.packages.is_empty())
-        .find_map(|reading| reading.distribution.as_deref().cloned());
-    named.or_else(|| readings().find_map(|reading| reading.distribution.as_deref().cloned()))
+    let mut readings = survivors.iter().flat_map(|survivor| &survivor.current);
+    readings.find_map(|reading| reading.distribution.as_deref().cloned())
 }
 
 /// Packages of a distribution that bills of materials name count only where nothing else says which distribution it is,
-/// nor what of it is there: a bill is no proof that the list is whole. One bill counts, and what agrees with it.
-fn leave_to_databases(survivors: &mut [Survivor]) {
+/// nor what of it is there: a bill is no proof that the list is whole. One bill counts, and those of the same release;
+/// what the others name is a gap.
+fn leave_to_databases(survivors: &mut [Survivor]) -> Vec<Warning> {
     let is_of_database = |package: &Package| package.kind.is_operating_system() && !is_of_bill(package);
     let readings = || survivors.iter().flat_map(|survivor| &survivor.current);
     let is_known = |reading: &Reading| match reading.packages.as_slice() {
         [] => reading.distribution.is_some(),
         packages => packages.iter().any(is_of_database),
     };
-    let told = readings().find_map(|reading| reading.distribution.clone()).filter(|_| !readings().any(is_known));
-    for reading in survivors.iter_mut().flat_map(|survivor| &mut survivor.current) {
-        if reading.packages.iter().any(is_of_bill) && (told.is_none() || reading.distribution != told) {
+    let has_known = readings().any(is_known);
+    let release = |reading: &Reading| {
+        let distribution = reading.distribution.as_deref()?;
+        Some((distribution.id.clone(), distribution.version_id.clone()))
+    };
+    let told = readings().find_map(release).filter(|_| !has_known);
+    let mut warnings = Vec::new();
+    for Survivor { path, current, .. } in survivors {
+        for reading in current.iter_mut().filter(|reading| reading.packages.iter().any(is_of_bill)) {
+            if told.is_some() && release(reading) == told {
+                continue;
+            }
+            if !has_known {
+                let which = if reading.distribution.is_none() { "names no release" } else { "names another release" };
+                let what = format!("packages of a distribution do not count: this bill of materials {which}");
+                warnings.push(Warning::gap(path.as_str(), what));
+            }
             reading.packages.retain(|package| !is_of_bill(package));
             reading.distribution = None;
         }
     }
+    warnings
 }
 
 /// Whether a bill of materials names this package of a distribution, and no database.

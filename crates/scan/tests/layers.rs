@@ -219,4 +219,13 @@ fn a_bill_of_materials_speaks_of_the_distribution_where_no_database_does() {
     let other = document.replace("alpine-3.18.4", "alpine-3.20.1").replace("musl", "zlib");
     let two = ImageBuilder::new().layer(sbom().file("b/image.spdx.json", &other));
     assert_eq!(named(&two), (vec!["musl 1.2.4-r2".to_owned()], Some("alpine".to_owned())));
+    // What does not count is a gap.
+    let nameless = document.replace("&distro=alpine-3.18.4", "");
+    let nameless = ImageBuilder::new().layer(Layer::new().file("a/image.spdx.json", &nameless));
+    assert_eq!(named(&nameless), (Vec::new(), None));
+    for image in [&two, &nameless] {
+        let warnings = taken(&image.build()).inventory.warnings;
+        let is_said = |warning: &portcullis_model::Warning| warning.message.contains("do not count");
+        assert_eq!(warnings.iter().filter(|warning| is_said(warning)).count(), 1, "{warnings:?}");
+    }
 }

@@ -70,8 +70,12 @@ fn application(path: &str) -> Option<&str> {
     let mut parts = path.rsplit('/');
     let name = parts.next()?.strip_suffix(".app")?;
     let (ebin, folder) = (parts.next()?, parts.next()?);
-    let is_own = ERLANGS_OWN.contains(&name) || ELIXIRS_OWN.contains(&name);
-    (ebin == "ebin" && folder == name && !is_own && !path.contains("_build/test/")).then_some(name)
+    (ebin == "ebin" && folder == name && !is_own(name) && !path.contains("_build/test/")).then_some(name)
+}
+
+/// Whether an application is part of Erlang or of Elixir.
+fn is_own(name: &str) -> bool {
+    ERLANGS_OWN.contains(&name) || ELIXIRS_OWN.contains(&name)
 }
 
 /// Applications that are part of Elixir.
@@ -124,9 +128,9 @@ fn found(path: &str) -> Option<Found> {
             let name = file.strip_suffix(".app")?;
             let (ebin, folder) = (next(), next());
             // The applications of Erlang itself have versions of their own, which no advisory of Hex speaks of.
-            let is_own = path.contains("erlang/lib/") || path.contains("/erts-");
+            let is_of_erlang = path.contains("erlang/lib/") || path.contains("/erts-");
             let version = folder.strip_prefix(name)?.strip_prefix('-')?;
-            (ebin == "ebin" && !is_own && !ERLANGS_OWN.contains(&name))
+            (ebin == "ebin" && !is_of_erlang && !is_own(name))
                 .then(|| package(PackageType::Hex, name, version))
                 .flatten()
         }
@@ -228,6 +232,7 @@ mod tests {
         for path in [
             "opam",
             "srv/app/lib/eunit-2.8/ebin/eunit.app",
+            "srv/app/lib/logger-1.15.7/ebin/logger.app",
             "usr/lib/erlang/lib/ssh-5.0/ebin/ssh.app",
             "a/lib/x-/ebin/x.app",
             "srv/opam/x.1/opam",

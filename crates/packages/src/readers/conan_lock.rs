@@ -91,7 +91,7 @@ fn conanfile(mut listing: Listing<'_>, text: &str) -> Reading {
         match section {
             "requires" => match name_and_version(reference) {
                 Some((_, version)) if version.starts_with('[') => {
-                    listing.leave_out("a range of versions, and not one, is asked for");
+                    listing.leave_out(reasons::RANGE);
                 }
                 Some((name, version)) => listing.add(name, version, Vec::new()),
                 None => {

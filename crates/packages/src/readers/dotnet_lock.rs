@@ -204,7 +204,7 @@ fn project(contents: &[u8], listing: &mut Listing<'_>) {
     for Reference { name, version } in references {
         match resolve(&version, &properties).as_deref().map(exact) {
             Some(Some(version)) if !name.contains("$(") => listing.add(&name, version, Vec::new()),
-            Some(None) => listing.leave_out("a range of versions, and not one, is asked for"),
+            Some(None) => listing.leave_out(reasons::RANGE),
             _ => listing.leave_out("the version is written in another file, such as Directory.Packages.props"),
         }
     }

@@ -130,7 +130,7 @@ fn maven(mut listing: Listing<'_>, file: &FileHeader<'_>, contents: &[u8]) -> Re
             Some(((name, key), version)) => {
                 match exact(&version) {
                     Some(version) => listing.add(&name, version, Vec::new()),
-                    None => listing.leave_out(RANGE),
+                    None => listing.leave_out(reasons::RANGE),
                 }
                 closed.push(key);
             }
@@ -145,9 +145,6 @@ fn maven(mut listing: Listing<'_>, file: &FileHeader<'_>, contents: &[u8]) -> Re
 pub(crate) fn is_for_development(scope: &str) -> bool {
     matches!(scope, "test" | "import")
 }
-
-/// Why a range of versions is left out.
-pub(crate) const RANGE: &str = "a range of versions, and not one, is asked for";
 
 /// A version that is one alone: not `[1,2)`, `1.+` nor `latest.release`.
 pub(crate) fn exact(version: &str) -> Option<&str> {
@@ -192,7 +189,7 @@ fn ivy(mut listing: Listing<'_>, contents: &[u8]) -> Reading {
                 (Some(name), Some(version)) if !group.is_empty() => {
                     listing.add(&format!("{group}:{name}"), version, Vec::new());
                 }
-                _ => listing.leave_out(RANGE),
+                _ => listing.leave_out(reasons::RANGE),
             }
         }
         _ => {}
