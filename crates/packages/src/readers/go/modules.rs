@@ -45,7 +45,7 @@ pub(super) fn reading(version: &str, modules: &[u8], path: &str) -> Reading {
         match (words.next(), words.next(), words.next()) {
             (Some("mod"), Some(name), version) => main = Some((name, version.unwrap_or_default())),
             (Some("dep"), Some(name), Some(version)) => {
-                let before = pending.replace((name, version));
+                let before = pending.replace((name, released(version)));
                 reading.packages.extend(before.map(|(name, version)| package(name, version, path)));
             }
             // A local folder has no version: then the module that it stands for says the most.
@@ -62,9 +62,13 @@ pub(super) fn reading(version: &str, modules: &[u8], path: &str) -> Reading {
         reading.partial = Some(NO_MODULES.to_owned());
     }
     reading.packages.extend(pending.map(|(name, version)| package(name, version, path)));
-    reading.packages.extend(main.and_then(|(name, version)| match version {
-        "" | "(devel)" => linked_version(ldflags, name).map(|version| package(name, &version, path)),
-        version => Some(package(name, version, path)),
+    reading.packages.extend(main.filter(|(name, _)| !name.is_empty()).map(|(name, version)| {
+        let own = released(version);
+        // Where no tag is known, Go makes `v0.0.0` of the commit: a version that was put in says more. Without either
+        // the program is there all the same, and advisories of it are undecided.
+        let has_tag = !own.is_empty() && !own.starts_with("v0.0.0-");
+        let linked = if has_tag { None } else { linked_version(ldflags, name) };
+        package(name, linked.as_deref().unwrap_or(own), path)
     }));
     reading
 }
@@ -73,6 +77,11 @@ pub(super) fn reading(version: &str, modules: &[u8], path: &str) -> Reading {
 fn unmark(modules: &[u8]) -> &[u8] {
     let list = modules.len().checked_sub(MARK).and_then(|end| modules.get(MARK..end)).unwrap_or_default();
     if list.ends_with(b"\n") { list } else { &[] }
+}
+
+/// A version; nothing where Go says that it knows none, as of the modules of a workspace.
+fn released(version: &str) -> &str {
+    if version == "(devel)" { "" } else { version }
 }
 
 fn package(name: &str, version: &str, path: &str) -> Package {

@@ -76,13 +76,18 @@ fn modules_replacements_and_the_toolchain_are_read() {
 }
 
 #[test]
-fn a_development_version_of_go_is_no_release_and_an_unknown_version_of_the_program_is_left_out() {
+fn a_development_version_of_go_is_no_release_and_a_program_of_unknown_version_is_there() {
     check(
         &Go,
         PATH,
-        program(&build_info("devel go1.22-bd36fd5", "mod\ta/b\t(devel)\t\ndep\tc\tv1.0.0\t\n")),
+        program(&build_info(
+            "devel go1.22-bd36fd5",
+            "mod\ta/b\t(devel)\t\ndep\tc\tv1.0.0\t\ndep\tworkspace/d\t(devel)\n",
+        )),
         expect![[r#"
             golang c v1.0.0, purl pkg:golang/c@v1.0.0
+            golang workspace/d , purl pkg:golang/workspace/d
+            golang a/b , purl pkg:golang/a/b
         "#]],
     );
 }
@@ -102,8 +107,7 @@ fn a_linked_version_may_have_another_name_in_the_program_s_own_packages() {
     ] {
         let modules = format!("mod\tgithub.com/hashicorp/consul\t(devel)\t\nbuild\t-ldflags=\"{flags}\"\n");
         let reading = read(&Go, "usr/bin/consul", &program(&build_info("go1.18.9", &modules))).unwrap();
-        let own = reading.packages.iter().find(|package| package.name != "stdlib");
-        assert_eq!(own.map_or("", |package| package.version.as_str()), expected, "{flags}");
+        assert_eq!(reading.packages[1].version, expected, "{flags}");
     }
 }
 
@@ -119,6 +123,20 @@ fn a_program_s_own_version_comes_before_a_linked_one() {
             golang a/b v1.0.0, purl pkg:golang/a/b@v1.0.0
         "#]],
     );
+}
+
+#[test]
+fn a_commit_without_a_tag_is_told_by_a_linked_version() {
+    const COMMIT: &str = "v0.0.0-20261129223902-ae8bd292afd4+dirty";
+    for (own, flags, expected) in [
+        (COMMIT, "-X main.version=1.2.3", "v1.2.3"),
+        (COMMIT, "-s", COMMIT),
+        ("v1.2.4-0.20261129223902-ae8bd292afd4", "-X main.version=1.2.3", "v1.2.4-0.20261129223902-ae8bd292afd4"),
+    ] {
+        let modules = format!("mod\ta/b\t{own}\t\nbuild\t-ldflags=\"{flags}\"\n");
+        let reading = read(&Go, PATH, &program(&build_info("go1.26", &modules))).unwrap();
+        assert_eq!(reading.packages[1].version, expected, "{own} {flags}");
+    }
 }
 
 #[test]
@@ -204,6 +222,7 @@ fn programs_of_go_1_17_are_read_by_the_form_of_what_they_point_to() {
         expect![[r#"
             golang stdlib 1.16.15, under BSD-3-Clause, purl pkg:golang/stdlib@1.16.15
             golang golang.org/x/text v0.3.0, purl pkg:golang/golang.org/x/text@v0.3.0
+            golang example.com/old , purl pkg:golang/example.com/old
         "#]],
     );
     check(
@@ -212,6 +231,7 @@ fn programs_of_go_1_17_are_read_by_the_form_of_what_they_point_to() {
         old_program("devel", OLD_MODULES),
         expect![[r#"
             golang golang.org/x/text v0.3.0, purl pkg:golang/golang.org/x/text@v0.3.0
+            golang example.com/old , purl pkg:golang/example.com/old
             gap in usr/bin/app: a program built by Go 1.17 or older: by which one was not found, nor its standard library listed
         "#]],
     );
@@ -256,7 +276,7 @@ fn a_list_of_go_1_17_that_is_too_long_or_does_not_end_is_a_gap() {
     let stray = [b"\x7fELF            ", &old::START[..], &vec![b'x'; 2 << 20]].concat();
     let program = [stray, old_program("go1.16.15", OLD_MODULES)].concat();
     let reading = read_in_pieces(&Go, PATH, &program, 64 << 10).unwrap();
-    assert_eq!((reading.packages.len(), reading.warnings.len()), (2, 0));
+    assert_eq!((reading.packages.len(), reading.warnings.len()), (3, 0));
 }
 
 #[test]
@@ -339,7 +359,7 @@ proptest! {
     fn any_split_of_an_old_one_gives_the_same(size in 1_usize..600) {
         let program = program_of_go_1_17("a", "go1.16.15", "b", OLD_MODULES);
         let whole = render(&read(&Go, PATH, &program).unwrap());
-        prop_assert_eq!(whole.lines().count(), 2);
+        prop_assert_eq!(whole.lines().count(), 3);
         prop_assert_eq!(render(&read_in_pieces(&Go, PATH, &program, size).unwrap()), whole);
     }
 
