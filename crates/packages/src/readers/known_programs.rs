@@ -39,7 +39,7 @@ impl PackageReader for KnownPrograms {
     fn reads(&self) -> &'static str {
         "executables and libraries of known names, such as `openssl`, `libpython3.11.so` or `nginx`; `**/release`, \
          `**/go/VERSION`, `**/OTP_VERSION`, `**/RELEASE-NOTES`, `**/application.ini`, `**/bin/elixir`, \
-         `**/elixir/ebin/elixir.app`, `**/julia/julia_version.h`, `**/wp-includes/version.php`, `**/bin/wp`, \
+         `**/ebin/elixir.app`, `**/julia/julia_version.h`, `**/wp-includes/version.php`, `**/bin/wp`, \
          `**/wp-cli.phar`, `**/composer`, `**/composer.phar`"
     }
 

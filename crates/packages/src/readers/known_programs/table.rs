@@ -124,7 +124,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     text(
         "elixir",
         ("elixir-lang", "elixir"),
-        &["bin/elixir", "elixir/ebin/elixir.app"],
+        &["bin/elixir", "ebin/elixir.app"],
         r#"(?:ELIXIR_VERSION=|\{vsn,\s{0,4}")(\d\.\d{1,2}\.\d{1,2}(?:-[a-z]{2,5}(?:\.\d{1,2})?)?)[\s"]"#,
     ),
     // 1.11 to 1.40.

@@ -33,6 +33,12 @@ pub(super) const KNOWN: &[(&str, &str, &str)] = &[
         "{application,elixir,[{vsn,\"1.12.0-rc.1\"},",
         "elixir 1.12.0-rc.1",
     ),
+    // A release has its version in the folder's name too.
+    (
+        "opt/app/lib/elixir-1.15.7/ebin/elixir.app",
+        "{application,elixir,\n  [{description,\"elixir\"},\n   {vsn,\"1.15.7\"},",
+        "elixir 1.15.7",
+    ),
     (
         "usr/local/bin/envoy",
         ".Resource.name\x001.40.0\0 so a non-default\0{} bytes).\x001.0.0\0cacheScope",
