@@ -33,7 +33,7 @@ impl PackageReader for Homebrew {
         let Some((name, version)) = keg(file.path) else { return Reading::default() };
         let mut reading = Reading::default();
         let receipt = tree::json(contents).unwrap_or_else(|why| {
-            reading.warnings.push(Warning::note(file.path, format!("what it needs was not read: {why}")));
+            reading.warnings.push(Warning::gap(file.path, format!("what it needs was not read: {why}")));
             tree::Node::Nothing
         });
         let tap = receipt.get("source").text_of("tap").filter(|tap| *tap != "homebrew/core").unwrap_or_default();
@@ -90,9 +90,9 @@ mod tests {
             &format!("{cellar}/a/1/INSTALL_RECEIPT.json"),
             "{",
             expect![[r#"
-            brew a 1, purl pkg:brew/a@1
-            note in home/linuxbrew/.linuxbrew/Cellar/a/1/INSTALL_RECEIPT.json: what it needs was not read: EOF while parsing an object at line 1 column 1
-        "#]],
+                brew a 1, purl pkg:brew/a@1
+                gap in home/linuxbrew/.linuxbrew/Cellar/a/1/INSTALL_RECEIPT.json: what it needs was not read: EOF while parsing an object at line 1 column 1
+            "#]],
         );
         for path in ["srv/INSTALL_RECEIPT.json", "srv/a/b/INSTALL_RECEIPT.json", "Cellar/a/INSTALL_RECEIPT.json"] {
             assert!(read(&Homebrew, path, b"{}").is_none(), "{path}");
