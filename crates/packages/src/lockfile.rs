@@ -44,7 +44,7 @@ pub(crate) enum Origin<'a> {
     OtherRegistry(&'a str),
     /// A repository, with its commit.
     Repository(&'a str),
-    /// A folder or a file of the project's own; the path may be empty.
+    /// A folder or an archive of the project's own; the path may be empty.
     Local(&'a str),
 }
 
@@ -55,10 +55,18 @@ impl Origin<'_> {
             Self::Registry => purl,
             Self::OtherRegistry(url) => purl.qualifier("repository_url", &without_credentials(url)),
             Self::Repository(url) => purl.qualifier("vcs_url", &without_credentials(url)),
+            // It is no folder of the project's: what is packed in it may be what the registry has.
+            Self::Local(path) if is_archive(path) => purl.qualifier("download_url", &format!("file:{path}")),
             Self::Local("") => purl.qualifier("repository_url", "file:."),
             Self::Local(path) => purl.qualifier("repository_url", &format!("file:{path}")),
         }
     }
+}
+
+/// Whether a path is that of a packed package.
+pub(crate) fn is_archive(path: &str) -> bool {
+    const ENDINGS: [&str; 7] = [".conda", ".egg", ".tar.bz2", ".tar.gz", ".tgz", ".whl", ".zip"];
+    ENDINGS.iter().any(|ending| path.ends_with(ending))
 }
 
 /// An address without the user and the password that some write into it: a report is for more eyes than the file.
@@ -254,8 +262,17 @@ mod tests {
             shown(Origin::OtherRegistry("https://token@npm.example?x")),
             "pkg:npm/a@1?repository_url=https:%2F%2Fnpm.example%3Fx"
         );
+        assert_eq!(shown(Origin::Local("../a")), "pkg:npm/a@1?repository_url=file:..%2Fa");
         assert!(shown(Origin::Repository("git+ssh://git@git.example/a")).contains("ssh:%2F%2Fgit%40git.example"));
         assert_eq!(shown(Origin::Repository("git@git.example:a/b")), "pkg:npm/a@1?vcs_url=git%40git.example:a%2Fb");
+    }
+
+    /// It may be one that the registry has, whose advisories are asked for then.
+    #[test]
+    fn an_archive_of_the_project_s_is_no_folder_of_it() {
+        let mut listing = Listing::new(PackageType::Npm, &FILE);
+        listing.add_from(Origin::Local("vendor/a-1.tgz"), "a", "1", []);
+        assert_eq!(listing.finish().packages[0].purl, "pkg:npm/a@1?download_url=file:vendor%2Fa-1.tgz");
     }
 
     #[test]

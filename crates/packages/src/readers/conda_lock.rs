@@ -12,7 +12,7 @@ use portcullis_model::{PackageType, Reading};
 use super::python_lock::{self, requirements};
 use crate::{
     PackageReader, Scope, Selection, fields, limits,
-    lockfile::{Listing, is_of_others, reasons},
+    lockfile::{Listing, Origin, is_archive, is_of_others, reasons},
     tree::{self, Node},
 };
 
@@ -83,21 +83,18 @@ impl PackageReader for CondaLock {
     }
 }
 
-/// `dependencies`: `name=1.2.3=build`, and a list of pip's requirements.
+/// `dependencies`: `name=1.2.3=build`, and lists of what other programs install, of which pip's alone is known.
 fn environment(mut conda: Listing<'_>, mut pip: Listing<'_>, document: &Node) -> Vec<Reading> {
     let mut unpinned = 0_usize;
     for dependency in document.get("dependencies").items() {
-        if let Some(spec) = dependency.text() {
-            match exact(spec) {
+        match dependency {
+            Node::Text(spec) => match exact(spec) {
                 Some((name, version)) => conda.add(&name, version, Vec::new()),
-                None => unpinned += 1,
-            }
-        }
-        let lines: Vec<&str> = dependency.get("pip").texts().collect();
-        if !lines.is_empty()
-            && let Err(why) = requirements::read(&mut pip, lines.join("\n").as_bytes())
-        {
-            pip.gap(why);
+                None => unpinned += usize::from(!spec.is_empty()),
+            },
+            Node::Map(installers) => installers.iter().for_each(|(name, wanted)| installed(&mut pip, name, wanted)),
+            Node::Nothing => {}
+            Node::Flag(_) | Node::List(_) => conda.gap("an entry that names no package"),
         }
     }
     if unpinned > 0 {
@@ -105,6 +102,24 @@ fn environment(mut conda: Listing<'_>, mut pip: Listing<'_>, document: &Node) ->
         conda.note(format!("{packages} of Conda without an exact version: which one is meant is not known"));
     }
     vec![conda.finish(), pip.finish()]
+}
+
+/// `pip: [requests==2.31.0]`; a text alone is read as a list of it.
+fn installed(pip: &mut Listing<'_>, installer: &str, wanted: &Node) {
+    let is_known = match wanted {
+        Node::Text(_) | Node::Nothing => true,
+        Node::List(items) => items.iter().all(|item| matches!(item, Node::Text(_) | Node::Nothing)),
+        Node::Flag(_) | Node::Map(_) => false,
+    };
+    if installer != "pip" || !is_known {
+        pip.gap(format!("what `{installer}` installs was not read"));
+    }
+    let lines: Vec<&str> = wanted.texts().chain(wanted.text()).filter(|_| installer == "pip").collect();
+    if !lines.is_empty()
+        && let Err(why) = requirements::read(pip, lines.join("\n").as_bytes())
+    {
+        pip.gap(why);
+    }
 }
 
 /// Name and version, where the version is one alone: `name==1.2`, `name=1.2.3`, `name=1.2=build`, `channel::name …`.
@@ -162,38 +177,59 @@ fn conda_lock(mut conda: Listing<'_>, mut pip: Listing<'_>, document: &Node) -> 
     vec![conda.finish(), pip.finish()]
 }
 
-/// Endings of what Python packages are packed as.
-const ARCHIVES: [&str; 4] = [".whl", ".tar.gz", ".tar.bz2", ".zip"];
-
-/// `packages`: each of Conda or PyPI, in two forms.
+/// `packages`: each of Conda or PyPI, in the forms of several versions of the file.
 fn pixi(mut conda: Listing<'_>, mut pip: Listing<'_>, document: &Node) -> Vec<Reading> {
     if !matches!(document.get("packages"), Node::List(_)) {
         conda.lacks("packages");
     }
     for package in document.get("packages").items() {
-        // `conda: <address>`; up to version 5 `kind: conda` and `url: <address>`.
+        // `conda: <place>`; up to version 5 `kind: conda`, and `url` or `path`.
         let kind = package.text_of("kind");
-        let address =
-            |form: &str| package.text_of(form).or_else(|| package.text_of("url").filter(|_| kind == Some(form)));
-        let named = package.text_of("name").zip(package.text_of("version"));
-        if let Some(address) = address("conda") {
-            match named.or_else(|| of_file(address)) {
-                Some((name, version)) => conda.add(name, version, Vec::new()),
-                None => conda.gap("a package has no name or no version"),
-            }
-        } else if let Some(address) = address("pypi").or(package.text_of("path").filter(|_| kind == Some("pypi"))) {
-            // A project's own folder stands there as a path.
-            if address.contains("://") || ARCHIVES.iter().any(|ending| address.ends_with(ending)) {
-                match named {
-                    Some((name, version)) => pip.add(&python_lock::normal(name), version, Vec::new()),
-                    None => pip.gap("a package has no name or no version"),
-                }
-            }
+        let old = || package.text_of("url").or_else(|| package.text_of("path"));
+        let place = |form: &str| package.text_of(form).or_else(|| old().filter(|_| kind == Some(form)));
+        let (name, version) = (package.text_of("name"), package.text_of("version"));
+        if let Some(place) = place("conda") {
+            let (name, version) = match name.zip(version).or_else(|| of_file(place)) {
+                Some((name, version)) => (Some(name), Some(version)),
+                None => (name, version),
+            };
+            of_pixi(&mut conda, pixi_origin(place), name, version);
+        } else if let Some((name, place)) = package.text_of("conda_source").and_then(source) {
+            of_pixi(&mut conda, pixi_origin(place), Some(name), version);
+        } else if let Some(place) = place("pypi") {
+            of_pixi(&mut pip, pixi_origin(place), name.map(python_lock::normal).as_deref(), version);
         } else {
             conda.gap("a package that is neither Conda's nor PyPI's");
         }
     }
     vec![conda.finish(), pip.finish()]
+}
+
+fn of_pixi(listing: &mut Listing<'_>, origin: Origin<'_>, name: Option<&str>, version: Option<&str>) {
+    match (origin, name, version) {
+        (_, Some(name), Some(version)) => listing.add_from(origin, name, version, []),
+        // What is built from a tree may get its version then: a project's own folder needs none.
+        (Origin::Local(path), _, None) if !is_archive(path) => {}
+        (Origin::Repository(_), Some(name), None) => listing.add_from(origin, name, "", []),
+        _ => listing.gap("a package has no name or no version"),
+    }
+}
+
+/// What the place of a package says of where it comes from; that of an index's or a channel's is an address.
+fn pixi_origin(place: &str) -> Origin<'_> {
+    match place.strip_prefix("file:") {
+        Some(path) => Origin::Local(path.strip_prefix("//").unwrap_or(path)),
+        None if place.starts_with("git+") => Origin::Repository(place),
+        None if place.contains("://") => Origin::Registry,
+        None => Origin::Local(place),
+    }
+}
+
+/// `name[1a2b3c4d] @ place`, of what is built from its source.
+fn source(identifier: &str) -> Option<(&str, &str)> {
+    let (name, rest) = identifier.split_once('[')?;
+    let (_, place) = rest.split_once(']')?;
+    Some((name, place.trim_start().strip_prefix('@')?.trim_start()))
 }
 
 /// `…/name-1.2.3-build.conda`
@@ -271,6 +307,25 @@ mod tests {
     }
 
     #[test]
+    fn what_others_than_conda_and_pip_install_is_a_gap() {
+        check(
+            &CondaLock,
+            "environment.yml",
+            "dependencies:\n  - pip: requests==2.31.0\n  - npm: [left-pad@1.0.0]\n  - pip: [{a: b}, flask==3.0.0]\n  - pip:\n\
+             \x20 - [a=1.2.3]\n  -\n  - pip: |\n      a==1\n      b==2\n",
+            expect![[r#"
+                pypi requests 2.31.0, purl pkg:pypi/requests@2.31.0
+                pypi flask 3.0.0, purl pkg:pypi/flask@3.0.0
+                pypi a 1, purl pkg:pypi/a@1
+                pypi b 2, purl pkg:pypi/b@2
+                gap in environment.yml: an entry that names no package
+                gap in environment.yml: what `npm` installs was not read
+                gap in environment.yml: what `pip` installs was not read
+            "#]],
+        );
+    }
+
+    #[test]
     fn entries_of_pixi_that_are_not_understood_are_gaps() {
         check(
             &CondaLock,
@@ -280,6 +335,31 @@ mod tests {
             expect![[r#"
                 gap in pixi.lock: a package that is neither Conda's nor PyPI's
                 gap in pixi.lock: a package has no name or no version
+            "#]],
+        );
+    }
+
+    #[test]
+    fn where_packages_of_pixi_come_from_is_told() {
+        check(
+            &CondaLock,
+            "pixi.lock",
+            "version: 6\npackages:\n- pypi: git+https://me:secret@git.example/fork.git?rev=main#0123456\n  name: Fork\n  version: '1.0'\n\
+             - pypi: git+ssh://git@git.example/made.git@0123456\n  name: made\n- pypi: ../own\n  name: own\n  version: 0.1.0\n\
+             - pypi: ./unversioned\n  name: unversioned\n- conda: .\n  name: whole\n  version: '2.0'\n- conda: ../other\n\
+             - conda: file:///srv/channel/noarch/local-1.0-0.conda\n- conda_source: a[1a2b3c4d] @ ./a\n  version: '1.0'\n\
+             - conda_source: b[1a2b3c4d] @ git+https://git.example/b.git?tag=v1#0123456\n- conda_source: broken\n\
+             - kind: pypi\n  name: click\n  version: 8.1.7\n  url: direct+https://git.example/click-8.1.7-py3-none-any.whl\n",
+            expect![[r#"
+                conda whole 2.0, purl pkg:conda/whole@2.0?repository_url=file:.
+                conda local 1.0, purl pkg:conda/local@1.0?download_url=file:%2Fsrv%2Fchannel%2Fnoarch%2Flocal-1.0-0.conda
+                conda a 1.0, purl pkg:conda/a@1.0?repository_url=file:.%2Fa
+                conda b , purl pkg:conda/b?vcs_url=git%2Bhttps:%2F%2Fgit.example%2Fb.git%3Ftag%3Dv1%230123456
+                pypi fork 1.0, purl pkg:pypi/fork@1.0?vcs_url=git%2Bhttps:%2F%2Fgit.example%2Ffork.git%3Frev%3Dmain%230123456
+                pypi made , purl pkg:pypi/made?vcs_url=git%2Bssh:%2F%2Fgit%40git.example%2Fmade.git%400123456
+                pypi own 0.1.0, purl pkg:pypi/own@0.1.0?repository_url=file:..%2Fown
+                pypi click 8.1.7, purl pkg:pypi/click@8.1.7
+                gap in pixi.lock: a package that is neither Conda's nor PyPI's
             "#]],
         );
     }
@@ -312,7 +392,8 @@ mod tests {
                 conda libgcc-ng 13.2.0, purl pkg:conda/libgcc-ng@13.2.0
                 conda zlib 1.3, purl pkg:conda/zlib@1.3
                 pypi requests 2.31.0, purl pkg:pypi/requests@2.31.0
-                pypi foo 1.0, purl pkg:pypi/foo@1.0
+                pypi own 0.1.0, purl pkg:pypi/own@0.1.0?repository_url=file:.%2F
+                pypi foo 1.0, purl pkg:pypi/foo@1.0?download_url=file:.%2Fvendor%2Ffoo-1.0.tar.gz
                 gap in pixi.lock: a package has no name or no version
             "#]],
         );
