@@ -174,6 +174,9 @@ fn describe(decision: &Match<'_>, version: &str) -> String {
 }
 
 fn sort_versions(versions: &mut Vec<String>, scheme: Scheme) {
+    if versions.len() < 2 {
+        return;
+    }
     // A sort may panic on an order that is none: what cannot be compared goes by its text.
     if versions.iter().all(|version| scheme.compare(version, version).is_ok()) {
         versions.sort_by(|a, b| scheme.compare(a, b).unwrap_or(std::cmp::Ordering::Equal).then_with(|| a.cmp(b)));

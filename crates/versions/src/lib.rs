@@ -96,7 +96,8 @@ impl Scheme {
         if length > MAX_LENGTH {
             return Err(VersionError::TooLong { length });
         }
-        compare(a, b).ok_or_else(|| {
+        let plain = numbers::compare_plain(a, b, self.definition().plain);
+        plain.or_else(|| compare(a, b)).ok_or_else(|| {
             // A scheme only says that it could not: the culprit is the one that it cannot compare with itself.
             let culprit = if compare(a, a).is_none() { a } else { b };
             VersionError::Malformed { text: culprit.chars().take(100).collect(), scheme: self.name() }
@@ -112,3 +113,30 @@ impl std::fmt::Display for Scheme {
 
 /// Vendors whose ecosystems name, after the colon, the ecosystem that they rebuild.
 const REBUILDERS: &[&str] = &["Docker Hardened Images", "Echo", "Root", "Seal", "TuxCare"];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn lists_of_numbers_compare_as_each_scheme_says(
+            scheme in prop::sample::select(SCHEMES),
+            a in "[0-9]{0,2}(\\.[0-9]{1,2}){0,5}|0{0,3}[0-9]{1,22}(\\.{1,2}[01]){0,4}\\.?",
+            b in "[0-9]{0,2}(\\.[0-9]{1,2}){0,5}|0{0,3}[0-9]{1,22}(\\.{1,2}[01]){0,4}\\.?",
+            zeros in 0_usize..4,
+        ) {
+            let schemes::Definition { compare, compare_to_bound, plain, .. } = *scheme.definition();
+            // One that begins the other, too.
+            for b in [b, format!("{a}{}", ".0".repeat(zeros)), format!("{a}.1")] {
+                let Some(order) = numbers::compare_plain(&a, &b, plain) else { continue };
+                prop_assert_eq!(compare(&a, &b), Some(order), "{} {} {}", scheme, a, b);
+                prop_assert_eq!(compare_to_bound(&a, &b), Some(order), "{} {} {}", scheme, a, b);
+            }
+        }
+    }
+}

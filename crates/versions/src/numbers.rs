@@ -2,11 +2,44 @@
 
 use std::cmp::Ordering;
 
+use crate::schemes::Plain;
+
 /// Compares two runs of ASCII digits by value. An empty run counts as 0.
 pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let a = a.trim_start_matches('0');
     let b = b.trim_start_matches('0');
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// Compares two versions that are nothing but numbers with a dot between them; none when one is anything else.
+pub(crate) fn compare_plain(a: &str, b: &str, plain: Plain) -> Option<Ordering> {
+    if plain == Plain::Own {
+        return None;
+    }
+    let (mut a, mut b) = (Some(a.as_bytes()), Some(b.as_bytes()));
+    let mut order = Ordering::Equal;
+    while a.is_some() || b.is_some() {
+        // To the end even if the order is known: what follows may be a word.
+        let (left, right) = (take_plain(&mut a)?, take_plain(&mut b)?);
+        let by_length = if plain == Plain::Listed { left.is_some().cmp(&right.is_some()) } else { Ordering::Equal };
+        order = order.then(by_length).then(left.unwrap_or(0).cmp(&right.unwrap_or(0)));
+    }
+    Some(order)
+}
+
+/// Takes the next of the numbers, and the dot that another follows; `Some(None)` at the end, none where there is
+/// something else, or a number of more digits than fit.
+fn take_plain(rest: &mut Option<&[u8]>) -> Option<Option<u64>> {
+    const DIGITS: usize = 18;
+    let Some(bytes) = *rest else { return Some(None) };
+    let end = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
+    let (digits, after) = bytes.split_at_checked(end).filter(|_| (1..=DIGITS).contains(&end))?;
+    *rest = match after {
+        [] => None,
+        [b'.', after @ ..] => Some(after),
+        _ => return None,
+    };
+    Some(Some(digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))))
 }
 
 /// Compares two lists of numbers, such as `1.10.2`; a shorter list is filled up with zeros.

@@ -17,6 +17,20 @@ pub(crate) struct Definition {
     pub(crate) compare_to_bound: Compare,
     /// Whether the ecosystem's own tools accept a version.
     pub(crate) accepts: fn(&str) -> bool,
+    /// What both orders come to for versions of nothing but numbers.
+    pub(crate) plain: Plain,
+}
+
+/// The order of two lists of numbers such as `1.10.2`, one of which begins the other. Most versions are such lists, and
+/// need not be taken apart by the rules of a scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plain {
+    /// Zeros at the end do not count.
+    Padded,
+    /// The longer one is later.
+    Listed,
+    /// As the scheme says.
+    Own,
 }
 
 macro_rules! schemes {

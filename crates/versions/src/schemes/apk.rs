@@ -7,7 +7,7 @@
 
 use std::cmp::Ordering;
 
-use super::Definition;
+use super::{Definition, Plain};
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -15,7 +15,7 @@ pub(super) const DEFINITION: Definition = Definition {
     ecosystems: &["Alpine", "Alpaquita", "BellSoft", "BellSoft Hardened Containers", "Chainguard", "CleanStart", "MinimOS", "Wolfi"],
     compare,
     compare_to_bound: compare,
-    accepts,
+    accepts, plain: Plain::Own,
 };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {

@@ -7,12 +7,13 @@ use std::cmp::Ordering;
 
 use super::{
     Definition,
+    Plain,
     semver::{self, Version},
 };
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "bitnami", ecosystems: &["Bitnami"], compare, compare_to_bound, accepts: semver::accepts };
+    Definition { name: "bitnami", ecosystems: &["Bitnami"], compare, compare_to_bound, accepts: semver::accepts, plain: Plain::Padded };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
     Some(Version::parse_loose(a)?.compare(&Version::parse_loose(b)?))

@@ -5,11 +5,11 @@
 
 use std::cmp::Ordering;
 
-use super::Definition;
+use super::{Definition, Plain};
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "cran", ecosystems: &["Bioconductor", "CRAN"], compare, compare_to_bound: compare, accepts };
+    Definition { name: "cran", ecosystems: &["Bioconductor", "CRAN"], compare, compare_to_bound: compare, accepts, plain: Plain::Listed };
 
 const SEPARATORS: &[char] = &['.', '-'];
 

@@ -7,11 +7,12 @@ use std::cmp::Ordering;
 
 use super::{
     Definition,
+    Plain,
     semver::{self, Version},
 };
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "pub", ecosystems: &["Pub"], compare, compare_to_bound: compare, accepts: semver::accepts };
+    Definition { name: "pub", ecosystems: &["Pub"], compare, compare_to_bound: compare, accepts: semver::accepts, plain: Plain::Padded };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
     Some(Version::parse(a)?.compare_with_build(&Version::parse(b)?))

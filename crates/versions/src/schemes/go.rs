@@ -7,12 +7,13 @@ use std::cmp::Ordering;
 
 use super::{
     Definition,
+    Plain,
     semver::{self, Version},
 };
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "go", ecosystems: &["Go"], compare, compare_to_bound: compare, accepts };
+    Definition { name: "go", ecosystems: &["Go"], compare, compare_to_bound: compare, accepts, plain: Plain::Padded };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
     let (a, b) = (parse(a)?, parse(b)?);

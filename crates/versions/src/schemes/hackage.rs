@@ -6,11 +6,11 @@
 
 use std::cmp::Ordering;
 
-use super::Definition;
+use super::{Definition, Plain};
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "hackage", ecosystems: &["GHC", "Hackage"], compare, compare_to_bound: compare, accepts };
+    Definition { name: "hackage", ecosystems: &["GHC", "Hackage"], compare, compare_to_bound: compare, accepts, plain: Plain::Listed };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
     let (a, b) = (numbers_of(a)?, numbers_of(b)?);

@@ -7,11 +7,12 @@ use std::cmp::Ordering;
 
 use super::{
     Definition,
+    Plain,
     semver::{self, Version},
 };
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "julia", ecosystems: &["Julia"], compare, compare_to_bound: compare, accepts };
+    Definition { name: "julia", ecosystems: &["Julia"], compare, compare_to_bound: compare, accepts, plain: Plain::Padded };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
     Some(Version::parse_loose(a)?.compare_with_build(&Version::parse_loose(b)?))

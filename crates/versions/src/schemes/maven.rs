@@ -7,11 +7,11 @@
 
 use std::cmp::Ordering;
 
-use super::Definition;
+use super::{Definition, Plain};
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "maven", ecosystems: &["Maven"], compare, compare_to_bound: compare, accepts };
+    Definition { name: "maven", ecosystems: &["Maven"], compare, compare_to_bound: compare, accepts, plain: Plain::Padded };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
     let (mut a, mut b) = (Tokens::new(a)?, Tokens::new(b)?);

@@ -5,11 +5,11 @@
 
 use std::cmp::Ordering;
 
-use super::{Definition, semver::Version};
+use super::{Definition, Plain, semver::Version};
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "npm", ecosystems: &["npm", "Node"], compare, compare_to_bound: compare, accepts };
+    Definition { name: "npm", ecosystems: &["npm", "Node"], compare, compare_to_bound: compare, accepts, plain: Plain::Padded };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
     Some(parse(a)?.compare(&parse(b)?))

@@ -6,12 +6,13 @@ use std::cmp::Ordering;
 
 use super::{
     Definition,
+    Plain,
     semver::{Version, compare_identifiers_by},
 };
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "nuget", ecosystems: &["NuGet"], compare, compare_to_bound: compare, accepts };
+    Definition { name: "nuget", ecosystems: &["NuGet"], compare, compare_to_bound: compare, accepts, plain: Plain::Padded };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
     let (a, b) = (Version::parse(a)?, Version::parse(b)?);

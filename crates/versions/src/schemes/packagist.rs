@@ -6,11 +6,11 @@
 
 use std::{cmp::Ordering, iter};
 
-use super::Definition;
+use super::{Definition, Plain};
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "packagist", ecosystems: &["Packagist"], compare, compare_to_bound, accepts };
+    Definition { name: "packagist", ecosystems: &["Packagist"], compare, compare_to_bound, accepts, plain: Plain::Own };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
     compare_parts(parts(trim(a)?), parts(trim(b)?))

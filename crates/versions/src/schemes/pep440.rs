@@ -5,11 +5,11 @@
 
 use std::{cmp::Ordering, iter};
 
-use super::Definition;
+use super::{Definition, Plain};
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "pep440", ecosystems: &["PyPI", "Python"], compare, compare_to_bound, accepts };
+    Definition { name: "pep440", ecosystems: &["PyPI", "Python"], compare, compare_to_bound, accepts, plain: Plain::Padded };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
     compare_with(a, b, compare_local)

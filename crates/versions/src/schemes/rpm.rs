@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use super::Definition;
+use super::{Definition, Plain};
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -26,7 +26,7 @@ pub(super) const DEFINITION: Definition = Definition {
     ],
     compare,
     compare_to_bound,
-    accepts,
+    accepts, plain: Plain::Listed,
 };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {

@@ -4,11 +4,11 @@
 
 use std::cmp::Ordering;
 
-use super::Definition;
+use super::{Definition, Plain};
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition =
-    Definition { name: "rubygems", ecosystems: &["RubyGems"], compare, compare_to_bound, accepts };
+    Definition { name: "rubygems", ecosystems: &["RubyGems"], compare, compare_to_bound, accepts, plain: Plain::Padded };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
     let (mut a, mut b) = (Segments::new(a)?, Segments::new(b)?);

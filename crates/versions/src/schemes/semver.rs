@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use super::Definition;
+use super::{Definition, Plain};
 use crate::numbers;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -13,7 +13,7 @@ pub(super) const DEFINITION: Definition = Definition {
     ecosystems: &["crates.io", "Hex", "SwiftURL", "GitHub Actions", "Kubernetes", "VSCode"],
     compare,
     compare_to_bound: compare,
-    accepts,
+    accepts, plain: Plain::Padded,
 };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
