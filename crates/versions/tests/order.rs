@@ -137,6 +137,25 @@ fn a_local_label_does_not_leave_a_range_that_names_none() {
     assert_eq!(Scheme::Pep440.compare("2.0.0+cu118", "2.0.0"), Ok(Ordering::Greater));
 }
 
+/// Answers of `packaging` 26 and of dpkg 1.21, whose other answers on some 40,000 drawn pairs are these orders', too.
+#[test]
+fn separators_that_nothing_follows_are_as_the_tools_take_them() {
+    let compare = |a, b| Scheme::Pep440.compare(a, b).unwrap();
+    for (a, b, order) in [
+        ("0.10.1a", "0.10.1a-", Ordering::Equal),
+        ("12", "1350b.", Ordering::Less),
+        ("28c_", "17b2", Ordering::Greater),
+        ("47beta.dev11", "47beta._dev11", Ordering::Equal),
+        ("1.0rc-.post1", "1.0rc0.post1", Ordering::Equal),
+        ("1.0.post_", "1.0.post0", Ordering::Equal),
+    ] {
+        assert_eq!(compare(a, b), order, "{a} {b}");
+        assert!(Scheme::Pep440.accepts(a) && Scheme::Pep440.accepts(b), "{a} {b}");
+    }
+    assert!(!Scheme::Pep440.accepts("1.0.") && !Scheme::Pep440.accepts("1.0a.."));
+    assert!(Scheme::Deb.accepts("1-1") && !Scheme::Deb.accepts("1-"));
+}
+
 #[test]
 fn bounds_are_met_as_each_ecosystem_writes_its_ranges() {
     let compare = |scheme: Scheme, a, b| scheme.compare_to_bound(a, b).unwrap();

@@ -86,5 +86,6 @@ fn accepts(text: &str) -> bool {
         version.upstream.starts_with(|first: char| first.is_ascii_digit())
             && version.upstream.bytes().all(|byte| allowed(byte) || byte == b'-' || byte == b':')
             && version.revision.bytes().all(allowed)
+            && !text.trim_ascii().ends_with('-')
     })
 }

@@ -123,9 +123,8 @@ fn take_part<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
     if !start.eq_ignore_ascii_case(word) {
         return None;
     }
-    let (number, after) = numbers::take(numbers::strip_one(rest, SEPARATORS));
-    // A separator that no number follows belongs to the next part.
-    Some(if number.is_empty() { ("", rest) } else { (number, after) })
+    // The separator may stand there without a number: `1.0a-`, `1.0rc_.dev1`.
+    Some(numbers::take(numbers::strip_one(rest, SEPARATORS)))
 }
 
 /// Takes a post-release: `.post1`, `-r1`, or the number alone after a hyphen.
