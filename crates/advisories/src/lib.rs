@@ -17,6 +17,7 @@ mod map;
 mod normalise;
 mod osv;
 mod pages;
+mod ranges;
 mod records;
 mod severity;
 mod sources;

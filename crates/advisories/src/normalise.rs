@@ -11,7 +11,8 @@ use portcullis_versions::Scheme;
 
 use crate::{
     lenient::{List, MAX_ITEMS, Text},
-    osv::{AffectedRecord, EventRecord, RangeRecord, Record, ReferenceRecord, Specific},
+    osv::{AffectedRecord, Record, ReferenceRecord, Specific},
+    ranges::range_intervals,
     severity,
 };
 
@@ -99,7 +100,7 @@ pub(crate) fn normalise(record: Record, warnings: &mut Vec<Warning>) -> Option<N
 }
 
 /// A list, cut where no real record ends.
-fn bounded<T>(list: List<T>, what: &str, warn: &mut impl FnMut(String)) -> Vec<T> {
+pub(crate) fn bounded<T>(list: List<T>, what: &str, warn: &mut impl FnMut(String)) -> Vec<T> {
     if list.total > list.items.len() {
         warn(format!("it has {} {what}; the first {MAX_ITEMS} are used", list.total));
     }
@@ -168,10 +169,13 @@ fn normalise_package(
     }
     let scheme = Scheme::of_ecosystem(&package.ecosystem);
     let mut intervals = Vec::new();
-    for range in bounded(record.ranges, "ranges", warn) {
-        if range.kind == "GIT" {
-            continue;
-        }
+    let (of_git, ranges): (Vec<_>, Vec<_>) =
+        bounded(record.ranges, "ranges", warn).into_iter().partition(|range| range.kind == "GIT");
+    if ranges.is_empty() && record.versions.total == 0 {
+        let what = if of_git.is_empty() { "no version" } else { "commits alone" };
+        warn(format!("it names {what} of {} in {}: nothing can match it", package.name, package.ecosystem));
+    }
+    for range in ranges {
         match scheme {
             Some(scheme) => range_intervals(range, scheme, &mut intervals, warn),
             None => {
@@ -253,133 +257,6 @@ fn unfixed(ecosystem: &Specific, database: &Specific) -> Option<FixState> {
         "deferred" | "postponed" | "fix deferred" => Some(FixState::Deferred),
         "end-of-life" | "out of support scope" => Some(FixState::EndOfLife),
         _ => None,
-    }
-}
-
-/// The intervals of one range.
-fn range_intervals(range: RangeRecord, scheme: Scheme, out: &mut Vec<Interval>, warn: &mut impl FnMut(String)) {
-    let mut events = bounded(range.events, "events", warn).into_iter().flat_map(split_event).collect::<Vec<_>>();
-    // A sort may panic on an order that is none: only versions that compare at all are sorted.
-    match events.iter().map(Event::version).find(|version| scheme.compare(version, version).is_err()) {
-        None => events.sort_by(|a, b| compare_events(a, b, scheme)),
-        Some(version) => warn(format!(
-            "`{}` is not a version as {} orders them: its events are used in the order of the record",
-            version.chars().take(80).collect::<String>(),
-            scheme.name()
-        )),
-    }
-    if let Some(interval) = up_to_a_forerunner(&events, scheme) {
-        let end = interval.fixed.as_deref().or(interval.last_affected.as_deref()).unwrap_or_default();
-        warn(format!("{end} comes before the release that introduces it: the range holds its forerunners alone"));
-        out.push(interval);
-        return;
-    }
-    let first = out.len();
-    let mut open: Option<Interval> = None;
-    let mut events = events.into_iter().peekable();
-    while let Some(event) = events.next() {
-        match (event, &mut open) {
-            // Introduced and fixed at one version, which was not affected before: nothing is.
-            (Event::Fixed(version), None)
-                if events.next_if(|next| is_introduced_at(next, &version, scheme)).is_some() =>
-            {
-                warn(format!("{version} introduces what it fixes: no version is affected by that"));
-            }
-            (Event::Introduced(version), None) => {
-                open = Some(Interval { introduced: (version != "0").then_some(version), ..Interval::default() });
-            }
-            // Introduced twice without an end between: affected all along.
-            (Event::Introduced(_), Some(_)) => {}
-            (Event::Fixed(version), Some(interval)) => {
-                interval.fixed = Some(version);
-                out.extend(open.take());
-            }
-            (Event::LastAffected(version), Some(interval)) => {
-                interval.last_affected = Some(version);
-                out.extend(open.take());
-            }
-            // A second fix of the same interval, on another branch.
-            (Event::Fixed(_) | Event::LastAffected(_), None) if out.len() > first => {}
-            (Event::Fixed(version) | Event::LastAffected(version), None) => {
-                warn(format!("{version} ends a range that nothing opened"));
-            }
-        }
-    }
-    out.extend(open);
-}
-
-/// What a range of one pair means whose end is a forerunner of its beginning: from 4 to 4.0.0.M3, a milestone of it. Taken
-/// by their order alone, the events would say that everything from 4 on is affected, for ever, and no milestone. Maven's
-/// records have such pairs; of other ecosystems none is known, and what OSV says of events stands.
-fn up_to_a_forerunner(events: &[Event], scheme: Scheme) -> Option<Interval> {
-    let [end, Event::Introduced(begin)] = events else { return None };
-    let is_before = scheme.compare(end.version(), begin) == Ok(Ordering::Less);
-    if scheme != Scheme::Maven || !is_before || !end.version().starts_with(begin.as_str()) {
-        return None;
-    }
-    // No qualifier comes before this one.
-    let introduced = Some(format!("{begin}-alpha"));
-    match end {
-        Event::Fixed(version) => Some(Interval { introduced, fixed: Some(version.clone()), last_affected: None }),
-        Event::LastAffected(version) => {
-            Some(Interval { introduced, last_affected: Some(version.clone()), fixed: None })
-        }
-        Event::Introduced(_) => None,
-    }
-}
-
-#[derive(Debug)]
-enum Event {
-    Introduced(String),
-    Fixed(String),
-    LastAffected(String),
-}
-
-impl Event {
-    fn version(&self) -> &str {
-        match self {
-            Self::Introduced(version) | Self::Fixed(version) | Self::LastAffected(version) => version,
-        }
-    }
-
-    /// At one version: an interval ends before the next begins, but one that ends *with* it ends after.
-    const fn rank(&self) -> u8 {
-        match self {
-            Self::Fixed(_) => 0,
-            Self::Introduced(_) => 1,
-            Self::LastAffected(_) => 2,
-        }
-    }
-}
-
-/// Events with several fields set are several events; a limit other than `*` ends what is affected as a fix would.
-fn split_event(record: EventRecord) -> impl Iterator<Item = Event> {
-    let EventRecord { introduced, fixed, last_affected, limit } = record;
-    let limit = limit.filter(|limit| limit != "*");
-    [
-        introduced.map(Event::Introduced),
-        fixed.map(Event::Fixed),
-        last_affected.map(Event::LastAffected),
-        limit.map(Event::Fixed),
-    ]
-    .into_iter()
-    .flatten()
-}
-
-fn is_introduced_at(event: &Event, version: &str, scheme: Scheme) -> bool {
-    matches!(event, Event::Introduced(introduced) if scheme.compare(introduced, version).is_ok_and(Ordering::is_eq))
-}
-
-fn compare_events(a: &Event, b: &Event, scheme: Scheme) -> Ordering {
-    let zero = |event: &Event| matches!(event, Event::Introduced(version) if version == "0");
-    match (zero(a), zero(b)) {
-        (true, true) => Ordering::Equal,
-        (true, false) => Ordering::Less,
-        (false, true) => Ordering::Greater,
-        (false, false) => {
-            let order = scheme.compare(a.version(), b.version()).unwrap_or(Ordering::Equal);
-            order.then(a.rank().cmp(&b.rank()))
-        }
     }
 }
 

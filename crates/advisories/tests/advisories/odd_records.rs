@@ -235,6 +235,17 @@ fn what_is_not_known_of_a_record_is_said() {
     assert_eq!(database.affected("npm", "y").unwrap().len(), 1);
     let places: Vec<&str> = summary.warnings.iter().map(|warning| warning.path.as_str()).collect();
     assert_eq!(places, ["TEST-1", "TEST-2", "TEST-3"], "{:?}", summary.warnings);
+    // What names no version that could be compared matches nothing: that is said.
+    let git = json!({"type": "GIT", "repo": "https://git.example/x", "events": [{"introduced": "0"}]});
+    for (entry, warned) in
+        [(json!({"ranges": [git]}), 1), (json!({}), 1), (json!({"ranges": [git], "versions": ["1.0"]}), 0)]
+    {
+        assert_eq!(said(entry.clone()).1, warned, "{entry}");
+    }
+    assert_eq!(
+        said(json!({"ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"limit": "x y"}]}]})),
+        (">= 0".to_owned(), 1)
+    );
     // A type of range that nobody has heard of is compared as its ecosystem does.
     let mut odd = unknown;
     odd["ranges"][0]["type"] = json!("CALENDAR");
@@ -245,6 +256,15 @@ fn what_is_not_known_of_a_record_is_said() {
 fn limits_and_gaps_between_intervals() {
     let cases = [
         (json!([{"introduced": "0"}, {"limit": "2.0.0"}]), ">= 0, < 2.0.0"),
+        // A version before one of several limits is before the limits, and a limit ends what begins behind it, too.
+        (json!([{"introduced": "0"}, {"fixed": "3.0.0"}, {"limit": "2.0.0"}, {"limit": "5.0.0"}]), ">= 0, < 3.0.0"),
+        (json!([{"introduced": "0"}, {"limit": "2.0.0"}, {"limit": "*"}]), ">= 0"),
+        (json!([{"introduced": "0"}, {"limit": "2.0.0"}, {"introduced": "3.0.0"}]), ">= 0, < 2.0.0"),
+        (json!([{"introduced": "0"}, {"last_affected": "2.0.0"}, {"limit": "2.0.0"}]), ">= 0, < 2.0.0"),
+        (
+            json!([{"introduced": "1.0.0"}, {"fixed": "1.5.0"}, {"introduced": "2.5.0"}, {"limit": "2.0.0"}]),
+            ">= 1.0.0, < 1.5.0",
+        ),
         (json!([{"introduced": "0"}, {"fixed": "0"}]), ">= 0, < 0"),
         // Two branches, each with its fix.
         (
