@@ -11,7 +11,7 @@ use crate::{
     Match, concerns, modules,
     plan::Plan,
     range,
-    route::{Languages, Place, Route, as_written, route},
+    route::{Languages, Place, Route, Turn, as_written, route},
 };
 
 /// What can be said of a package, advisory by advisory.
@@ -114,7 +114,8 @@ pub fn explain_in<'a>(
         explained.uncovered = Some(format!("the database holds no advisories for {ecosystem}"));
         return Ok(explained);
     }
-    let place = Place { ecosystem, name: &package.name, version: as_written(ecosystem, &package.version) };
+    let version = as_written(ecosystem, &package.version);
+    let place = Place { ecosystem, name: &package.name, version, any_epoch: false, turn: Turn::Only };
     at_places(package, &[place], None, advisories, lookup, &mut explained)?;
     Ok(explained)
 }
@@ -129,16 +130,23 @@ fn at_places<'a>(
     explained: &mut Explained<'a>,
 ) -> Result<(), LookupError> {
     let mut decided: Vec<AdvisoryKey> = Vec::new();
+    let mut names_it: Vec<AdvisoryKey> = Vec::new();
     for place in places {
         let is_first = first == Some(place.ecosystem);
         let entries = lookup.affected(place.ecosystem, &lookup_name(place.ecosystem, place.name))?;
+        if place.turn == Turn::Own {
+            names_it.clear();
+        }
         for &key in advisories {
-            if !is_first && decided.contains(&key) {
+            if (!is_first && decided.contains(&key)) || (place.turn == Turn::Source && names_it.contains(&key)) {
                 continue;
             }
             let named: Vec<&Affected<'_>> = entries.iter().filter(|entry| entry.advisory == key).collect();
             if is_first && named.iter().any(|entry| concerns(entry, package)) {
                 decided.push(key);
+            }
+            if place.turn == Turn::Own && named.iter().any(|entry| concerns(entry, package)) {
+                names_it.push(key);
             }
             explained.explanations.push(explanation(package, place, key, &named, lookup)?);
         }
@@ -173,7 +181,7 @@ fn explanation<'a>(
     let advisory = lookup.advisory(key, true)?;
     let scheme = Scheme::of_ecosystem(place.ecosystem);
     let entry = named.iter().copied().find(|entry| concerns(entry, package));
-    let decision = entry.zip(scheme).and_then(|(entry, scheme)| range::evaluate(entry, place.version, scheme));
+    let decision = entry.zip(scheme).and_then(|(entry, scheme)| range::evaluate(entry, place, scheme));
     let judged = match (entry, decision) {
         (None, _) if named.is_empty() => Judged::NotNamed,
         (None, _) => Judged::OtherBinaries,
@@ -184,7 +192,7 @@ fn explanation<'a>(
     };
     let affected = entry.or_else(|| named.first().copied()).cloned();
     let comparisons = affected.iter().flat_map(|entry| entry.intervals.iter()).take(50);
-    let comparisons = comparisons.flat_map(|interval| compared(interval, place.version, scheme)).collect();
+    let comparisons = comparisons.flat_map(|interval| compared(interval, place, scheme)).collect();
     Ok(Explanation {
         advisory,
         ecosystem: place.ecosystem.to_owned(),
@@ -197,10 +205,11 @@ fn explanation<'a>(
     })
 }
 
-/// How `version` stands to the bounds of an interval.
-fn compared(interval: &Interval<&str>, version: &str, scheme: Option<Scheme>) -> Vec<String> {
+/// How the version of `place` stands to the bounds of an interval.
+fn compared(interval: &Interval<&str>, place: &Place<'_>, scheme: Option<Scheme>) -> Vec<String> {
     let Interval { introduced, fixed, last_affected } = *interval;
-    let bounds = [introduced, fixed, last_affected].into_iter().flatten();
+    let version = place.version;
+    let bounds = [introduced, fixed, last_affected].into_iter().flatten().map(|bound| place.bound(bound));
     let sign = |bound: &str| match scheme.and_then(|scheme| scheme.compare_to_bound(version, bound).ok()) {
         Some(Ordering::Less) => "<",
         Some(Ordering::Equal) => "=",

@@ -42,7 +42,7 @@ pub use range::Match;
 use crate::{
     merge::{AskedPlace, Hit},
     plan::Plan,
-    route::{Languages, Place, Route, route},
+    route::{Languages, Place, Route, Turn, route},
 };
 
 /// The path of remarks that are about the image as a whole, not about one of its files.
@@ -242,8 +242,15 @@ impl Matcher<'_> {
         // Of Ubuntu's release and Ubuntu Pro, what the first that is asked says of a vulnerability stands.
         let mut decided: HashSet<AdvisoryKey> = HashSet::new();
         let first = places.first().filter(|_| pro.is_some()).map(|place| place.ecosystem);
+        // What names the package itself, in the ecosystem that is asked.
+        let mut named: HashSet<AdvisoryKey> = HashSet::new();
         for place in places {
-            let entries = entries(place, package, self.lookup)?;
+            let mut entries = entries(place, package, self.lookup)?;
+            match place.turn {
+                Turn::Only => {}
+                Turn::Own => named = entries.iter().map(|entry| entry.advisory).collect(),
+                Turn::Source => entries.retain(|entry| !named.contains(&entry.advisory)),
+            }
             if entries.is_empty() {
                 continue;
             }
@@ -256,7 +263,7 @@ impl Matcher<'_> {
                 } else if decided.contains(&entry.advisory) {
                     continue;
                 }
-                let Some(decision) = range::evaluate(&entry, place.version, scheme) else { continue };
+                let Some(decision) = range::evaluate(&entry, place, scheme) else { continue };
                 let advisory = self.lookup.advisory(entry.advisory, false)?;
                 if modules::is_of_stream(&entry, &advisory, package) && !modules::is_mere_update(&advisory) {
                     let place = asked.get_or_insert_with(|| place.into()).clone();

@@ -30,7 +30,7 @@ pub(crate) struct AskedPlace {
 
 impl From<&Place<'_>> for AskedPlace {
     fn from(place: &Place<'_>) -> Self {
-        let Place { ecosystem, name, version } = *place;
+        let Place { ecosystem, name, version, any_epoch: _, turn: _ } = *place;
         let mut texts = Texts::default();
         [ecosystem, name, version].into_iter().for_each(|text| texts.add(text));
         let mut texts = texts.share();

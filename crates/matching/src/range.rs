@@ -6,6 +6,8 @@ use std::cmp::Ordering;
 use portcullis_model::{Affected, Interval};
 use portcullis_versions::{Scheme, VersionError};
 
+use crate::route::Place;
+
 /// What matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match<'a> {
@@ -17,15 +19,18 @@ pub enum Match<'a> {
     Undecided(Interval<&'a str>),
 }
 
-/// What `entry` says of `version`; none if it is not affected.
-pub(crate) fn evaluate<'a>(entry: &Affected<'a>, version: &str, scheme: Scheme) -> Option<Match<'a>> {
-    let same = |listed: &&str| *listed == version || scheme.compare(version, listed) == Ok(Ordering::Equal);
+/// What `entry` says of the version of `place`; none if it is not affected.
+pub(crate) fn evaluate<'a>(entry: &Affected<'a>, place: &Place<'_>, scheme: Scheme) -> Option<Match<'a>> {
+    let same = |listed: &&str| {
+        let listed = place.bound(listed);
+        listed == place.version || scheme.compare(place.version, listed) == Ok(Ordering::Equal)
+    };
     if entry.versions.iter().any(same) {
         return Some(Match::Listed);
     }
     let mut undecided = None;
     for interval in entry.intervals.iter() {
-        match contains(interval, version, scheme) {
+        match contains(interval, place, scheme) {
             Ok(true) => return Some(Match::Interval(*interval)),
             Ok(false) => {}
             Err(_) => undecided = Some(Match::Undecided(*interval)),
@@ -34,18 +39,19 @@ pub(crate) fn evaluate<'a>(entry: &Affected<'a>, version: &str, scheme: Scheme) 
     undecided
 }
 
-fn contains(interval: &Interval<&str>, version: &str, scheme: Scheme) -> Result<bool, VersionError> {
+fn contains(interval: &Interval<&str>, place: &Place<'_>, scheme: Scheme) -> Result<bool, VersionError> {
     let Interval { introduced, fixed, last_affected } = *interval;
+    let compare = |bound| scheme.compare_to_bound(place.version, place.bound(bound));
     if let Some(introduced) = introduced
-        && scheme.compare_to_bound(version, introduced)?.is_lt()
+        && compare(introduced)?.is_lt()
     {
         return Ok(false);
     }
     if let Some(fixed) = fixed {
-        return Ok(scheme.compare_to_bound(version, fixed)?.is_lt());
+        return Ok(compare(fixed)?.is_lt());
     }
     match last_affected {
-        Some(last) => Ok(scheme.compare_to_bound(version, last)?.is_le()),
+        Some(last) => Ok(compare(last)?.is_le()),
         None => Ok(true),
     }
 }

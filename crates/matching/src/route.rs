@@ -10,6 +10,29 @@ pub(crate) struct Place<'a> {
     pub(crate) ecosystem: &'a str,
     pub(crate) name: &'a str,
     pub(crate) version: &'a str,
+    /// Whether the version's epoch is not known: then those of bounds do not count either.
+    pub(crate) any_epoch: bool,
+    /// Whether the package's own name is asked beside its source's.
+    pub(crate) turn: Turn,
+}
+
+/// Where both the name of a package and that of its source are asked, in this order: a record that names the package
+/// itself says more of it than by its source, whose version is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// One name is asked.
+    Only,
+    /// The package's own, before its source's.
+    Own,
+    /// Its source's, in the ecosystem that was asked for its own.
+    Source,
+}
+
+impl<'a> Place<'a> {
+    /// A bound of a record as it is compared with the version.
+    pub(crate) fn bound<'b>(&self, bound: &'b str) -> &'b str {
+        if self.any_epoch { without_epoch(bound) } else { bound }
+    }
 }
 
 /// What to do with a package.
@@ -56,7 +79,8 @@ pub(crate) fn route<'a>(
         PackageType::Golang => package.version.strip_prefix('v').unwrap_or(&package.version),
         _ => &package.version,
     };
-    let place = |ecosystem: &'a String| Place { ecosystem, name: &package.name, version };
+    let place =
+        |ecosystem: &'a String| Place { ecosystem, name: &package.name, version, any_epoch: false, turn: Turn::Only };
     Ok(Route::Ask(covered.iter().map(place).collect()))
 }
 
@@ -99,10 +123,12 @@ fn of_distribution<'a>(package: &'a Package, distribution: Option<&Distribution>
         _ if source.version.is_empty() => (source.name.as_str(), own.1),
         _ => (source.name.as_str(), source.version.as_str()),
     });
-    let mut names = vec![source];
-    if rule.names == Names::Either && own.0 != source.0 {
-        names.push(own);
-    }
+    let any_epoch = package.kind == PackageType::Rpm && is_epoch_unknown(own, source);
+    let names = if rule.names == Names::Either && own.0 != source.0 {
+        vec![(own, false, Turn::Own), (source, any_epoch, Turn::Source)]
+    } else {
+        vec![(source, any_epoch, Turn::Only)]
+    };
     // What Ubuntu Pro built is fixed where its own records say so. Of other packages the release's say more, but when
     // its support has ended they say nothing of what came later: that is in Pro's alone.
     let pro = plan.pro.as_ref();
@@ -110,16 +136,34 @@ fn of_distribution<'a>(package: &'a Package, distribution: Option<&Distribution>
     let before = pro.filter(|_| is_of_pro).into_iter();
     let ecosystems = before.chain(&plan.ecosystems).chain(pro.filter(|_| !is_of_pro));
     let places = ecosystems.flat_map(|ecosystem| {
-        names.iter().map(move |&(name, version)| Place { ecosystem, name, version: as_written(ecosystem, version) })
+        names.iter().map(move |&((name, version), any_epoch, turn)| {
+            let version = if any_epoch { without_epoch(version) } else { as_written(ecosystem, version) };
+            Place { ecosystem, name, version, any_epoch, turn }
+        })
     });
     Route::Ask(places.collect())
+}
+
+/// Whether the epoch of a source is not known. The name of its file has none, so that its package's was taken; but a
+/// package with a version of its own has an epoch of its own, too: `perl-Errno-1.30` and `perl-libs-4:5.32.1` are both
+/// built from `perl-5.32.1`.
+fn is_epoch_unknown(own: (&str, &str), source: (&str, &str)) -> bool {
+    let epoch = |version: &'_ str| version.len() - without_epoch(version).len();
+    own.0 != source.0
+        && own.1.get(..epoch(own.1)) == source.1.get(..epoch(source.1))
+        && without_epoch(own.1) != without_epoch(source.1)
+}
+
+/// `1.2-3` of `4:1.2-3`.
+fn without_epoch(version: &str) -> &str {
+    version.split_once(':').map_or(version, |(_, rest)| rest)
 }
 
 /// A version as the records of `ecosystem` write it: those of Azure Linux leave epochs out, and would seem to be older
 /// than any package that has one.
 pub(crate) fn as_written<'a>(ecosystem: &str, version: &'a str) -> &'a str {
     let is_without_epoch = ecosystem.starts_with("Azure Linux:");
-    version.split_once(':').filter(|_| is_without_epoch).map_or(version, |(_, rest)| rest)
+    if is_without_epoch { without_epoch(version) } else { version }
 }
 
 /// Binaries outside of any package manager, as Bitnami's advisories name them: those are about upstream's releases.
@@ -136,7 +180,13 @@ fn generic<'a>(package: &'a Package, lookup: &dyn AdvisoryLookup) -> Result<Rout
         other => other,
     };
     if lookup.covers(ECOSYSTEM) && !lookup.affected(ECOSYSTEM, name)?.is_empty() {
-        return Ok(Route::Ask(vec![Place { ecosystem: ECOSYSTEM, name, version: &package.version }]));
+        return Ok(Route::Ask(vec![Place {
+            ecosystem: ECOSYSTEM,
+            name,
+            version: &package.version,
+            any_epoch: false,
+            turn: Turn::Only,
+        }]));
     }
     Ok(Route::Uncovered(format!("{} packages", package.kind)))
 }

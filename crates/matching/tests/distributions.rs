@@ -218,6 +218,53 @@ fn records_of_azure_linux_leave_epochs_out() {
     }
 }
 
+/// `perl-Errno` has an epoch and a version of its own, and the name of its source's file tells no epoch: that of `perl` is 4.
+#[test]
+fn the_epoch_of_a_source_is_not_that_of_every_package() {
+    let built = |name: &str, version: &str, source: &str| {
+        let source = SourcePackage { name: "perl".to_owned(), version: source.to_owned() };
+        Package { source: Some(source), ..rpm(name, version, "") }
+    };
+    let old = [
+        built("perl-Errno", "1.30-480.el9", "5.32.1-480.el9"),
+        built("perl-libs", "4:5.32.1-480.el9", "4:5.32.1-480.el9"),
+    ];
+    let new = [
+        built("perl-Errno", "1.30-483.el9", "5.32.1-483.el9"),
+        built("perl-libs", "4:5.32.1-483.el9", "4:5.32.1-483.el9"),
+    ];
+    let perl = || fixed("4:5.32.1-481.el9");
+    let records = |ecosystem| [update("ALSA-2024:2228", "CVE-2023-47038").affected(ecosystem, "perl", perl())];
+    for (id, ecosystem) in [("almalinux", "AlmaLinux:9"), ("rocky", "Rocky Linux:9")] {
+        let found = |packages: &[Package]| found(packages, &distribution(id, "9.4"), &records(ecosystem));
+        assert_eq!(found(&new), [""; 0], "{ecosystem}");
+        let expected = |name| format!("{name} CVE-2023-47038 {ecosystem} 4:5.32.1-481.el9");
+        assert_eq!(found(&old), [expected("perl-Errno"), expected("perl-libs")], "{ecosystem}");
+    }
+    // A record that names the package itself says more than by its source.
+    let [record] = records("AlmaLinux:9");
+    let both = [record.affected("AlmaLinux:9", "perl-Errno", fixed("1.30-482.el9"))];
+    for ([errno, _], expected) in [(&old, "1.30-482.el9"), (&new, "")] {
+        let found = found(std::slice::from_ref(errno), &distribution("almalinux", "9.4"), &both);
+        let line = format!("perl-Errno CVE-2023-47038 AlmaLinux:9 {expected}");
+        assert_eq!(found, Some(line).filter(|_| !expected.is_empty()).into_iter().collect::<Vec<_>>());
+    }
+    // A bill of materials may tell the source's own epoch: it counts.
+    let told = [built("perl-Errno", "1.30-483.el9", "3:5.32.1-483.el9")];
+    assert_eq!(found(&told, &distribution("almalinux", "9.4"), &records("AlmaLinux:9")).len(), 1);
+    // A package of its source's version has its source's epoch.
+    let same = [built("perl-libs", "5.32.1-483.el9", "5.32.1-483.el9")];
+    assert_eq!(found(&same, &distribution("almalinux", "9.4"), &records("AlmaLinux:9")).len(), 1);
+    // What is compared is what is shown.
+    let database = database(&records("AlmaLinux:9"));
+    let [errno, _] = &new;
+    let advisories: Vec<_> = database.search("CVE-2023-47038").unwrap().into_iter().map(|hit| hit.key).collect();
+    let explained = explain(errno, Some(&distribution("almalinux", "9.4")), &advisories, &database).unwrap();
+    let [of_source, ..] = explained.explanations.as_slice() else { panic!("nothing is explained") };
+    assert_eq!(of_source.name, "perl");
+    assert_eq!(of_source.comparisons, ["5.32.1-483.el9 > 5.32.1-481.el9"]);
+}
+
 #[test]
 fn cent_os_is_its_own_publisher_and_ended_earlier() {
     let mut centos = distribution("centos", "8");
