@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis_filetree::{FileHeader, HEAD_BYTES};
 use portcullis_packages::{Selection, readers_of};
 
-const PATHS: [&str; 90] = [
+const PATHS: [&str; 93] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/base.list",
@@ -72,6 +72,9 @@ const PATHS: [&str; 90] = [
     "app/pylock.toml",
     "app/Pipfile.lock",
     "app/requirements.txt",
+    "app/pyproject.toml",
+    "app/setup.cfg",
+    "app/setup.py",
     "app/build.sbt.lock",
     "app/ivy.xml",
     "app/obj/project.assets.json",

@@ -1,8 +1,10 @@
-//! Python packages that a project has locked: poetry, PDM, uv, Pipenv, `pylock.toml`, and pinned requirements.
+//! Python packages that a project has locked: poetry, PDM, uv, Pipenv, `pylock.toml`, pinned requirements, and what its own
+//! description pins.
 //!
 //! The formats are described in a file each. What is for development alone is left out and counted, where a file says
-//! so. `pyproject.toml` and `setup.cfg` hold wishes, not versions: they are not read.
+//! so.
 
+mod project;
 pub(super) mod requirements;
 mod toml_locks;
 
@@ -32,6 +34,9 @@ fn parser(file: &FileHeader<'_>) -> Option<Parse> {
         "uv.lock" => toml_locks::uv,
         "Pipfile.lock" => pipfile,
         "pylock.toml" => toml_locks::pylock,
+        "pyproject.toml" => project::pyproject,
+        "setup.cfg" => project::setup_cfg,
+        "setup.py" => project::setup_py,
         // `pylock.deploy.toml`, one for each of several uses.
         name if name.starts_with("pylock.") && name.ends_with(".toml") => toml_locks::pylock,
         // `requirements-dev.txt`, `test-requirements.txt`.
@@ -49,7 +54,7 @@ impl PackageReader for PythonLock {
 
     fn reads(&self) -> &'static str {
         "`**/poetry.lock`, `**/pdm.lock`, `**/uv.lock`, `**/Pipfile.lock`, `**/pylock.toml`, `**/pylock.*.toml`, \
-         `**/*requirements*.txt`, `**/requirements/*.txt`"
+         `**/*requirements*.txt`, `**/requirements/*.txt`, `**/pyproject.toml`, `**/setup.cfg`, `**/setup.py`"
     }
 
     fn scope(&self) -> Scope {

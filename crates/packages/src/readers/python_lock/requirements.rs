@@ -42,21 +42,21 @@ fn requirement(listing: &mut Listing<'_>, line: &str) -> bool {
     if line.is_empty() || line.starts_with('-') && !is_editable(line) {
         return true;
     }
-    let Some((name, rest)) = split_name(line) else { return false };
+    let Some((name, version)) = pinned(line) else { return false };
+    add(listing, Origin::Registry, name, version, Vec::new());
+    true
+}
+
+/// Name and version of a requirement that names one alone.
+pub(super) fn pinned(requirement: &str) -> Option<(&str, &str)> {
+    let (name, rest) = split_name(requirement)?;
     // No specifier has a `#`: what follows is a comment that its author forgot to set apart.
     let specifiers = rest.split([';', '#']).next().unwrap_or(rest).trim();
     let specifiers = specifiers.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(specifiers);
-    let version = specifiers.split(',').find_map(|part| part.trim().strip_prefix("==")).map(|version| {
-        // `===` compares as text.
-        version.strip_prefix('=').unwrap_or(version).trim()
-    });
-    match version {
-        Some(version) if is_version(version) => {
-            add(listing, Origin::Registry, name, version, Vec::new());
-            true
-        }
-        _ => false,
-    }
+    let version = specifiers.split(',').find_map(|part| part.trim().strip_prefix("=="))?;
+    // `===` compares as text.
+    let version = version.strip_prefix('=').unwrap_or(version).trim();
+    is_version(version).then_some((name, version))
 }
 
 /// Whether a text has the characters of a version, and not those of `2.8.*` or of a template's `{{ version }}`.

@@ -71,6 +71,86 @@ fn requirements_may_be_utf_16() {
 }
 
 #[test]
+fn what_a_project_s_own_description_pins_counts() {
+    check(
+        &PythonLock,
+        "pyproject.toml",
+        r#"
+[build-system]
+requires = ["setuptools==68.0.0"]
+
+[project]
+name = "app"
+dependencies = ["Django == 2.2.0", "flask>=2", "celery[redis]==4.4.7; python_version < '3.8'"]
+
+[project.optional-dependencies]
+s3 = ["boto3==1.34.0"]
+test = ["pytest==8.0.0"]
+"#,
+        expect![[r#"
+            pypi django 2.2.0, purl pkg:pypi/django@2.2.0
+            pypi celery 4.4.7, purl pkg:pypi/celery@4.4.7
+            pypi boto3 1.34.0, purl pkg:pypi/boto3@1.34.0
+            note in pyproject.toml: 1 package left out: needed for development alone
+        "#]],
+    );
+    check(
+        &PythonLock,
+        "setup.cfg",
+        "[metadata]\nversion = 1\n[options]\npython_requires = ==3.8\ninstall_requires =\n  # why\n  django==2.2.0\n\n\
+         \x20 six\n\ttoml ==0.10.2 ; python_version<'3.11'\nzip_safe = x==1\n[options.extras_require]\nyaml = pyyaml==6.0; x>1\n\
+         docs = sphinx==7.0\n[flake8]\nmax = a==1\n",
+        expect![[r#"
+            pypi django 2.2.0, purl pkg:pypi/django@2.2.0
+            pypi toml 0.10.2, purl pkg:pypi/toml@0.10.2
+            pypi pyyaml 6.0, purl pkg:pypi/pyyaml@6.0
+            note in setup.cfg: 1 package left out: needed for development alone
+        "#]],
+    );
+    check(
+        &PythonLock,
+        "setup.py",
+        r#"
+"""Of one==1.0 and others.
+two==2.0
+"""
+import setuptools  # "three==3.0"
+if version == '4.0': pass
+setuptools.setup(
+    name='app', version="5==0",
+    install_requires=['django==2.2.0', "six>=1", 'toml[a] == 0.10.2 ; python_version<"3.11"', f'x=={y}', 'z==%s' % z],
+    tests_require=['pytest==8.0.0'],
+    extras_require={'yaml': ['pyyaml==6.0'], "dev": ["black==24.1.0"]},
+    setup_requires="wheel==0.42", other='unended==1.0
+    )
+"#,
+        expect![[r#"
+            pypi two 2.0, purl pkg:pypi/two@2.0
+            pypi 5 0, purl pkg:pypi/5@0
+            pypi django 2.2.0, purl pkg:pypi/django@2.2.0
+            pypi toml 0.10.2, purl pkg:pypi/toml@0.10.2
+            pypi pyyaml 6.0, purl pkg:pypi/pyyaml@6.0
+            pypi unended 1.0, purl pkg:pypi/unended@1.0
+            note in setup.py: 3 packages left out: needed for development alone
+        "#]],
+    );
+    let template = r#"{% if a %}[project]{% endif %}"#;
+    check(&PythonLock, "pyproject.toml", template, expect![[""]]);
+    check(
+        &PythonLock,
+        "pyproject.toml",
+        "[project",
+        expect![[r#"
+        gap in pyproject.toml: its packages were not read: unclosed table, expected `]`
+    "#]],
+    );
+    for path in ["pyproject.toml", "setup.cfg", "setup.py"] {
+        assert!(read(&PythonLock, &format!("site-packages/a/{path}"), b"").is_none());
+        assert_eq!(read(&PythonLock, path, b"\xff\0").unwrap().warnings.len(), 1, "{path}");
+    }
+}
+
+#[test]
 fn poetry_marks_groups_by_two_means() {
     check(
         &PythonLock,
@@ -331,12 +411,24 @@ fn many_versions_of_one_name_are_read_in_linear_time() {
 
 proptest! {
     #[test]
+    fn no_description_of_a_project_makes_it_panic(
+        text in r#"(["'=:#;é\[\] \n]|"""|a==1|\[options\]\n|install_requires|tests_require){0,24}"#,
+    ) {
+        for path in ["pyproject.toml", "setup.cfg", "setup.py"] {
+            read(&PythonLock, path, text.as_bytes());
+        }
+    }
+
+    #[test]
     fn never_panics(
         contents: Vec<u8>,
         line in r"( |a|\[b\]|==|1\.0|\*|;|#|-e|@|--hash=|\\\n|\n|é|\(|\)|,){0,20}",
         toml in r#"(\[\[packages?\]\]\n|name = "[ab]"\n|version = "1"\n|dependencies = \["a", \{ name = "b" \}\]\n|source = \{ virtual = "" \}\n|groups = \[\]\n){0,12}"#,
     ) {
-        for path in ["requirements.txt", "poetry.lock", "pdm.lock", "uv.lock", "pylock.toml", "Pipfile.lock"] {
+        for path in [
+            "requirements.txt", "poetry.lock", "pdm.lock", "uv.lock", "pylock.toml", "Pipfile.lock", "pyproject.toml",
+            "setup.cfg", "setup.py",
+        ] {
             read(&PythonLock, path, &contents);
             read(&PythonLock, path, line.as_bytes());
             read(&PythonLock, path, toml.as_bytes());

@@ -121,7 +121,7 @@ pub(super) fn pdm(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), Stri
 
 /// Whether the name of a group says that it is for work on the project. PDM's lockfile does not tell groups of development
 /// from a project's optional dependencies, so every other one counts.
-fn is_for_development(group: &str) -> bool {
+pub(super) fn is_for_development(group: &str) -> bool {
     const USUAL: [&str; 16] = [
         "benchmark",
         "ci",
