@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use portcullis_errors::{Hint, chain, printable};
+use portcullis_errors::{Hint, chain, file_hint, printable};
 use portcullis_policy::ExitStatus;
 
 /// Why a command could not be done.
@@ -24,6 +24,11 @@ impl Failure {
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self { status: ExitStatus::Usage, ..Self::new(message) }
+    }
+
+    /// Says where.
+    pub(crate) fn at(self, place: &str) -> Self {
+        Self { message: format!("{place}: {}", self.message), ..self }
     }
 
     /// What happened, without note and hint.
@@ -61,14 +66,17 @@ impl<E: std::error::Error + Hint> From<E> for Failure {
     }
 }
 
-/// Says what went wrong with what, for errors without advice.
+/// Says what went wrong with what, for errors without advice but what can be done about a file.
 pub(crate) trait Context<T> {
     fn context(self, what: impl FnOnce() -> String) -> Result<T, Failure>;
 }
 
-impl<T, E: std::error::Error> Context<T> for Result<T, E> {
+impl<T, E: std::error::Error + 'static> Context<T> for Result<T, E> {
     fn context(self, what: impl FnOnce() -> String) -> Result<T, Failure> {
-        self.map_err(|error| Failure::new(format!("{}: {}", what(), chain(&error))))
+        self.map_err(|error| {
+            let hint = file_hint(&error).map(ToOwned::to_owned);
+            Failure { hint, ..Failure::new(format!("{}: {}", what(), chain(&error))) }
+        })
     }
 }
 

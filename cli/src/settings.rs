@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use portcullis_advisories::{Database, build_starter};
+use portcullis_advisories::{Database, OpenError, build_starter};
 use portcullis_attest::{SigningKey, VerifyingKey};
 use portcullis_errors::{Secret, printable};
 use portcullis_image::{Image, Limits, OpenOptions, RegistryAccess, Source};
@@ -94,7 +94,10 @@ pub(crate) fn is_starter(path: &Path) -> bool {
 /// The database, or the starter.
 pub(crate) fn database(named: Option<&PathBuf>) -> Result<Database, Failure> {
     match database_path(named) {
-        Some(path) => Ok(Database::open(&path)?),
+        Some(path) => Database::open(&path).map_err(|error| match error {
+            OpenError::Read { .. } => error.into(),
+            error => Failure::from(error).at(&path.display().to_string()),
+        }),
         None => build_starter().context(|| "the starter database cannot be built".to_owned()),
     }
 }

@@ -94,7 +94,7 @@ fn engines_that_are_not_there_say_what_to_do() {
     assert!(containerd.starts_with("error: containerd: it does not answer: "), "{containerd}");
     fs::write(folder.join("storage.conf"), format!("[storage]\ngraphroot = {:?}\n", folder.join("none"))).unwrap();
     let podman = run("podman:nginx", "CONTAINERS_STORAGE_CONF", folder.join("storage.conf").to_str().unwrap());
-    assert!(podman.starts_with("error: ") && podman.contains("none"), "{podman}");
+    assert!(podman.starts_with("error: podman: there is no image nginx in ") && podman.contains("none"), "{podman}");
     for target in ["docker:", "podman:", "containerd:", "cri:"] {
         assert!(run(target, "X", "").contains("the name of the image is missing"), "{target}");
     }

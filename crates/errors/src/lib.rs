@@ -28,6 +28,28 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// What a person can do about a file that cannot be read or written; none where no cause of `error` tells.
+#[must_use]
+pub fn file_hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    use std::io::ErrorKind;
+    let mut next = Some(error);
+    let mut cause = None;
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        cause = cause.or(kind.filter(|kind| *kind != ErrorKind::Other));
+        next = error.source();
+    }
+    Some(match cause? {
+        ErrorKind::NotFound => "check the path; one that does not begin with `/` starts at the current folder",
+        ErrorKind::PermissionDenied => "see who may read or write there, or run this as somebody who may",
+        ErrorKind::IsADirectory => "a file is meant, and this is a folder",
+        ErrorKind::NotADirectory => "a folder is meant, and this is a file",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room there, or choose another place",
+        ErrorKind::ReadOnlyFilesystem => "nothing can be written there: choose another place",
+        _ => return None,
+    })
+}
+
 /// An error, its causes and its hint on one line: `cannot read x: permission denied (hint: see its mode)`.
 #[must_use]
 pub fn advised(error: &(impl Error + Hint)) -> String {
@@ -111,6 +133,16 @@ mod tests {
         let outer = |text: &str| advised(&Outer(std::io::Error::other(text.to_owned())));
         assert_eq!(outer("disk gone"), "cannot read the layer: disk gone (hint: look for it)");
         assert_eq!(outer("disk back"), "cannot read the layer: disk back");
+    }
+
+    #[test]
+    fn what_can_be_done_about_a_file_is_told_by_its_cause() {
+        use std::io::{Error, ErrorKind};
+        let hint = |kind: ErrorKind| file_hint(&Outer(kind.into()));
+        assert!(hint(ErrorKind::NotFound).unwrap().contains("check the path"));
+        assert!(hint(ErrorKind::StorageFull).unwrap().contains("make room"));
+        assert_eq!(hint(ErrorKind::InvalidData), None);
+        assert_eq!(file_hint(&Outer(Error::other("disk gone"))), None);
     }
 
     #[test]

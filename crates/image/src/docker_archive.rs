@@ -61,7 +61,7 @@ fn select<'a>(entries: &'a [Entry], name: Option<&str>, place: &str) -> Result<&
         (entries, Some(name)) => entries
             .iter()
             .find(|entry| entry.tags().iter().any(|tag| tag == name))
-            .ok_or_else(|| ImageError::missing(place, format!("image named `{name}`"))),
+            .ok_or_else(|| ImageError::unnamed(place, name, entries.iter().flat_map(Entry::tags).map(String::as_str))),
         (entries, None) => {
             let names: Vec<&str> = entries.iter().flat_map(Entry::tags).map(String::as_str).collect();
             let why = format!(

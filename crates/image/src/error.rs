@@ -2,11 +2,17 @@
 
 use std::{io, path::PathBuf};
 
-use portcullis_errors::Hint;
+use portcullis_errors::{Hint, file_hint};
 use portcullis_model::Digest;
 use portcullis_registry::{Reference, ReferenceError, RegistryError};
 
 use crate::LayerError;
+
+/// What may be given.
+const TARGETS: &str = "give an image (repo/name:tag), a path, or a scheme such as oci-dir:PATH";
+
+/// Most names told of those that an archive has.
+const MAX_NAMES: usize = 20;
 
 /// Why an image cannot be scanned.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +77,14 @@ pub enum ImageError {
         /// Why.
         why: String,
     },
+    /// An archive that is not whole.
+    #[error("{what} cannot be scanned: {why}")]
+    Damaged {
+        /// Which file.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The network may not be used, and the image lies in a registry.
     #[error("{0} lies in a registry, and this run is offline")]
     Offline(Reference),
@@ -120,6 +134,13 @@ impl ImageError {
         Self::Unsupported { what: what.into(), why: why.into() }
     }
 
+    /// Of several images, none has the name that was given.
+    pub(crate) fn unnamed<'a>(place: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Self {
+        let names: Vec<&str> = names.take(MAX_NAMES).collect();
+        let offered = if names.is_empty() { "no names".to_owned() } else { names.join(", ") };
+        Self::missing(place, format!("image named `{name}`; it has {offered}"))
+    }
+
     pub(crate) fn missing(place: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Missing { place: place.into(), what: what.into() }
     }
@@ -128,8 +149,10 @@ impl ImageError {
 impl Hint for ImageError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Target { .. } => {
-                Some("give an image (repo/name:tag), a path, or a scheme such as oci-dir:PATH".into())
+            Self::Target { .. } => Some(TARGETS.into()),
+            Self::File { cause, .. } => file_hint(cause).map(ToOwned::to_owned),
+            Self::Damaged { .. } => {
+                Some("save or copy the image again: a part of it is missing, or was changed".into())
             }
             Self::Digest { .. } | Self::Layer(LayerError::Digest { .. }) => {
                 Some("fetch or export the image again; if it stays so, do not trust where it came from".into())
@@ -141,7 +164,7 @@ impl Hint for ImageError {
             Self::Platform { .. } => Some("choose one with --platform os/architecture".into()),
             Self::Silent { hint, .. } | Self::Engine { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
             Self::Registry(error) => error.hint(),
-            Self::Reference(error) => error.hint(),
+            Self::Reference(error) => error.hint().or_else(|| Some(TARGETS.into())),
             Self::Missing { .. } | Self::Unsupported { .. } | Self::Json { .. } => {
                 Some("what can be scanned, and how it is named, is told by `portcullis scan --help`".into())
             }

@@ -65,7 +65,7 @@ fn select(
 ) -> Result<Descriptor, ImageError> {
     if let Some(name) = name {
         let found = entries.iter().find(|entry| ref_name(entry) == Some(name) || entry.digest.to_string() == name);
-        return found.cloned().ok_or_else(|| ImageError::missing(place, format!("image named `{name}`")));
+        return found.cloned().ok_or_else(|| ImageError::unnamed(place, name, entries.iter().filter_map(ref_name)));
     }
     match entries {
         [only] => Ok(only.clone()),

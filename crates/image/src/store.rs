@@ -13,11 +13,14 @@ use rustix::fs::OFlags;
 
 use crate::{
     ImageError,
-    tar::{Kind, TarReader},
+    tar::{Kind, TarError, TarReader},
 };
 
 /// Most members of an archive taken. An image has a few files a layer.
 const MAX_MEMBERS: usize = 100_000;
+
+/// The length of a tar header.
+const BLOCK: u64 = 512;
 
 /// Most links followed from one member to another.
 const MAX_LINKS: usize = 8;
@@ -56,13 +59,13 @@ impl Store {
         if metadata.is_dir() {
             return Ok(Self::Directory(path.to_owned()));
         }
-        Archive::open(path).map(Self::Archive)
+        Archive::open(path, None).map(Self::Archive)
     }
 
     /// An archive in a file without a name, to which `path` leads as long as `file` is open.
     pub(crate) fn spooled(file: File, path: &Path, name: &str) -> Result<Self, ImageError> {
-        let archive = Archive::open(path)?;
-        Ok(Self::Archive(Archive { name: Some(name.to_owned()), _spooled: Some(file), ..archive }))
+        let archive = Archive::open(path, Some(name))?;
+        Ok(Self::Archive(Archive { _spooled: Some(file), ..archive }))
     }
 
     /// For messages.
@@ -133,26 +136,32 @@ impl Store {
 }
 
 impl Archive {
-    /// Finds the members of an archive, without reading their contents.
-    fn open(path: &Path) -> Result<Self, ImageError> {
+    /// Finds the members of an archive, without reading their contents. It is called `name` where that is not its path.
+    fn open(path: &Path, name: Option<&str>) -> Result<Self, ImageError> {
         let unreadable = |cause| ImageError::File { path: path.to_owned(), cause };
         let mut file = File::open(path).map_err(unreadable)?;
         let mut magic = [0; 4];
         let length = file.read(&mut magic).map_err(unreadable)?;
         file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-        let place = path.display().to_string();
+        let place = name.map_or_else(|| path.display().to_string(), ToOwned::to_owned);
         let packed = |how: &str| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             ImageError::unsupported(&place, format!("it is packed with {how}; unpack it first: {how} -d {name}"))
         };
         match &magic[..length] {
+            [] => return Err(ImageError::unsupported(&place, "it is empty")),
             [0x1f, 0x8b, ..] => return Err(packed("gzip")),
             [0x28, 0xb5, 0x2f, 0xfd] => return Err(packed("zstd")),
             _ => {}
         }
         let mut members = HashMap::new();
         let mut tar = TarReader::new(SkippingFile(file));
-        let broken = |error: crate::tar::TarError| ImageError::unsupported(&place, error.to_string());
+        let broken = |error: TarError| match error {
+            TarError::Truncated { offset: 0..BLOCK } | TarError::Header { offset: 0, .. } => {
+                ImageError::unsupported(&place, "it is neither a tar archive nor a bill of materials")
+            }
+            error => ImageError::Damaged { what: place.clone(), why: error.to_string() },
+        };
         while tar.advance().map_err(broken)? {
             if members.len() == MAX_MEMBERS {
                 return Err(ImageError::unsupported(&place, format!("it has more than {MAX_MEMBERS} members")));
@@ -170,7 +179,7 @@ impl Archive {
             members.insert(entry.path.clone(), member);
             tar.seek_past_body().map_err(broken)?;
         }
-        Ok(Self { path: path.to_owned(), name: None, _spooled: None, members })
+        Ok(Self { path: path.to_owned(), name: name.map(ToOwned::to_owned), _spooled: None, members })
     }
 
     fn resolve(&self, name: &str) -> Option<(u64, u64)> {

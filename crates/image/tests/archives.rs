@@ -6,6 +6,7 @@ mod support;
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
+use portcullis_errors::Hint as _;
 use portcullis_image::{Image, ImageError, Limits, OpenOptions, Source};
 use portcullis_testkit::{
     BuiltImage, Compression, ImageBuilder, Layer,
@@ -147,6 +148,39 @@ fn members_that_announce_more_than_there_is_are_an_error() {
             [member("manifest.json", manifest.as_bytes()), config(&image), huge.to_vec(), image.layers[0].tar.clone()];
         write(&path, &members);
         let error = read(&path, None).unwrap_err();
-        assert!(matches!(error, ImageError::Unsupported { .. }), "{error}");
+        assert!(matches!(error, ImageError::Damaged { .. }), "{error}");
     }
+}
+
+/// Whoever named the wrong file, or has half of one, is told which it is.
+#[test]
+fn what_is_no_archive_or_not_whole_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image.tar");
+    let one = image("one");
+    let manifest = json!([entry_of(&one, "team/one:1", &["0.tar"])]);
+    write(&path, &[member("0.tar", &[0; 4096]), member("manifest.json", manifest.to_string().as_bytes())]);
+    let whole = fs::read(&path).unwrap();
+    let no_archive = "it is neither a tar archive nor a bill of materials";
+    for (bytes, why, hint) in [
+        (&b""[..], "it is empty", "--help"),
+        (b"hello\n", no_archive, "--help"),
+        (&[b'x'; 4096], no_archive, "--help"),
+        (&whole[..2000], "it ends early", "save or copy the image again"),
+        (
+            &[&whole[..4608], &[b'x'; 4096]].concat(),
+            "there is no tar header at byte 4608",
+            "save or copy the image again",
+        ),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let error = Source::parse(path.to_str().unwrap()).unwrap_err();
+        assert!(error.to_string().contains(why) && error.to_string().contains("image.tar"), "{error}");
+        assert!(error.hint().unwrap().contains(hint), "{error}: {:?}", error.hint());
+    }
+    fs::write(&path, &whole).unwrap();
+    let error = read(&path, Some("team/two:1")).unwrap_err();
+    assert!(error.to_string().ends_with("has no image named `team/two:1`; it has team/one:1"), "{error}");
+    let missing = read(&folder.path().join("missing.tar"), None).unwrap_err();
+    assert!(missing.hint().unwrap().starts_with("check the path"), "{missing}");
 }

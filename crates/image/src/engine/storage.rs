@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -122,7 +123,8 @@ fn roots() -> Vec<PathBuf> {
 /// The image that `name` means; none if it is not there.
 fn find(root: &Path, name: &str) -> Result<Option<StoredImage>, ImageError> {
     let path = root.join("overlay-images/images.json");
-    if !path.exists() && root.exists() && std::fs::read_dir(root).is_ok() {
+    let is_known = std::fs::read_dir(root).map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |_| true);
+    if !path.exists() && is_known {
         return Ok(None);
     }
     let images: Vec<StoredImage> = list(&path)?;
