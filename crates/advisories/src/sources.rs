@@ -61,7 +61,7 @@ pub enum SourceError {
         cause: io::Error,
     },
     /// There is nothing of use in the folder.
-    #[error("{} holds no advisories (no all.zip, no *.json)", path.display())]
+    #[error("{} holds no advisories (no all.zip, no *.json; links are not followed)", path.display())]
     Nothing {
         /// The folder.
         path: PathBuf,

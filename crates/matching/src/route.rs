@@ -145,13 +145,11 @@ fn of_distribution<'a>(package: &'a Package, distribution: Option<&Distribution>
 }
 
 /// Whether the epoch of a source is not known. The name of its file has none, so that its package's was taken; but a
-/// package with a version of its own has an epoch of its own, too: `perl-Errno-1.30` and `perl-libs-4:5.32.1` are both
-/// built from `perl-5.32.1`.
+/// package may have an epoch of its own: `perl-Errno-1.30`, `perl-meta-notation-5.32.1` and `perl-libs-4:5.32.1` are all
+/// built from `perl-5.32.1`, whose advisories are about `4:5.32.1`.
 fn is_epoch_unknown(own: (&str, &str), source: (&str, &str)) -> bool {
-    let epoch = |version: &'_ str| version.len() - without_epoch(version).len();
-    own.0 != source.0
-        && own.1.get(..epoch(own.1)) == source.1.get(..epoch(source.1))
-        && without_epoch(own.1) != without_epoch(source.1)
+    let epoch = |version: &str| version.len() - without_epoch(version).len();
+    own.0 != source.0 && own.1.get(..epoch(own.1)) == source.1.get(..epoch(source.1))
 }
 
 /// `1.2-3` of `4:1.2-3`.
