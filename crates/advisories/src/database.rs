@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     decode::Cursor,
-    format::{CVE_EPSS, CVE_KEV, CVE_RECORD, Section, parse_cve, slot_hash, write_cve},
+    format::{CVE_EPSS, CVE_KEV, CVE_RECORD, CveName, Section, parse_cve, slot_hash},
     map::Bytes,
     pages::{Pages, u32_at},
     records::{self, AdvisoryTexts},
@@ -261,24 +261,23 @@ impl AdvisoryLookup for Database {
         let mut time =
             || cursor.number().map(|seconds| (seconds > 0).then(|| Timestamp::from_unix(seconds.cast_signed())));
         let (published, modified) = (time()?, time()?);
+        let mut texts = AdvisoryTexts::of(id);
         let count = cursor.count()?;
-        let cves = (0..count).map(|_| Ok(usize::try_from(cursor.number()?).unwrap_or(usize::MAX)));
-        let cves: Vec<usize> = cves.collect::<Result<_, LookupError>>()?;
+        // A number alone reserves no memory.
+        let mut facts = Vec::with_capacity(count.min(1000));
+        for _ in 0..count {
+            let (year, number, record) = self.cve(usize::try_from(cursor.number()?).unwrap_or(usize::MAX))?;
+            texts.cve(&CveName { year, number });
+            facts.push(exploited(record));
+        }
         let mut numbers = [0; 6];
         for number in &mut numbers {
             *number = cursor.number()?;
         }
         let [short_block, short_start, long_block, long_start, short_length, long_length] = numbers;
-        let mut advisory = Advisory { published, modified, ..Advisory::default() };
-        let mut texts = AdvisoryTexts::of(id);
-        advisory.exploited.reserve_exact(cves.len());
-        for index in cves {
-            let (year, number, record) = self.cve(index)?;
-            texts.cve(&write_cve(year, number));
-            advisory.exploited.push(exploited(record));
-        }
         let place = TextPlace { block: short_block, start: short_start, length: short_length };
         self.texts.read(&self.pages, place, |text| texts.short_text(text))?;
+        let mut advisory = Advisory { published, modified, exploited: facts, ..Advisory::default() };
         texts.fill(&mut advisory);
         advisory.severity.level = records::level(level);
         advisory.severity.score = score.checked_sub(1).map(|tenths| tenths as f64 / 10.0);

@@ -18,6 +18,8 @@
 //! every byte of the file, and costs little to compute: it is compared when the file is opened. A page is checked
 //! against the table when it is first read.
 
+use std::fmt;
+
 use portcullis_model::Hasher;
 
 /// The first bytes of every database.
@@ -118,9 +120,16 @@ pub(crate) fn parse_cve(id: &str) -> Option<(u16, u32)> {
     Some((year.parse().ok()?, number.parse().ok()?))
 }
 
-/// The inverse of [`parse_cve`].
-pub(crate) fn write_cve(year: u16, number: u32) -> String {
-    format!("CVE-{year}-{number:04}")
+/// Writes what [`parse_cve`] took apart.
+pub(crate) struct CveName {
+    pub(crate) year: u16,
+    pub(crate) number: u32,
+}
+
+impl fmt::Display for CveName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CVE-{}-{:04}", self.year, self.number)
+    }
 }
 
 #[cfg(test)]

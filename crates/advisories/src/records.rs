@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis_model::{Advisory, AdvisoryKey, Affected, FixState, Interval, LookupError, SeverityLevel, Texts};
 
-use crate::decode::Cursor;
+use crate::{decode::Cursor, format::CveName};
 
 /// What a package's record says.
 pub(crate) fn affected(record: &[u8]) -> Result<Vec<Affected<'_>>, LookupError> {
@@ -99,8 +99,8 @@ impl AdvisoryTexts {
     }
 
     /// The next of the CVEs. They come before the short text.
-    pub(crate) fn cve(&mut self, cve: &str) {
-        self.texts.add(cve);
+    pub(crate) fn cve(&mut self, cve: &CveName) {
+        self.texts.add_display(cve);
         self.cves += 1;
     }
 

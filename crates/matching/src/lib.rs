@@ -40,7 +40,7 @@ use portcullis_versions::Scheme;
 pub use range::Match;
 
 use crate::{
-    merge::{AskedPlace, Hit},
+    merge::{AskedPlace, Hit, Hits},
     plan::Plan,
     route::{Languages, Place, Route, Turn, route},
 };
@@ -80,7 +80,7 @@ pub fn match_all(
     // Over all parts, however many there are.
     let asked = AtomicUsize::new(0);
     let one = |packages: &[Package]| {
-        let mut matcher = Matcher { lookup, found: Found::default(), hits: Vec::new() };
+        let mut matcher = Matcher { lookup, found: Found::default(), hits: Hits::default() };
         for package in packages {
             if asked.fetch_add(1, Ordering::Relaxed) % REST == REST - 1 {
                 lookup.rest();
@@ -233,7 +233,7 @@ struct Matcher<'a> {
     lookup: &'a dyn AdvisoryLookup,
     found: Found,
     /// Of one package at a time: the room that they take is used again.
-    hits: Vec<Hit<'a>>,
+    hits: Hits<'a>,
 }
 
 impl Matcher<'_> {
@@ -267,11 +267,11 @@ impl Matcher<'_> {
                 let advisory = self.lookup.advisory(entry.advisory, false)?;
                 if modules::is_of_stream(&entry, &advisory, package) && !modules::is_mere_update(&advisory) {
                     let place = asked.get_or_insert_with(|| place.into()).clone();
-                    self.hits.push(Hit { entry, advisory, decision, place, scheme });
+                    self.hits.add(Hit { entry, advisory, decision, place, scheme });
                 }
             }
         }
-        for mut finding in merge::findings(package, &self.hits) {
+        for mut finding in self.hits.findings(package) {
             suppress::kernel_files(&mut finding, package);
             self.found.findings.push(finding);
         }
@@ -327,7 +327,7 @@ mod tests {
             _ => SeverityLevel::Unknown,
         };
         let package = testing::package(PackageType::Npm, &package.to_string(), "1");
-        let mut finding = merge::finding(&Arc::new((&package).into()), &[], None);
+        let mut finding = merge::finding(&Arc::new((&package).into()), &mut []);
         finding.severity.level = level;
         finding.id = id.to_string().into();
         finding

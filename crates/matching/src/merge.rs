@@ -1,16 +1,17 @@
 //! One finding for each vulnerability of a package, however many records speak of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{fmt::Write, sync::Arc};
 
 use portcullis_model::{
-    Advisory, Affected, Evidence, ExploitPrediction, Exploited, Finding, FindingPackage, FixState, Package, Severity,
-    SeverityLevel, Text, Texts,
+    Advisory, Affected, Evidence, ExploitPrediction, Exploited, Finding, FindingPackage, FixState, Interval, Package,
+    Severity, SeverityLevel, Text, Texts,
 };
 use portcullis_versions::Scheme;
 
 use crate::{range::Match, route::Place};
 
 /// A record that affects a package.
+#[derive(Clone)]
 pub(crate) struct Hit<'a> {
     pub(crate) entry: Affected<'a>,
     pub(crate) advisory: Advisory,
@@ -42,32 +43,45 @@ impl From<&Place<'_>> for AskedPlace {
 /// Most links of a finding.
 const MAX_REFERENCES: usize = 10;
 
-/// The findings of one package from the records that affect it.
-///
-/// Records meet by CVE; those without one meet by their alias group. A record of several CVEs, as distributions'
-/// updates are, gives one finding for each.
-pub(crate) fn findings<'a>(package: &'a Package, hits: &'a [Hit<'_>]) -> impl Iterator<Item = Finding> + 'a {
-    let mut groups: BTreeMap<&Text, Vec<&Hit<'_>>> = BTreeMap::new();
-    for hit in hits {
-        let advisory = &hit.advisory;
-        if advisory.cves.is_empty() {
-            let first = advisory.aliases.iter().fold(&advisory.id, |first, alias| first.min(alias));
-            groups.entry(first).or_default().push(hit);
-        }
-        for cve in &advisory.cves {
-            groups.entry(cve).or_default().push(hit);
-        }
+/// The records that affect one package, each with what it meets others by: its CVE, or for those without one the first
+/// name of its alias group.
+#[derive(Default)]
+pub(crate) struct Hits<'a>(Vec<(Text, Hit<'a>)>);
+
+impl<'a> Hits<'a> {
+    /// Forgets them. The room that they took is used again.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
-    // Made for the first finding: most packages have none.
-    let mut shared = None;
-    groups.into_iter().map(move |(key, mut hits)| {
-        hits.sort_by_cached_key(|hit| {
-            let Hit { advisory, decision, .. } = hit;
-            (matches!(decision, Match::Undecided(_)), rank(&advisory.id), advisory.cves.len(), &advisory.id)
+
+    /// Adds a record. One of several CVEs, as distributions' updates are, counts for each.
+    pub(crate) fn add(&mut self, hit: Hit<'a>) {
+        let Advisory { id, aliases, cves, .. } = &hit.advisory;
+        let Some((last, others)) = cves.split_last() else {
+            let first = aliases.iter().fold(id, |first, alias| first.min(alias)).clone();
+            return self.0.push((first, hit));
+        };
+        for cve in others {
+            self.0.push((cve.clone(), hit.clone()));
+        }
+        self.0.push((last.clone(), hit));
+    }
+
+    /// The findings of `package`, one for each vulnerability.
+    pub(crate) fn findings(&mut self, package: &Package) -> impl Iterator<Item = Finding> {
+        let place = |hit: &Hit<'_>| {
+            (matches!(hit.decision, Match::Undecided(_)), rank(&hit.advisory.id), hit.advisory.cves.len())
+        };
+        self.0.sort_by(|(key, hit), (other_key, other)| {
+            let by_key = key.cmp(other_key);
+            by_key.then_with(|| place(hit).cmp(&place(other))).then_with(|| hit.advisory.id.cmp(&other.advisory.id))
         });
-        let cve = key.starts_with("CVE-").then_some(key);
-        finding(shared.get_or_insert_with(|| Arc::new(package.into())), &hits, cve)
-    })
+        // Made for the first finding: most packages have none.
+        let mut shared = None;
+        self.0
+            .chunk_by_mut(|(key, _), (other, _)| key == other)
+            .map(move |group| finding(shared.get_or_insert_with(|| Arc::new(package.into())), group))
+    }
 }
 
 /// Which of several records names the finding: the one that people of the ecosystem know it by.
@@ -81,70 +95,67 @@ fn rank(id: &str) -> u8 {
     }
 }
 
-/// The finding that records of one vulnerability make.
-pub(crate) fn finding(package: &Arc<FindingPackage>, hits: &[&Hit<'_>], cve: Option<&Text>) -> Finding {
-    // A group has a hit, or there is no group.
-    let first = hits.first().copied();
-    let AskedPlace { ecosystem, name, version } = first.map(|hit| hit.place.clone()).unwrap_or_default();
+/// The finding that records of one vulnerability make; the first names it. What they say is taken from them.
+pub(crate) fn finding(package: &Arc<FindingPackage>, group: &mut [(Text, Hit<'_>)]) -> Finding {
+    let cve = group.first().map(|(key, _)| key.clone()).filter(|key| key.starts_with("CVE-"));
+    let severity = severity(group);
+    let state = state(group);
+    let published = group.iter().filter_map(|(_, hit)| hit.advisory.published).min();
+    let exploited = cve.as_ref().and_then(|cve| exploited(group, cve)).unwrap_or_default();
+    let scheme = group.first().map(|(_, hit)| hit.scheme);
     // There are thousands of findings, and of lists that grow by themselves half is empty.
-    let most = |count: fn(&Advisory) -> usize| hits.iter().map(|hit| count(&hit.advisory)).sum::<usize>();
-    let mut aliases: Vec<Text> = Vec::with_capacity(most(|advisory| advisory.aliases.len() + 1) + 1);
-    let mut sources: Vec<Text> = Vec::with_capacity(hits.len());
-    let mut fixed_versions: Vec<String> = Vec::with_capacity(hits.len());
-    let mut references: Vec<Text> = Vec::with_capacity(most(|advisory| advisory.references.len()).min(MAX_REFERENCES));
-    let mut cwes: Vec<Text> = Vec::new();
-    let mut range = String::new();
-    let mut id = Text::default();
+    let mut sources: Vec<Text> = Vec::with_capacity(group.len());
+    let mut fixed_versions: Vec<String> = Vec::with_capacity(group.len());
+    let links: usize = group.iter().map(|(_, hit)| hit.advisory.references.len()).sum();
+    let mut references: Vec<Text> = Vec::with_capacity(links.min(MAX_REFERENCES));
+    let (mut aliases, mut cwes): (Vec<Text>, Vec<Text>) = (Vec::new(), Vec::new());
+    let mut evidence = Evidence::default();
     let mut title = Text::default();
-    let mut unfixed = None;
-    for Hit { entry, advisory, decision, place, .. } in hits.iter().copied() {
-        if id.is_empty() {
-            id.clone_from(&advisory.id);
-            range = describe(decision, &place.version);
+    for (_, Hit { advisory, decision, place, .. }) in group {
+        let Advisory { id, aliases: mut others, cves, summary, cwes: weaknesses, references: links, .. } =
+            std::mem::take(advisory);
+        if sources.is_empty() {
+            let AskedPlace { ecosystem, name, version } = std::mem::take(place);
+            evidence = Evidence { range: describe(decision, &version), ecosystem, name, version, sources: Vec::new() };
+        } else {
+            others.push(id.clone());
         }
         if title.is_empty() {
-            title.clone_from(&advisory.summary);
+            title = summary;
         }
-        sources.push(advisory.id.clone());
-        // A record of many CVEs lends its name to each; its other CVEs are no aliases of this one.
-        aliases.extend(
-            advisory.aliases.iter().filter(|alias| !alias.starts_with("CVE-") || advisory.cves.len() == 1).cloned(),
-        );
-        aliases.push(advisory.id.clone());
+        if cves.len() != 1 {
+            // A record of many CVEs lends its name to each; its other CVEs are no aliases of this one.
+            others.retain(|alias| !alias.starts_with("CVE-"));
+        }
+        join(&mut aliases, others);
+        join(&mut cwes, weaknesses);
+        for link in links {
+            if references.len() < MAX_REFERENCES && !references.contains(&link) {
+                references.push(link);
+            }
+        }
         if let Match::Interval(interval) = decision {
             fixed_versions.extend(interval.fixed.map(str::to_owned));
         }
-        unfixed = unfixed.or(entry.unfixed);
-        for reference in &advisory.references {
-            if references.len() < MAX_REFERENCES && !references.contains(reference) {
-                references.push(reference.clone());
-            }
-        }
-        cwes.extend(advisory.cwes.iter().cloned());
+        sources.push(id);
     }
-    aliases.extend(cve.cloned());
+    let id = sources.first().cloned().unwrap_or_default();
+    aliases.extend(cve.clone().filter(|cve| *cve != id && !aliases.contains(cve)));
+    aliases.retain(|alias| *alias != id);
     for list in [&mut aliases, &mut sources, &mut cwes] {
-        list.sort();
+        list.sort_unstable();
         list.dedup();
     }
-    aliases.retain(|alias| *alias != id);
-    if let Some(hit) = first {
-        sort_versions(&mut fixed_versions, hit.scheme);
+    evidence.sources = sources;
+    if let Some(scheme) = scheme {
+        sort_versions(&mut fixed_versions, scheme);
     }
-    let undecided = hits.iter().all(|hit| matches!(hit.decision, Match::Undecided(_)));
-    let state = match unfixed {
-        _ if undecided => FixState::Unknown,
-        _ if !fixed_versions.is_empty() => FixState::Fixed,
-        Some(state) => state,
-        None => FixState::Affected,
-    };
-    let exploited = cve.and_then(|cve| exploited(hits, cve)).unwrap_or_default();
     Finding {
-        severity: severity(hits),
-        published: hits.iter().filter_map(|hit| hit.advisory.published).min(),
+        severity,
+        published,
         id,
         aliases,
-        cve: cve.cloned(),
+        cve,
         title,
         package: Arc::clone(package),
         state,
@@ -154,20 +165,48 @@ pub(crate) fn finding(package: &Arc<FindingPackage>, hits: &[&Hit<'_>], cve: Opt
         cwes,
         references,
         suppressed: None,
-        evidence: Evidence { ecosystem, name, version, range, sources },
+        evidence,
+    }
+}
+
+/// Adds to a list; one that is empty becomes the other.
+fn join<T>(all: &mut Vec<T>, more: Vec<T>) {
+    if all.is_empty() {
+        *all = more;
+    } else {
+        all.extend(more);
+    }
+}
+
+/// Whether there is a fix, by what all of them say.
+fn state(group: &[(Text, Hit<'_>)]) -> FixState {
+    let decisions = || group.iter().map(|(_, hit)| &hit.decision);
+    let is_fix = |decision: &Match<'_>| matches!(decision, Match::Interval(Interval { fixed: Some(_), .. }));
+    match group.iter().find_map(|(_, hit)| hit.entry.unfixed) {
+        _ if decisions().all(|decision| matches!(decision, Match::Undecided(_))) => FixState::Unknown,
+        _ if decisions().any(is_fix) => FixState::Fixed,
+        Some(state) => state,
+        None => FixState::Affected,
     }
 }
 
 /// What is known of exploitation of a CVE: every record that names it says the same.
-fn exploited(hits: &[&Hit<'_>], cve: &Text) -> Option<Exploited> {
-    let advisory = &hits.first()?.advisory;
+fn exploited(group: &[(Text, Hit<'_>)], cve: &Text) -> Option<Exploited> {
+    let advisory = &group.first()?.1.advisory;
     let place = advisory.cves.iter().position(|known| known == cve)?;
     advisory.exploited.get(place).copied()
 }
 
 fn describe(decision: &Match<'_>, version: &str) -> String {
     match decision {
-        Match::Interval(interval) => interval.to_string(),
+        Match::Interval(interval) => {
+            let Interval { introduced, fixed, last_affected } = interval;
+            let bounds: usize = [introduced, fixed, last_affected].into_iter().flatten().map(|bound| bound.len()).sum();
+            let mut text = String::with_capacity(">= 0, <= ".len() + bounds);
+            // Into a text nothing can fail to be written.
+            _ = write!(text, "{interval}");
+            text
+        }
         Match::Listed => format!("= {version}"),
         Match::Undecided(interval) => format!("{interval} (cannot be compared)"),
     }
@@ -187,15 +226,15 @@ fn sort_versions(versions: &mut Vec<String>, scheme: Scheme) {
 }
 
 /// The distribution's or ecosystem's own word first, then the first record that knows a severity.
-fn severity(hits: &[&Hit<'_>]) -> Severity {
-    let rated = hits.iter().map(|hit| &hit.advisory.severity);
+fn severity(group: &[(Text, Hit<'_>)]) -> Severity {
+    let rated = group.iter().map(|(_, hit)| &hit.advisory.severity);
     let mut severity = rated
         .clone()
         .find(|severity| severity.score.is_some())
         .or_else(|| rated.clone().find(|severity| severity.level != SeverityLevel::Unknown))
         .cloned()
         .unwrap_or_default();
-    if let Some(level) = hits.iter().find_map(|hit| hit.entry.severity)
+    if let Some(level) = group.iter().find_map(|(_, hit)| hit.entry.severity)
         && level != SeverityLevel::Unknown
         && level != severity.level
     {

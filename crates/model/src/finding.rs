@@ -156,7 +156,7 @@ pub struct Suppression {
 }
 
 /// Why the advisory applies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// The ecosystem whose advisories were asked, such as `Debian:12`.

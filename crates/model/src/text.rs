@@ -1,6 +1,13 @@
 //! Text that several hold and nobody changes.
 
-use std::{borrow::Borrow, cmp::Ordering, fmt, hash, ops::Deref, sync::Arc};
+use std::{
+    borrow::Borrow,
+    cmp::Ordering,
+    fmt::{self, Write as _},
+    hash,
+    ops::Deref,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,12 +54,24 @@ impl Texts {
 
     /// Adds one. One that no longer fits into four gigabytes is empty, so that those after it keep their places.
     pub fn add(&mut self, text: &str) {
-        let end = u32::try_from(self.whole.len() + text.len()).ok().filter(|end| *end < END);
-        if end.is_some() {
+        if fits(self.whole.len() + text.len()) {
             self.whole.push_str(text);
         }
-        let last = self.ends.last().copied().unwrap_or_default();
-        self.ends.push(end.unwrap_or(last));
+        self.end();
+    }
+
+    /// Adds what `text` writes, without a text of its own for it.
+    pub fn add_display(&mut self, text: &impl fmt::Display) {
+        let start = self.whole.len();
+        if write!(self.whole, "{text}").is_err() || !fits(self.whole.len()) {
+            self.whole.truncate(start);
+        }
+        self.end();
+    }
+
+    fn end(&mut self) {
+        // It is known to fit.
+        self.ends.push(u32::try_from(self.whole.len()).unwrap_or_default());
     }
 
     /// All of them, in the order in which they were added.
@@ -65,6 +84,11 @@ impl Texts {
             end,
         })
     }
+}
+
+/// Whether a text may end there.
+fn fits(end: usize) -> bool {
+    u32::try_from(end).is_ok_and(|end| end < END)
 }
 
 impl Deref for Text {
