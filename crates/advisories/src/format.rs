@@ -1,10 +1,10 @@
-//! The layout of the file, version 4. All numbers are little-endian.
+//! The layout of the file, version 5. All numbers are little-endian.
 //!
 //! ```text
-//! header            one page of 2,048 bytes
+//! header            one page of 1,024 bytes
 //!   0    magic             "PORTCLDB"
 //!   8    format version    u32
-//!   12   page size         u32 = 2048
+//!   12   page size         u32 = 1024
 //!   16   file length       u64
 //!   24   page digests      u64 offset of the table
 //!   32   sections          SECTIONS × (u64 offset, u64 length)
@@ -26,10 +26,10 @@ use portcullis_model::Hasher;
 pub(crate) const MAGIC: &[u8; 8] = b"PORTCLDB";
 
 /// The version of the layout. A reader takes its own only.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// The unit of checking, in bytes.
-pub(crate) const PAGE: usize = 2048;
+pub(crate) const PAGE: usize = 1024;
 
 /// Bytes kept of a page's SHA-256.
 pub(crate) const PAGE_DIGEST: usize = 16;

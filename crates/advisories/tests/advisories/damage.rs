@@ -49,14 +49,14 @@ fn a_file_that_ends_at_a_boundary_is_an_error() {
     let ends: Vec<usize> = boundaries.chunks(2).map(|section| section[0] + section[1]).collect();
     boundaries.extend(ends);
     boundaries.extend([0, 8, 12, 32, 240, 272, number(24)]);
-    boundaries.extend((0..bytes.len()).step_by(2048));
+    boundaries.extend((0..bytes.len()).step_by(1024));
     for end in boundaries.into_iter().filter(|&end| end < bytes.len()) {
         let path = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(path.path(), &bytes[..end]).unwrap();
         let error = Database::open(path.path()).err().unwrap_or_else(|| panic!("{end}"));
         assert!(error.hint().is_some(), "{end}: {error}");
         // As long as its header says, but empty from there on.
-        if end >= 2048 {
+        if end >= 1024 {
             let mut blank = bytes.clone();
             blank[end..].fill(0);
             is_error_or_the_same(blank, &answers(&Database::from_bytes(bytes.clone()).unwrap())).unwrap();
