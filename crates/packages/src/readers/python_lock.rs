@@ -32,6 +32,8 @@ fn parser(file: &FileHeader<'_>) -> Option<Parse> {
         "poetry.lock" => toml_locks::poetry,
         "pdm.lock" => toml_locks::pdm,
         "uv.lock" => toml_locks::uv,
+        // `tool.py.lock`, of a script that says what it needs.
+        name if name.ends_with(".py.lock") => toml_locks::uv,
         "Pipfile.lock" => pipfile,
         "pylock.toml" => toml_locks::pylock,
         "pyproject.toml" => project::pyproject,
@@ -53,7 +55,7 @@ impl PackageReader for PythonLock {
     }
 
     fn reads(&self) -> &'static str {
-        "`**/poetry.lock`, `**/pdm.lock`, `**/uv.lock`, `**/Pipfile.lock`, `**/pylock.toml`, `**/pylock.*.toml`, \
+        "`**/poetry.lock`, `**/pdm.lock`, `**/uv.lock`, `**/*.py.lock`, `**/Pipfile.lock`, `**/pylock.toml`, `**/pylock.*.toml`, \
          `**/*requirements*.txt`, `**/requirements/*.txt`, `**/pyproject.toml`, `**/setup.cfg`, `**/setup.py`"
     }
 

@@ -335,6 +335,37 @@ source = { registry = "https://pypi.org/simple" }
 }
 
 #[test]
+fn uv_locks_scripts_too() {
+    check(
+        &PythonLock,
+        "bin/tool.py.lock",
+        r#"
+version = 1
+revision = 2
+requires-python = ">=3.12"
+
+[manifest]
+requirements = [{ name = "requests", specifier = ">=2" }]
+
+[[package]]
+name = "requests"
+version = "2.32.0"
+source = { registry = "https://pypi.org/simple" }
+dependencies = [{ name = "idna" }]
+
+[[package]]
+name = "idna"
+version = "3.10"
+source = { registry = "https://pypi.org/simple" }
+"#,
+        expect![[r#"
+            pypi requests 2.32.0, purl pkg:pypi/requests@2.32.0, needs idna@3.10
+            pypi idna 3.10, purl pkg:pypi/idna@3.10
+        "#]],
+    );
+}
+
+#[test]
 fn pipenv_and_pylock() {
     check(
         &PythonLock,
