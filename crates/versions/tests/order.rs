@@ -171,6 +171,27 @@ fn bounds_are_met_as_each_ecosystem_writes_its_ranges() {
     assert_eq!(compare(Scheme::Bitnami, "2.3.1-rc.4", "2.3.1"), Ordering::Less);
 }
 
+/// What Composer's `VersionParser` makes of branches.
+#[test]
+fn branches_of_composer_are_the_end_of_their_numbers_or_unknown() {
+    let compare = |a, b| Scheme::Packagist.compare_to_bound(a, b);
+    for (installed, bound, order) in [
+        ("1.x-dev", "1.5", Ordering::Greater),
+        ("1.x-dev", "2.0", Ordering::Less),
+        ("1.0.x-dev", "1.0.7", Ordering::Greater),
+        ("1.0.x-dev", "1.1.0", Ordering::Less),
+        ("v2.X.dev", "2.*-dev", Ordering::Equal),
+        ("1.0-dev", "1.0", Ordering::Less),
+        ("9999999-dev", "8.0", Ordering::Greater),
+        ("dev-master", "dev-master", Ordering::Equal),
+    ] {
+        assert_eq!(compare(installed, bound), Ok(order), "{installed} {bound}");
+    }
+    for branch in ["dev-master", "DEV-feature/x", "master"] {
+        assert!(compare(branch, "1.0").is_err() && compare("1.0", branch).is_err(), "{branch}");
+    }
+}
+
 /// Each led in a circle: the order that the words of Maven's rules give is none.
 #[test]
 fn maven_has_no_circles() {

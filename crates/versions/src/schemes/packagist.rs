@@ -2,7 +2,8 @@
 //!
 //! Rules: <https://www.php.net/manual/en/function.version-compare.php>, with two differences: case does not matter, and
 //! separators at the end do not count. Composer fills up numbers to four before it compares, so that `2.0` and `2.0.0` are
-//! the same in a range: <https://github.com/composer/semver/blob/main/src/VersionParser.php>.
+//! the same in a range, and takes `2.x-dev` for the end of 2; branches that are no numbers (`dev-master`) lie in no range:
+//! <https://github.com/composer/semver/blob/main/src/VersionParser.php>.
 
 use std::{cmp::Ordering, iter};
 
@@ -17,7 +18,41 @@ fn compare(a: &str, b: &str) -> Option<Ordering> {
 }
 
 fn compare_to_bound(installed: &str, bound: &str) -> Option<Ordering> {
-    compare_parts(normal_parts(trim(installed)?), normal_parts(trim(bound)?))
+    let (installed, bound) = (trim(installed)?, trim(bound)?);
+    // Nobody knows where in the order of releases a branch stands.
+    if is_branch(installed) != is_branch(bound) {
+        return None;
+    }
+    match (numeric_branch(installed), numeric_branch(bound)) {
+        (None, None) => compare_parts(normal_parts(installed), normal_parts(bound)),
+        (Some(installed), None) => compare_parts(installed, normal_parts(bound)),
+        (None, Some(bound)) => compare_parts(normal_parts(installed), bound),
+        (Some(installed), Some(bound)) => compare_parts(installed, bound),
+    }
+}
+
+/// `dev-master`, or a name that Composer takes for that.
+fn is_branch(text: &str) -> bool {
+    let starts = |start: &str| text.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start));
+    starts("dev-") || ["master", "trunk", "default"].iter().any(|name| text.eq_ignore_ascii_case(name))
+}
+
+/// The parts of a branch of numbers, `2.x-dev`: higher than all that is released from it.
+fn numeric_branch(text: &str) -> Option<impl Iterator<Item = &str>> {
+    const MOST: usize = 4;
+    const LAST: &str = "9999999";
+    let end = text.len().checked_sub(3).filter(|end| text.get(*end..).is_some_and(|end| end.eq_ignore_ascii_case("dev")))?;
+    let numbers = text.get(..end)?;
+    let numbers = numbers.strip_suffix(['.', '-']).unwrap_or(numbers);
+    let is_any = |part: &str| matches!(part, "x" | "X" | "*");
+    let are_numbers = numbers.split('.').all(|part| numbers::is_number(part) || is_any(part));
+    let count = numbers.split('.').count();
+    let starts_well = numbers.split('.').next().is_some_and(numbers::is_number);
+    let is_branch = are_numbers && starts_well && count <= MOST && numbers.split('.').any(is_any);
+    is_branch.then(|| {
+        let known = numbers.split('.').map(move |part| if is_any(part) { LAST } else { part });
+        known.chain(iter::repeat_n(LAST, MOST - count)).chain(iter::once("dev"))
+    })
 }
 
 /// What Composer's parser takes, roughly: up to four numbers with a stability, dates, and branches.
