@@ -286,8 +286,11 @@ impl Matcher<'_> {
             return None;
         };
         if scheme.compare(place.version, place.version).is_err() {
-            let what =
-                format!("its version `{}` cannot be compared: {entries} advisories are undecided", place.version);
+            let why = match place.version {
+                "" => "its version is not known".to_owned(),
+                version => format!("its version `{version}` cannot be compared"),
+            };
+            let what = format!("{why}: {entries} advisories are undecided");
             self.found.warnings.push(Warning::gap(&*package.purl, what));
             return None;
         }
