@@ -314,4 +314,10 @@ fn a_database_is_published_taken_and_carried_over() {
     let (_, stderr) = outcome(&mut far.command(&["db", "import", file, "--key", key]), 1);
     assert!(stderr.contains("step back") && stderr.contains("--allow-rollback"), "{stderr}");
     outcome(&mut far.command(&["db", "import", file, "--key", key, "--allow-rollback"]), 0);
+    // What is no archive is not quoted: it may be anything.
+    let secret = far.home.path().join("secret");
+    std::fs::write(&secret, "hunter2 ".repeat(200)).unwrap();
+    let (_, stderr) = outcome(&mut far.command(&["db", "import", secret.to_str().unwrap(), "--key", key]), 1);
+    assert!(stderr.contains("holds no database: it is no tar archive") && !stderr.contains("hunter2"), "{stderr}");
+    assert_eq!(far.digest(), digest);
 }

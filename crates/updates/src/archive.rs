@@ -217,7 +217,7 @@ fn unpack(file: &Path, folder: &Path) -> io::Result<()> {
     let mut count = 0;
     // Raw: no long name or other header that stands before an entry is read into memory. What we need has short names.
     for entry in archive.entries()?.raw(true) {
-        let mut entry = entry?;
+        let mut entry = entry.map_err(unquoted)?;
         count += 1;
         if count > MAX_ENTRIES {
             return Err(io::Error::other(format!("it has more than {MAX_ENTRIES} entries")));
@@ -233,6 +233,15 @@ fn unpack(file: &Path, folder: &Path) -> io::Result<()> {
         to.flush()?;
     }
     if folder.join("index.json").is_file() { Ok(()) } else { Err(io::Error::other("it is no OCI layout")) }
+}
+
+/// What `tar` says of a file that is no archive quotes its first bytes, which may be anything's.
+fn unquoted(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::Other | io::ErrorKind::InvalidData => io::Error::other("it is no tar archive"),
+        io::ErrorKind::UnexpectedEof => io::Error::other("it is half a tar archive, or none"),
+        _ => error,
+    }
 }
 
 /// The one manifest of a database in a layout, checked against its digest.
