@@ -171,10 +171,7 @@ fn normalise_package(
     let mut intervals = Vec::new();
     let (of_git, ranges): (Vec<_>, Vec<_>) =
         bounded(record.ranges, "ranges", warn).into_iter().partition(|range| range.kind == "GIT");
-    if ranges.is_empty() && record.versions.total == 0 {
-        let what = if of_git.is_empty() { "no version" } else { "commits alone" };
-        warn(format!("it names {what} of {} in {}: nothing can match it", package.name, package.ecosystem));
-    }
+    let of_commits = ranges.is_empty() && !of_git.is_empty();
     for range in ranges {
         match scheme {
             Some(scheme) => range_intervals(range, scheme, &mut intervals, warn),
@@ -182,6 +179,10 @@ fn normalise_package(
                 warn(format!("the order of versions in {} is not known; its ranges are not used", package.ecosystem))
             }
         }
+    }
+    if intervals.is_empty() && record.versions.total == 0 && scheme.is_some() {
+        let what = if of_commits { "commits alone" } else { "no version" };
+        warn(format!("it names {what} of {} in {}: nothing can match it", package.name, package.ecosystem));
     }
     let mut versions = bounded(record.versions, "versions", warn);
     // Those that an interval holds are left out to keep the database small: nothing is wrong with them.
@@ -260,11 +261,11 @@ fn unfixed(ecosystem: &Specific, database: &Specific) -> Option<FixState> {
     }
 }
 
-/// Whether `version` lies in `interval`; false where it cannot be compared.
+/// Whether `version` lies in `interval`, as matching asks; false where it cannot be compared.
 fn contains(interval: &Interval, version: &str, scheme: Scheme) -> bool {
-    let at_least = |bound: &str| scheme.compare(version, bound).is_ok_and(Ordering::is_ge);
-    let below = |bound: &str| scheme.compare(version, bound).is_ok_and(Ordering::is_lt);
-    let at_most = |bound: &str| scheme.compare(version, bound).is_ok_and(Ordering::is_le);
+    let at_least = |bound: &str| scheme.compare_to_bound(version, bound).is_ok_and(Ordering::is_ge);
+    let below = |bound: &str| scheme.compare_to_bound(version, bound).is_ok_and(Ordering::is_lt);
+    let at_most = |bound: &str| scheme.compare_to_bound(version, bound).is_ok_and(Ordering::is_le);
     interval.introduced.as_deref().is_none_or(at_least)
         && interval.fixed.as_deref().is_none_or(below)
         && interval.last_affected.as_deref().is_none_or(at_most)

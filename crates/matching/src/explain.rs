@@ -11,7 +11,7 @@ use crate::{
     Match, concerns, modules,
     plan::Plan,
     range,
-    route::{Languages, Place, Route, Turn, as_written, route},
+    route::{Languages, Place, Route, Spoken, Turn, as_written, route},
 };
 
 /// What can be said of a package, advisory by advisory.
@@ -93,8 +93,7 @@ pub fn explain<'a>(
             return Ok(explained);
         }
     };
-    let first = plan.pro.is_some().then(|| places.first().map(|place| place.ecosystem)).flatten();
-    at_places(package, &places, first, advisories, lookup, &mut explained)?;
+    at_places(package, &places, plan.pro.is_some(), advisories, lookup, &mut explained)?;
     Ok(explained)
 }
 
@@ -116,38 +115,24 @@ pub fn explain_in<'a>(
     }
     let version = as_written(ecosystem, &package.version);
     let place = Place { ecosystem, name: &package.name, version, any_epoch: false, turn: Turn::Only };
-    at_places(package, &[place], None, advisories, lookup, &mut explained)?;
+    at_places(package, &[place], false, advisories, lookup, &mut explained)?;
     Ok(explained)
 }
 
-/// What is said in the ecosystem `first` stands, as it does in matching.
 fn at_places<'a>(
     package: &Package,
     places: &[Place<'_>],
-    first: Option<&str>,
+    has_pro: bool,
     advisories: &[AdvisoryKey],
     lookup: &'a dyn AdvisoryLookup,
     explained: &mut Explained<'a>,
 ) -> Result<(), LookupError> {
-    let mut decided: Vec<AdvisoryKey> = Vec::new();
-    let mut names_it: Vec<AdvisoryKey> = Vec::new();
+    let mut spoken = Spoken::new(places, has_pro);
     for place in places {
-        let is_first = first == Some(place.ecosystem);
         let entries = lookup.affected(place.ecosystem, &lookup_name(place.ecosystem, place.name))?;
-        if place.turn == Turn::Own {
-            names_it.clear();
-        }
-        for &key in advisories {
-            if (!is_first && decided.contains(&key)) || (place.turn == Turn::Source && names_it.contains(&key)) {
-                continue;
-            }
+        spoken.add(place, entries.iter().filter(|entry| concerns(entry, package)));
+        for &key in advisories.iter().filter(|key| !spoken.has(**key, place)) {
             let named: Vec<&Affected<'_>> = entries.iter().filter(|entry| entry.advisory == key).collect();
-            if is_first && named.iter().any(|entry| concerns(entry, package)) {
-                decided.push(key);
-            }
-            if place.turn == Turn::Own && named.iter().any(|entry| concerns(entry, package)) {
-                names_it.push(key);
-            }
             explained.explanations.push(explanation(package, place, key, &named, lookup)?);
         }
     }

@@ -19,7 +19,7 @@ mod third_parties;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     num::NonZero,
     sync::{
         Arc,
@@ -33,8 +33,8 @@ pub use explain::{Explained, Explanation, Judged, explain, explain_in};
 pub use plan::is_of_distribution;
 pub use portcullis_model::DistributionCoverage;
 use portcullis_model::{
-    AdvisoryCoverage, AdvisoryKey, AdvisoryLookup, Affected, Distribution, Finding, FindingPackage, LookupError,
-    Package, PackageType, Uncovered, Warning, lookup_name,
+    AdvisoryCoverage, AdvisoryLookup, Affected, Distribution, Finding, FindingPackage, LookupError, Package,
+    PackageType, Uncovered, Warning, lookup_name,
 };
 use portcullis_versions::Scheme;
 pub use range::Match;
@@ -42,7 +42,7 @@ pub use range::Match;
 use crate::{
     merge::{AskedPlace, Hit, Hits},
     plan::Plan,
-    route::{Languages, Place, Route, Turn, route},
+    route::{Languages, Place, Route, Spoken, route},
 };
 
 /// The path of remarks that are about the image as a whole, not about one of its files.
@@ -239,30 +239,17 @@ struct Matcher<'a> {
 impl Matcher<'_> {
     fn package(&mut self, package: &Package, places: &[Place<'_>], pro: Option<&str>) -> Result<(), LookupError> {
         self.hits.clear();
-        // Of Ubuntu's release and Ubuntu Pro, what the first that is asked says of a vulnerability stands.
-        let mut decided: HashSet<AdvisoryKey> = HashSet::new();
-        let first = places.first().filter(|_| pro.is_some()).map(|place| place.ecosystem);
-        // What names the package itself, in the ecosystem that is asked.
-        let mut named: HashSet<AdvisoryKey> = HashSet::new();
+        let mut spoken = Spoken::new(places, pro.is_some());
         for place in places {
             let mut entries = entries(place, package, self.lookup)?;
-            match place.turn {
-                Turn::Only => {}
-                Turn::Own => named = entries.iter().map(|entry| entry.advisory).collect(),
-                Turn::Source => entries.retain(|entry| !named.contains(&entry.advisory)),
-            }
+            spoken.add(place, entries.iter());
+            entries.retain(|entry| !spoken.has(entry.advisory, place));
             if entries.is_empty() {
                 continue;
             }
             let Some(scheme) = self.scheme(package, place, entries.len()) else { continue };
             let mut asked: Option<AskedPlace> = None;
-            let is_first = first == Some(place.ecosystem);
             for entry in entries {
-                if is_first {
-                    decided.insert(entry.advisory);
-                } else if decided.contains(&entry.advisory) {
-                    continue;
-                }
                 let Some(decision) = range::evaluate(&entry, place, scheme) else { continue };
                 let advisory = self.lookup.advisory(entry.advisory, false)?;
                 if modules::is_of_stream(&entry, &advisory, package) && !modules::is_mere_update(&advisory) {
@@ -330,7 +317,7 @@ mod tests {
             _ => SeverityLevel::Unknown,
         };
         let package = testing::package(PackageType::Npm, &package.to_string(), "1");
-        let mut finding = merge::finding(&Arc::new((&package).into()), &mut []);
+        let mut finding = merge::finding(&Arc::new((&package).into()), &mut [], &[]);
         finding.severity.level = level;
         finding.id = id.to_string().into();
         finding

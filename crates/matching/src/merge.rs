@@ -11,7 +11,6 @@ use portcullis_versions::Scheme;
 use crate::{range::Match, route::Place};
 
 /// A record that affects a package.
-#[derive(Clone)]
 pub(crate) struct Hit<'a> {
     pub(crate) entry: Affected<'a>,
     pub(crate) advisory: Advisory,
@@ -43,44 +42,67 @@ impl From<&Place<'_>> for AskedPlace {
 /// Most links of a finding.
 const MAX_REFERENCES: usize = 10;
 
-/// The records that affect one package, each with what it meets others by: its CVE, or for those without one the first
-/// name of its alias group.
+/// The records that affect one package.
 #[derive(Default)]
-pub(crate) struct Hits<'a>(Vec<(Text, Hit<'a>)>);
+pub(crate) struct Hits<'a> {
+    hits: Vec<Hit<'a>>,
+    /// What each meets others by, and its place among them: a CVE, or for those without one the first name of their alias
+    /// group.
+    keys: Vec<Key>,
+}
+
+type Key = (Text, usize);
 
 impl<'a> Hits<'a> {
     /// Forgets them. The room that they took is used again.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.hits.clear();
+        self.keys.clear();
     }
 
     /// Adds a record. One of several CVEs, as distributions' updates are, counts for each.
     pub(crate) fn add(&mut self, hit: Hit<'a>) {
         let Advisory { id, aliases, cves, .. } = &hit.advisory;
-        let Some((last, others)) = cves.split_last() else {
-            let first = aliases.iter().fold(id, |first, alias| first.min(alias)).clone();
-            return self.0.push((first, hit));
-        };
-        for cve in others {
-            self.0.push((cve.clone(), hit.clone()));
+        let place = self.hits.len();
+        if cves.is_empty() {
+            let first = aliases.iter().fold(id, |first, alias| first.min(alias));
+            self.keys.push((first.clone(), place));
         }
-        self.0.push((last.clone(), hit));
+        self.keys.extend(cves.iter().map(|cve| (cve.clone(), place)));
+        self.hits.push(hit);
     }
 
     /// The findings of `package`, one for each vulnerability.
     pub(crate) fn findings(&mut self, package: &Package) -> impl Iterator<Item = Finding> {
-        let place = |hit: &Hit<'_>| {
-            (matches!(hit.decision, Match::Undecided(_)), rank(&hit.advisory.id), hit.advisory.cves.len())
+        let Self { hits, keys } = self;
+        // The first of a group names it.
+        let order = |place: usize| {
+            let Hit { advisory, decision, .. } = hits.get(place)?;
+            let is_undecided = matches!(decision, Match::Undecided(_));
+            Some((is_undecided, rank(&advisory.id), advisory.cves.len(), &advisory.id, place))
         };
-        self.0.sort_by(|(key, hit), (other_key, other)| {
-            let by_key = key.cmp(other_key);
-            by_key.then_with(|| place(hit).cmp(&place(other))).then_with(|| hit.advisory.id.cmp(&other.advisory.id))
-        });
+        keys.sort_unstable_by(|(a, at_a), (b, at_b)| a.cmp(b).then_with(|| order(*at_a).cmp(&order(*at_b))));
         // Made for the first finding: most packages have none.
         let mut shared = None;
-        self.0
-            .chunk_by_mut(|(key, _), (other, _)| key == other)
-            .map(move |group| finding(shared.get_or_insert_with(|| Arc::new(package.into())), group))
+        keys.chunk_by(|(key, _), (other, _)| key == other)
+            .map(move |group| finding(shared.get_or_insert_with(|| Arc::new(package.into())), hits, group))
+    }
+}
+
+/// What findings are told of an advisory: taken from it, or copied where it speaks of several vulnerabilities. Its other
+/// CVEs are no aliases of one of them.
+fn told(advisory: &mut Advisory) -> Advisory {
+    if advisory.cves.len() == 1 {
+        return std::mem::take(advisory);
+    }
+    let Advisory { id, aliases, summary, cwes, references, .. } = &*advisory;
+    Advisory {
+        id: id.clone(),
+        aliases: aliases.iter().filter(|alias| !alias.starts_with("CVE-")).cloned().collect(),
+        summary: summary.clone(),
+        cwes: cwes.clone(),
+        references: references.iter().take(MAX_REFERENCES).cloned().collect(),
+        ..Advisory::default()
     }
 }
 
@@ -95,37 +117,34 @@ fn rank(id: &str) -> u8 {
     }
 }
 
-/// The finding that records of one vulnerability make; the first names it. What they say is taken from them.
-pub(crate) fn finding(package: &Arc<FindingPackage>, group: &mut [(Text, Hit<'_>)]) -> Finding {
+/// The finding that records of one vulnerability make; the first names it.
+pub(crate) fn finding(package: &Arc<FindingPackage>, hits: &mut [Hit<'_>], group: &[Key]) -> Finding {
     let cve = group.first().map(|(key, _)| key.clone()).filter(|key| key.starts_with("CVE-"));
-    let severity = severity(group);
-    let state = state(group);
-    let published = group.iter().filter_map(|(_, hit)| hit.advisory.published).min();
-    let exploited = cve.as_ref().and_then(|cve| exploited(group, cve)).unwrap_or_default();
-    let scheme = group.first().map(|(_, hit)| hit.scheme);
+    let of_group: Vec<&Hit<'_>> = group.iter().filter_map(|(_, place)| hits.get(*place)).collect();
+    let severity = severity(&of_group);
+    let state = state(&of_group);
+    let published = of_group.iter().filter_map(|hit| hit.advisory.published).min();
+    let exploited = cve.as_ref().and_then(|cve| exploited(&of_group, cve)).unwrap_or_default();
+    let scheme = of_group.first().map(|hit| hit.scheme);
     // There are thousands of findings, and of lists that grow by themselves half is empty.
+    let links: usize = of_group.iter().map(|hit| hit.advisory.references.len()).sum();
+    let mut references: Vec<Text> = Vec::with_capacity(links.min(MAX_REFERENCES));
     let mut sources: Vec<Text> = Vec::with_capacity(group.len());
     let mut fixed_versions: Vec<String> = Vec::with_capacity(group.len());
-    let links: usize = group.iter().map(|(_, hit)| hit.advisory.references.len()).sum();
-    let mut references: Vec<Text> = Vec::with_capacity(links.min(MAX_REFERENCES));
     let (mut aliases, mut cwes): (Vec<Text>, Vec<Text>) = (Vec::new(), Vec::new());
     let mut evidence = Evidence::default();
     let mut title = Text::default();
-    for (_, Hit { advisory, decision, place, .. }) in group {
-        let Advisory { id, aliases: mut others, cves, summary, cwes: weaknesses, references: links, .. } =
-            std::mem::take(advisory);
+    for (_, place) in group {
+        let Some(Hit { advisory, decision, place, .. }) = hits.get_mut(*place) else { continue };
+        let Advisory { id, aliases: mut others, summary, cwes: weaknesses, references: links, .. } = told(advisory);
         if sources.is_empty() {
-            let AskedPlace { ecosystem, name, version } = std::mem::take(place);
+            let AskedPlace { ecosystem, name, version } = place.clone();
             evidence = Evidence { range: describe(decision, &version), ecosystem, name, version, sources: Vec::new() };
         } else {
             others.push(id.clone());
         }
         if title.is_empty() {
             title = summary;
-        }
-        if cves.len() != 1 {
-            // A record of many CVEs lends its name to each; its other CVEs are no aliases of this one.
-            others.retain(|alias| !alias.starts_with("CVE-"));
         }
         join(&mut aliases, others);
         join(&mut cwes, weaknesses);
@@ -179,10 +198,10 @@ fn join<T>(all: &mut Vec<T>, more: Vec<T>) {
 }
 
 /// Whether there is a fix, by what all of them say.
-fn state(group: &[(Text, Hit<'_>)]) -> FixState {
-    let decisions = || group.iter().map(|(_, hit)| &hit.decision);
+fn state(group: &[&Hit<'_>]) -> FixState {
+    let decisions = || group.iter().map(|hit| &hit.decision);
     let is_fix = |decision: &Match<'_>| matches!(decision, Match::Interval(Interval { fixed: Some(_), .. }));
-    match group.iter().find_map(|(_, hit)| hit.entry.unfixed) {
+    match group.iter().find_map(|hit| hit.entry.unfixed) {
         _ if decisions().all(|decision| matches!(decision, Match::Undecided(_))) => FixState::Unknown,
         _ if decisions().any(is_fix) => FixState::Fixed,
         Some(state) => state,
@@ -191,8 +210,8 @@ fn state(group: &[(Text, Hit<'_>)]) -> FixState {
 }
 
 /// What is known of exploitation of a CVE: every record that names it says the same.
-fn exploited(group: &[(Text, Hit<'_>)], cve: &Text) -> Option<Exploited> {
-    let advisory = &group.first()?.1.advisory;
+fn exploited(group: &[&Hit<'_>], cve: &Text) -> Option<Exploited> {
+    let advisory = &group.first()?.advisory;
     let place = advisory.cves.iter().position(|known| known == cve)?;
     advisory.exploited.get(place).copied()
 }
@@ -226,15 +245,15 @@ fn sort_versions(versions: &mut Vec<String>, scheme: Scheme) {
 }
 
 /// The distribution's or ecosystem's own word first, then the first record that knows a severity.
-fn severity(group: &[(Text, Hit<'_>)]) -> Severity {
-    let rated = group.iter().map(|(_, hit)| &hit.advisory.severity);
+fn severity(group: &[&Hit<'_>]) -> Severity {
+    let rated = group.iter().map(|hit| &hit.advisory.severity);
     let mut severity = rated
         .clone()
         .find(|severity| severity.score.is_some())
         .or_else(|| rated.clone().find(|severity| severity.level != SeverityLevel::Unknown))
         .cloned()
         .unwrap_or_default();
-    if let Some(level) = group.iter().find_map(|(_, hit)| hit.entry.severity)
+    if let Some(level) = group.iter().find_map(|hit| hit.entry.severity)
         && level != SeverityLevel::Unknown
         && level != severity.level
     {

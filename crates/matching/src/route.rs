@@ -1,6 +1,8 @@
 //! Where the advisories of one package are looked up: ecosystem, name and version.
 
-use portcullis_model::{AdvisoryLookup, Distribution, LookupError, Package, PackageType};
+use std::collections::HashSet;
+
+use portcullis_model::{AdvisoryKey, AdvisoryLookup, Affected, Distribution, LookupError, Package, PackageType};
 
 use crate::{distributions::Names, plan::Plan, third_parties::publisher};
 
@@ -32,6 +34,45 @@ impl<'a> Place<'a> {
     /// A bound of a record as it is compared with the version.
     pub(crate) fn bound<'b>(&self, bound: &'b str) -> &'b str {
         if self.any_epoch { without_epoch(bound) } else { bound }
+    }
+}
+
+/// What the places that were asked have said of a package. Of Ubuntu's release and Ubuntu Pro, what the first that is asked
+/// says of a vulnerability stands; and what names the package itself, before what names its source.
+#[derive(Debug)]
+pub(crate) struct Spoken<'a> {
+    first: Option<&'a str>,
+    decided: HashSet<AdvisoryKey>,
+    named: HashSet<AdvisoryKey>,
+}
+
+impl<'a> Spoken<'a> {
+    /// Nothing yet.
+    pub(crate) fn new(places: &[Place<'a>], has_pro: bool) -> Self {
+        let first = places.first().filter(|_| has_pro).map(|place| place.ecosystem);
+        Self { first, decided: HashSet::new(), named: HashSet::new() }
+    }
+
+    /// Whether another place has said what `advisory` means for the package.
+    pub(crate) fn has(&self, advisory: AdvisoryKey, place: &Place<'_>) -> bool {
+        (self.first != Some(place.ecosystem) && self.decided.contains(&advisory))
+            || (place.turn == Turn::Source && self.named.contains(&advisory))
+    }
+
+    /// Takes what `place` says of the package. An entry without a version says nothing.
+    pub(crate) fn add<'e, 'd: 'e>(&mut self, place: &Place<'_>, entries: impl Iterator<Item = &'e Affected<'d>>) {
+        if place.turn == Turn::Own {
+            // Of the ecosystem that was asked before.
+            self.named.clear();
+        }
+        for entry in entries.filter(|entry| !entry.intervals.is_empty() || !entry.versions.is_empty()) {
+            if self.first == Some(place.ecosystem) {
+                self.decided.insert(entry.advisory);
+            }
+            if place.turn == Turn::Own {
+                self.named.insert(entry.advisory);
+            }
+        }
     }
 }
 

@@ -249,6 +249,13 @@ fn the_epoch_of_a_source_is_not_that_of_every_package() {
         let line = format!("perl-Errno CVE-2023-47038 AlmaLinux:9 {expected}");
         assert_eq!(found, Some(line).filter(|_| !expected.is_empty()).into_iter().collect::<Vec<_>>());
     }
+    // But not if it names no version of it.
+    let [record] = records("AlmaLinux:9");
+    let of_git =
+        json!({"ranges": [{"type": "GIT", "repo": "https://git.example/perl", "events": [{"introduced": "0"}]}]});
+    let empty = [record.affected("AlmaLinux:9", "perl-Errno", of_git)];
+    let [errno, _] = &old;
+    assert_eq!(found(std::slice::from_ref(errno), &distribution("almalinux", "9.4"), &empty).len(), 1);
     // A bill of materials may tell the source's own epoch: it counts.
     let told = [built("perl-Errno", "1.30-483.el9", "3:5.32.1-483.el9")];
     assert_eq!(found(&told, &distribution("almalinux", "9.4"), &records("AlmaLinux:9")).len(), 1);

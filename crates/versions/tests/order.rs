@@ -188,7 +188,9 @@ fn branches_of_composer_are_the_end_of_their_numbers_or_unknown() {
         assert_eq!(compare(installed, bound), Ok(order), "{installed} {bound}");
     }
     for branch in ["dev-master", "DEV-feature/x", "master"] {
-        assert!(compare(branch, "1.0").is_err() && compare("1.0", branch).is_err(), "{branch}");
+        for other in ["1.0", "dev-main", "dev-bar"] {
+            assert!(compare(branch, other).is_err() && compare(other, branch).is_err(), "{branch} {other}");
+        }
     }
 }
 

@@ -252,6 +252,17 @@ fn what_is_not_known_of_a_record_is_said() {
     assert_eq!(said(odd), (">= 0".to_owned(), 0));
 }
 
+/// Listed versions are left out where an interval holds them, as matching asks; else they would be lost.
+#[test]
+fn versions_that_no_interval_holds_stay() {
+    let entry = json!({
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.5"}]}],
+        "versions": ["1.0", "1.4.9", "1.x-dev", "dev-master"],
+    });
+    let (database, _) = build(&[AdvisoryRecord::new("TEST-1").affected("Packagist", "a/b", entry)]);
+    assert_eq!(database.affected("Packagist", "a/b").unwrap()[0].versions, ["1.x-dev", "dev-master"]);
+}
+
 #[test]
 fn limits_and_gaps_between_intervals() {
     let cases = [

@@ -31,10 +31,11 @@ fn events_become_intervals() {
         (json!([{"introduced": "0"}, {"limit": "*"}]), ">= 0", 0),
         (json!([{"introduced": "0"}, {"introduced": "1.0.0"}, {"fixed": "2.0.0"}]), ">= 0, < 2.0.0", 0),
         (json!([{"introduced": "0", "fixed": "2.0.0"}]), ">= 0, < 2.0.0", 0),
-        (json!([{"fixed": "2.0.0"}]), "", 1),
+        // What is wrong is said, and that nothing matches.
+        (json!([{"fixed": "2.0.0"}]), "", 2),
         // Introduced and fixed at one version: by OSV's algorithm nothing is affected.
-        (json!([{"introduced": "2.0.0"}, {"fixed": "2.0.0"}]), "", 1),
-        (json!([{"fixed": "2.0"}, {"introduced": "2.0"}]), "", 1),
+        (json!([{"introduced": "2.0.0"}, {"fixed": "2.0.0"}]), "", 2),
+        (json!([{"fixed": "2.0"}, {"introduced": "2.0"}]), "", 2),
         (
             json!([{"introduced": "0"}, {"fixed": "1.0.0"}, {"introduced": "2.0.0"}, {"fixed": "2.0.0"}, {"introduced": "3.0.0"}]),
             ">= 0, < 1.0.0 | >= 3.0.0",
@@ -42,7 +43,8 @@ fn events_become_intervals() {
         ),
         // What cannot be compared is kept as it is: matching then says that it is undecided.
         (json!([{"introduced": "0"}, {"fixed": "the next one"}]), ">= 0, < the next one", 1),
-        (json!([]), "", 0),
+        (json!([]), "", 1),
+        (json!([{"introduced": "2.0.0"}, {"limit": "1.0.0"}]), "", 1),
     ];
     for (events, expected, warnings) in cases {
         assert_eq!(said(ranges("SEMVER", events.clone())), (expected.to_owned(), warnings), "{events}");

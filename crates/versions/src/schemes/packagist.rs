@@ -19,9 +19,9 @@ fn compare(a: &str, b: &str) -> Option<Ordering> {
 
 fn compare_to_bound(installed: &str, bound: &str) -> Option<Ordering> {
     let (installed, bound) = (trim(installed)?, trim(bound)?);
-    // Nobody knows where in the order of releases a branch stands.
-    if is_branch(installed) != is_branch(bound) {
-        return None;
+    // Nobody knows where in the order of releases, or of other branches, a branch stands.
+    if is_branch(installed) || is_branch(bound) {
+        return installed.eq_ignore_ascii_case(bound).then_some(Ordering::Equal);
     }
     match (numeric_branch(installed), numeric_branch(bound)) {
         (None, None) => compare_parts(normal_parts(installed), normal_parts(bound)),
