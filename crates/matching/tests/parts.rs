@@ -53,7 +53,7 @@ fn the_database_rests_while_many_packages_are_matched() {
     let package = |number: usize| {
         let version = format!("1.0.{number}");
         let purl = format!("pkg:npm/{}@{version}", name(number));
-        Package { purl, ..Package::new(PackageType::Npm, &name(number), &version) }
+        Package { purl, ..Package::new(PackageType::Npm, name(number), version) }
     };
     let packages: Vec<Package> = (0..PACKAGES).map(package).collect();
     let found = match_all(&packages, None, &lookup).unwrap().findings;
