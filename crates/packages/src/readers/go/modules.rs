@@ -49,7 +49,7 @@ pub(super) fn reading(version: &str, modules: &[u8], path: &str) -> Reading {
                 reading.packages.extend(before.map(|(name, version)| package(name, version, path)));
             }
             // A local folder has no version: then the module that it stands for says the most.
-            (Some("=>"), Some(name), Some(version)) if !version.is_empty() && pending.is_some() => {
+            (Some("=>"), Some(name), Some(version)) if !released(version).is_empty() && pending.is_some() => {
                 pending = Some((name, version));
             }
             (Some("build"), Some(setting), _) => ldflags = setting.strip_prefix("-ldflags=").unwrap_or(ldflags),

@@ -92,6 +92,21 @@ fn a_development_version_of_go_is_no_release_and_a_program_of_unknown_version_is
     );
 }
 
+/// Go writes so of a folder.
+#[test]
+fn a_module_that_a_folder_replaces_keeps_its_version() {
+    check(
+        &Go,
+        PATH,
+        program(&build_info("go1.22.0", "mod\ta/b\tv1.0.0\t\ndep\tgolang.org/x/net\tv0.1.0\n=>\t../net\t(devel)\t\n")),
+        expect![[r#"
+            golang stdlib 1.22.0, under BSD-3-Clause, purl pkg:golang/stdlib@1.22.0
+            golang golang.org/x/net v0.1.0, purl pkg:golang/golang.org/x/net@v0.1.0
+            golang a/b v1.0.0, purl pkg:golang/a/b@v1.0.0
+        "#]],
+    );
+}
+
 #[test]
 fn a_linked_version_may_have_another_name_in_the_program_s_own_packages() {
     for (flags, expected) in [
