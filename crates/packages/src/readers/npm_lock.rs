@@ -77,7 +77,9 @@ fn split_version(text: &str) -> Option<(&str, &str)> {
 fn origin(reference: &str) -> Origin<'_> {
     let local = ["file:", "link:", "workspace:", "portal:"].iter().find_map(|kind| reference.strip_prefix(kind));
     if let Some(path) = local {
-        return Origin::Local(path);
+        // Yarn writes more behind a path: `a.tgz#a.tgz::hash=…`, `a::locator=…`.
+        let path = path.split('#').next().unwrap_or(path);
+        return Origin::Local(path.split("::").next().unwrap_or(path));
     }
     let is_repository = ["git+", "git:", "git@", "github:", "gitlab:", "bitbucket:"];
     let is_archive = reference.starts_with("https://codeload.github.com/") || reference.contains(".git#");

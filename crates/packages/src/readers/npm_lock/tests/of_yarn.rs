@@ -125,3 +125,26 @@ fn later_yarns_write_yaml() {
     "#]],
     );
 }
+
+#[test]
+fn later_yarns_write_more_behind_the_path_of_an_archive() {
+    check(
+        &NpmLock,
+        "yarn.lock",
+        r#"__metadata:
+  version: 8
+
+"a@file:./vendor/a-1.0.tgz::locator=root%40workspace%3A.":
+  version: 1.0.0
+  resolution: "a@file:./vendor/a-1.0.tgz#./vendor/a-1.0.tgz::hash=ab12&locator=root%40workspace%3A."
+
+"b@portal:./b::locator=root%40workspace%3A.":
+  version: 0.0.0-use.local
+  resolution: "b@portal:./b::locator=root%40workspace%3A."
+"#,
+        expect![[r#"
+            npm a 1.0.0, purl pkg:npm/a@1.0.0?download_url=file:.%2Fvendor%2Fa-1.0.tgz
+            npm b 0.0.0-use.local, purl pkg:npm/b@0.0.0-use.local?repository_url=file:.%2Fb
+        "#]],
+    );
+}
