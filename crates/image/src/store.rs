@@ -156,12 +156,7 @@ impl Archive {
         }
         let mut members = HashMap::new();
         let mut tar = TarReader::new(SkippingFile(file));
-        let broken = |error: TarError| match error {
-            TarError::Truncated { offset: 0..BLOCK } | TarError::Header { offset: 0, .. } => {
-                ImageError::unsupported(&place, "it is neither a tar archive nor a bill of materials")
-            }
-            error => ImageError::Damaged { what: place.clone(), why: error.to_string() },
-        };
+        let broken = |error| refused(path, &place, error);
         while tar.advance().map_err(broken)? {
             if members.len() == MAX_MEMBERS {
                 return Err(ImageError::unsupported(&place, format!("it has more than {MAX_MEMBERS} members")));
@@ -191,6 +186,17 @@ impl Archive {
             }
         }
         None
+    }
+}
+
+/// Why the archive at `path`, which is called `place`, cannot be read.
+fn refused(path: &Path, place: &str, error: TarError) -> ImageError {
+    match error {
+        TarError::Truncated { offset: 0..BLOCK } | TarError::Header { offset: 0, .. } => {
+            ImageError::unsupported(place, "it is neither a tar archive nor a bill of materials")
+        }
+        TarError::Read(cause) => ImageError::File { path: path.to_owned(), cause },
+        error => ImageError::Damaged { what: place.to_owned(), why: error.to_string() },
     }
 }
 
@@ -238,5 +244,19 @@ impl TarReader<SkippingFile> {
             self.source().0.seek(SeekFrom::Start(target)).map_err(crate::tar::TarError::Read)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The archive may be whole: another copy of it would help nobody.
+    #[test]
+    fn a_failing_disk_is_no_damaged_archive() {
+        let error = refused(Path::new("a.tar"), "a.tar", TarError::Read(io::Error::from_raw_os_error(5)));
+        assert!(matches!(&error, ImageError::File { path, .. } if path == Path::new("a.tar")), "{error}");
+        let error = refused(Path::new("a.tar"), "a.tar", TarError::Truncated { offset: 4096 });
+        assert!(matches!(error, ImageError::Damaged { .. }), "{error}");
     }
 }
