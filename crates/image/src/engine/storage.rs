@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashMap,
-    io,
     path::{Path, PathBuf},
 };
 
@@ -123,8 +122,7 @@ fn roots() -> Vec<PathBuf> {
 /// The image that `name` means; none if it is not there.
 fn find(root: &Path, name: &str) -> Result<Option<StoredImage>, ImageError> {
     let path = root.join("overlay-images/images.json");
-    let is_known = std::fs::read_dir(root).map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |_| true);
-    if !path.exists() && is_known {
+    if matches!(path.try_exists(), Ok(false)) {
         return Ok(None);
     }
     let images: Vec<StoredImage> = list(&path)?;
@@ -208,4 +206,18 @@ fn bounded(path: &Path, limit: u64) -> Result<Vec<u8>, ImageError> {
         return Err(ImageError::TooLarge { what: path.display().to_string(), limit });
     }
     std::fs::read(path).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_that_cannot_be_looked_into_is_not_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(find(folder.path(), "a").unwrap().is_none());
+        assert!(find(&folder.path().join("absent"), "a").unwrap().is_none());
+        std::fs::write(folder.path().join("overlay-images"), "").unwrap();
+        assert!(matches!(find(folder.path(), "a"), Err(ImageError::File { .. })));
+    }
 }
