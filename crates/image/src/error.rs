@@ -136,8 +136,13 @@ impl ImageError {
 
     /// Of several images, none has the name that was given.
     pub(crate) fn unnamed<'a>(place: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Self {
-        let names: Vec<&str> = names.take(MAX_NAMES).collect();
-        let offered = if names.is_empty() { "no names".to_owned() } else { names.join(", ") };
+        let names: Vec<&str> = names.collect();
+        let told = names.get(..MAX_NAMES).unwrap_or(&names).join(", ");
+        let offered = match names.len().saturating_sub(MAX_NAMES) {
+            _ if names.is_empty() => "no names".to_owned(),
+            0 => told,
+            rest => format!("{told}, and {rest} more"),
+        };
         Self::missing(place, format!("image named `{name}`; it has {offered}"))
     }
 
@@ -170,5 +175,21 @@ impl Hint for ImageError {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_beyond_the_first_are_counted() {
+        let told = |count: usize| {
+            let names: Vec<String> = (0..count).map(|index| format!("n{index}")).collect();
+            ImageError::unnamed("a.tar", "x", names.iter().map(String::as_str)).to_string()
+        };
+        assert!(told(20).ends_with(", n19"), "{}", told(20));
+        assert!(told(23).ends_with(", n19, and 3 more"), "{}", told(23));
+        assert!(told(0).ends_with("it has no names"), "{}", told(0));
     }
 }
