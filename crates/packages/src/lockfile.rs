@@ -46,6 +46,8 @@ pub(crate) enum Origin<'a> {
     Repository(&'a str),
     /// A folder or an archive of the project's own; the path may be empty.
     Local(&'a str),
+    /// An archive at an address.
+    Archive(&'a str),
 }
 
 impl Origin<'_> {
@@ -55,6 +57,7 @@ impl Origin<'_> {
             Self::Registry => purl,
             Self::OtherRegistry(url) => purl.qualifier("repository_url", &without_credentials(url)),
             Self::Repository(url) => purl.qualifier("vcs_url", &without_credentials(url)),
+            Self::Archive(url) => purl.qualifier("download_url", &without_credentials(url)),
             // It is no folder of the project's: what is packed in it may be what the registry has.
             Self::Local(path) if is_archive(path) => purl.qualifier("download_url", &format!("file:{path}")),
             Self::Local("") => purl.qualifier("repository_url", "file:."),
@@ -67,6 +70,11 @@ impl Origin<'_> {
 pub(crate) fn is_archive(path: &str) -> bool {
     const ENDINGS: [&str; 7] = [".conda", ".egg", ".tar.bz2", ".tar.gz", ".tgz", ".whl", ".zip"];
     ENDINGS.iter().any(|ending| path.ends_with(ending))
+}
+
+/// Whether a file that cannot be read is a template, of which none is known to ask for packages.
+pub(crate) fn is_template(text: &str) -> bool {
+    (text.contains("{{") || text.contains("{%")) && !text.contains("dependencies")
 }
 
 /// An address without the user and the password that some write into it: a report is for more eyes than the file.

@@ -12,7 +12,7 @@ use portcullis_model::{PackageType, Reading};
 use super::python_lock::{self, requirements};
 use crate::{
     PackageReader, Scope, Selection, fields, limits,
-    lockfile::{Listing, Origin, is_archive, is_of_others, reasons},
+    lockfile::{self, Listing, Origin, is_archive, is_of_others, reasons},
     tree::{self, Node},
 };
 
@@ -40,9 +40,9 @@ fn is_environment(stem: &str) -> bool {
 }
 
 /// Whether a file is a template of something else.
-fn is_template(name: &str, text: &str) -> bool {
+fn is_other_template(name: &str, text: &str) -> bool {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    is_environment(stem) && text.contains("{{") && !text.contains("dependencies")
+    is_environment(stem) && lockfile::is_template(text)
 }
 
 impl PackageReader for CondaLock {
@@ -70,7 +70,7 @@ impl PackageReader for CondaLock {
         let document = match tree::yaml(text.as_bytes()) {
             Ok(document) => document,
             // Others call files `environment.yml`, too: templates of Helm's are no YAML.
-            Err(_) if is_template(file.file_name(), &text) => return Reading::default(),
+            Err(_) if is_other_template(file.file_name(), &text) => return Reading::default(),
             Err(why) => return Listing::unreadable(file, why),
         };
         let listings = (Listing::new(PackageType::Conda, file), Listing::new(PackageType::Pypi, file));

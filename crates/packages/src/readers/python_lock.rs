@@ -33,7 +33,7 @@ fn parser(file: &FileHeader<'_>) -> Option<Parse> {
         "pdm.lock" => toml_locks::pdm,
         "uv.lock" => toml_locks::uv,
         // `tool.py.lock`, of a script that says what it needs.
-        name if name.ends_with(".py.lock") => toml_locks::uv,
+        name if name.ends_with(".py.lock") => script,
         "Pipfile.lock" => pipfile,
         "pylock.toml" => toml_locks::pylock,
         "pyproject.toml" => project::pyproject,
@@ -94,6 +94,11 @@ pub(super) fn normal(name: &str) -> String {
     lookup_name("PyPI", name).into_owned()
 }
 
+/// That of a script; an empty one is a lock of another kind, which only has to be there.
+fn script(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
+    if contents.is_empty() { Ok(()) } else { toml_locks::uv(listing, contents) }
+}
+
 /// `Pipfile.lock`. Format: <https://github.com/pypa/pipfile#pipfilelock>.
 fn pipfile(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
     let document = tree::json(contents)?;
@@ -114,7 +119,11 @@ fn pipfile(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
             let place = ["git", "path", "file"].iter().find_map(|kind| Some((*kind, package.text_of(kind)?)));
             let origin = match place {
                 Some(("git", url)) => Origin::Repository(url),
-                Some((_, path)) => Origin::Local(path),
+                Some((_, path)) => match path.strip_prefix("file://") {
+                    Some(path) => Origin::Local(path),
+                    None if path.contains("://") => Origin::Archive(path),
+                    None => Origin::Local(path),
+                },
                 None => Origin::Registry,
             };
             if version.is_none() && origin == Origin::Registry {

@@ -1,5 +1,7 @@
 //! Texts as the tools write them.
 
+mod of_project;
+
 use expect_test::expect;
 use proptest::prelude::*;
 
