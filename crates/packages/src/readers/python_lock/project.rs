@@ -9,7 +9,7 @@
 use super::{add, requirements::pinned, toml_locks::is_for_development};
 use crate::{
     fields,
-    lockfile::{Listing, Origin, reasons},
+    lockfile::{Listing, Origin, is_template, reasons},
     tree,
 };
 
@@ -17,7 +17,10 @@ pub(super) fn pyproject(listing: &mut Listing<'_>, contents: &[u8]) -> Result<()
     let document = match tree::toml(contents) {
         Ok(document) => document,
         // A template of such a file is none yet.
-        Err(_) if contents.windows(2).any(|bytes| bytes == b"{%") => return Ok(()),
+        Err(_) if fields::decode(contents).is_some_and(|text| is_template(&text)) => {
+            listing.note("it is a template of such a file: what it will ask for is not known");
+            return Ok(());
+        }
         Err(why) => return Err(why),
     };
     let project = document.get("project");
@@ -44,6 +47,10 @@ pub(super) fn setup_cfg(listing: &mut Listing<'_>, contents: &[u8]) -> Result<()
     let (mut section, mut key) = ("", "");
     for line in text.lines() {
         let trimmed = line.trim();
+        // A comment ends no list, wherever it begins.
+        if trimmed.starts_with(['#', ';']) {
+            continue;
+        }
         let is_continued = line.starts_with([' ', '\t']);
         if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))
             && !is_continued
@@ -69,22 +76,79 @@ pub(super) fn setup_cfg(listing: &mut Listing<'_>, contents: &[u8]) -> Result<()
 
 pub(super) fn setup_py(listing: &mut Listing<'_>, contents: &[u8]) -> Result<(), String> {
     let text = fields::decode(contents).ok_or("it is not text")?;
-    // What stands before a list: a keyword of `setup`, or the name of an extra.
-    let mut extra = "";
+    let mut place = Place::default();
     let mut last = "";
     let mut rest: &str = &text;
     while let Some(at) = rest.find(['#', '"', '\'']) {
         let (code, quoted) = rest.split_at(at);
-        if code.trim_start().starts_with(':') {
-            extra = last;
-        } else if code.contains('=') {
-            extra = if code.contains("tests_require") || code.contains("setup_requires") { "test" } else { "" };
-        }
+        place.step(code, last);
         let (literal, behind) = literal(quoted);
-        literal.lines().for_each(|wanted| wish(listing, extra, wanted));
+        literal.lines().for_each(|wanted| wish(listing, place.extra, wanted));
         (last, rest) = (literal, behind);
     }
     Ok(())
+}
+
+/// Where in a program a text stands: what is not surely of an extra counts as the project's own.
+#[derive(Default)]
+struct Place<'a> {
+    /// The brackets that are open.
+    brackets: Vec<char>,
+    /// What a value is given to: the name of an extra, `test` for a keyword of that use, or nothing.
+    extra: &'a str,
+    /// How many brackets were open where the value begins: it ends with the next `,` there.
+    depth: usize,
+}
+
+impl<'a> Place<'a> {
+    /// Goes through the code between the text `last` and the next one.
+    fn step(&mut self, code: &str, last: &'a str) {
+        let mut code = code;
+        // `'dev': ['a==1']` and `'dev': 'a==1'`, and not `if a == 'dev': …`.
+        if let Some(value) = code.trim_start().strip_prefix(':')
+            && self.brackets.last() == Some(&'{')
+            && (value.trim_start().is_empty() || value.trim_start().starts_with(['[', '(']))
+        {
+            self.begin(last);
+            code = value;
+        }
+        for (at, character) in code.char_indices() {
+            match character {
+                '(' | '[' | '{' => self.brackets.push(character),
+                ')' | ']' | '}' => {
+                    self.brackets.pop();
+                    if self.brackets.len() < self.depth {
+                        self.begin("");
+                    }
+                }
+                ',' if self.brackets.len() == self.depth => self.begin(""),
+                '\n' | ';' if self.brackets.is_empty() => self.begin(""),
+                '=' => {
+                    let name = code.split_at_checked(at).and_then(|(before, after)| keyword(before, after));
+                    match name {
+                        Some("tests_require" | "setup_requires") => self.begin("test"),
+                        Some(_) => self.begin(""),
+                        None => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn begin(&mut self, extra: &'a str) {
+        (self.extra, self.depth) = (extra, self.brackets.len());
+    }
+}
+
+/// The name that is given a value; none if the `=` that `after` begins with is a part of a comparison.
+fn keyword<'a>(before: &'a str, after: &str) -> Option<&'a str> {
+    if after.starts_with("==") || before.ends_with(['=', '!', '<', '>']) {
+        return None;
+    }
+    let before = before.strip_suffix('+').unwrap_or(before).trim_end();
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    before.rsplit(|character| !is_part(character)).next()
 }
 
 /// The text in the quotes that `source` starts with, and what stands behind them; of a comment there is no text.
@@ -93,9 +157,21 @@ fn literal(source: &str) -> (&str, &str) {
         return ("", source.get(source.find('\n').unwrap_or(source.len())..).unwrap_or_default());
     };
     let inner = source.get(quote.len()..).unwrap_or_default();
-    // A text between single quotes ends with its line.
-    let is_end = |rest: &str| rest.starts_with(quote) || quote.len() == 1 && rest.starts_with('\n');
-    let end = inner.match_indices(['"', '\'', '\n']).map(|(at, _)| at).find(|&at| inner.get(at..).is_some_and(is_end));
-    let (text, behind) = inner.split_at(end.unwrap_or(inner.len()));
-    (text, behind.get(quote.len()..).unwrap_or_default())
+    let mut end = 0;
+    while let Some(at) = inner.get(end..).and_then(|rest| rest.find(['"', '\'', '\n', '\\'])) {
+        end += at;
+        let rest = inner.get(end..).unwrap_or_default();
+        // A text between single quotes ends with its line.
+        if rest.starts_with(quote) || quote.len() == 1 && rest.starts_with('\n') {
+            let (text, behind) = inner.split_at(end);
+            return (text, behind.strip_prefix(quote).unwrap_or(behind));
+        }
+        end += 1;
+        // What follows a `\` ends nothing, be it a quote or the end of a line.
+        if let Some(escaped) = rest.strip_prefix('\\') {
+            let length = escaped.chars().next().map_or(0, char::len_utf8);
+            end += if escaped.starts_with("\r\n") { 2 } else { length };
+        }
+    }
+    (inner, "")
 }

@@ -137,7 +137,23 @@ setuptools.setup(
         "#]],
     );
     let template = r#"{% if a %}[project]{% endif %}"#;
-    check(&PythonLock, "pyproject.toml", template, expect![[""]]);
+    check(
+        &PythonLock,
+        "pyproject.toml",
+        template,
+        expect![[r#"
+        note in pyproject.toml: it is a template of such a file: what it will ask for is not known
+    "#]],
+    );
+    // One that names packages is not passed over.
+    check(
+        &PythonLock,
+        "pyproject.toml",
+        "[project # {% a %}\ndependencies = ['a==1']",
+        expect![[r#"
+        gap in pyproject.toml: its packages were not read: unclosed table, expected `]`
+    "#]],
+    );
     check(
         &PythonLock,
         "pyproject.toml",
@@ -445,7 +461,7 @@ fn many_versions_of_one_name_are_read_in_linear_time() {
 proptest! {
     #[test]
     fn no_description_of_a_project_makes_it_panic(
-        text in r#"(["'=:#;é\[\] \n]|"""|a==1|\[options\]\n|install_requires|tests_require){0,24}"#,
+        text in r#"(["'=:#;é\[\]{}(),+\\ \n]|"""|a==1|\[options\]\n|install_requires|tests_require){0,24}"#,
     ) {
         for path in ["pyproject.toml", "setup.cfg", "setup.py"] {
             read(&PythonLock, path, text.as_bytes());
