@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     Image, ImageError, StoredLayer,
+    error::offered,
     layout::check,
     manifest::{Config, MAX_DOCUMENT},
     store::Store,
@@ -55,20 +56,17 @@ impl Entry {
 }
 
 fn select<'a>(entries: &'a [Entry], name: Option<&str>, place: &str) -> Result<&'a Entry, ImageError> {
+    let names = || entries.iter().flat_map(Entry::tags).map(String::as_str);
     match (entries, name) {
         ([only], None) => Ok(only),
         ([], _) => Err(ImageError::missing(place, "image")),
         (entries, Some(name)) => entries
             .iter()
             .find(|entry| entry.tags().iter().any(|tag| tag == name))
-            .ok_or_else(|| ImageError::unnamed(place, name, entries.iter().flat_map(Entry::tags).map(String::as_str))),
+            .ok_or_else(|| ImageError::unnamed(place, name, names())),
         (entries, None) => {
-            let names: Vec<&str> = entries.iter().flat_map(Entry::tags).map(String::as_str).collect();
-            let why = format!(
-                "it holds {} images; name one: docker-archive:{place}:NAME ({})",
-                entries.len(),
-                names.join(", ")
-            );
+            let (count, names) = (entries.len(), offered(names()));
+            let why = format!("it holds {count} images; name one: docker-archive:{place}:NAME ({names})");
             Err(ImageError::unsupported(place, why))
         }
     }

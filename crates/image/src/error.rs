@@ -136,18 +136,22 @@ impl ImageError {
 
     /// Of several images, none has the name that was given.
     pub(crate) fn unnamed<'a>(place: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Self {
-        let names: Vec<&str> = names.collect();
-        let told = names.get(..MAX_NAMES).unwrap_or(&names).join(", ");
-        let offered = match names.len().saturating_sub(MAX_NAMES) {
-            _ if names.is_empty() => "no names".to_owned(),
-            0 => told,
-            rest => format!("{told}, and {rest} more"),
-        };
-        Self::missing(place, format!("image named `{name}`; it has {offered}"))
+        Self::missing(place, format!("image named `{name}`; it has {}", offered(names)))
     }
 
     pub(crate) fn missing(place: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Missing { place: place.into(), what: what.into() }
+    }
+}
+
+/// The first of the names that there are, and how many more.
+pub(crate) fn offered<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    let told = names.get(..MAX_NAMES).unwrap_or(&names).join(", ");
+    match names.len().saturating_sub(MAX_NAMES) {
+        _ if names.is_empty() => "no names".to_owned(),
+        0 => told,
+        rest => format!("{told}, and {rest} more"),
     }
 }
 
