@@ -11,7 +11,7 @@ use crate::{
     Match, concerns, modules,
     plan::Plan,
     range,
-    route::{Languages, Place, Route, Spoken, Turn, as_written, route},
+    route::{Languages, Place, Route, Spoken, as_written, route},
 };
 
 /// What can be said of a package, advisory by advisory.
@@ -114,7 +114,7 @@ pub fn explain_in<'a>(
         return Ok(explained);
     }
     let version = as_written(ecosystem, &package.version);
-    let place = Place { ecosystem, name: &package.name, version, any_epoch: false, turn: Turn::Only };
+    let place = Place::only(ecosystem, &package.name, version);
     at_places(package, &[place], false, advisories, lookup, &mut explained)?;
     Ok(explained)
 }

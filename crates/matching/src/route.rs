@@ -31,6 +31,11 @@ pub(crate) enum Turn {
 }
 
 impl<'a> Place<'a> {
+    /// The one name that is asked, by a version that is known whole.
+    pub(crate) const fn only(ecosystem: &'a str, name: &'a str, version: &'a str) -> Self {
+        Self { ecosystem, name, version, any_epoch: false, turn: Turn::Only }
+    }
+
     /// A bound of a record as it is compared with the version.
     pub(crate) fn bound<'b>(&self, bound: &'b str) -> &'b str {
         if self.any_epoch { without_epoch(bound) } else { bound }
@@ -120,9 +125,7 @@ pub(crate) fn route<'a>(
         PackageType::Golang => package.version.strip_prefix('v').unwrap_or(&package.version),
         _ => &package.version,
     };
-    let place =
-        |ecosystem: &'a String| Place { ecosystem, name: &package.name, version, any_epoch: false, turn: Turn::Only };
-    Ok(Route::Ask(covered.iter().map(place).collect()))
+    Ok(Route::Ask(covered.iter().map(|ecosystem| Place::only(ecosystem, &package.name, version)).collect()))
 }
 
 /// Where a package of a language comes from.
@@ -219,13 +222,7 @@ fn generic<'a>(package: &'a Package, lookup: &dyn AdvisoryLookup) -> Result<Rout
         other => other,
     };
     if lookup.covers(ECOSYSTEM) && !lookup.affected(ECOSYSTEM, name)?.is_empty() {
-        return Ok(Route::Ask(vec![Place {
-            ecosystem: ECOSYSTEM,
-            name,
-            version: &package.version,
-            any_epoch: false,
-            turn: Turn::Only,
-        }]));
+        return Ok(Route::Ask(vec![Place::only(ECOSYSTEM, name, &package.version)]));
     }
     Ok(Route::Uncovered(format!("{} packages", package.kind)))
 }
