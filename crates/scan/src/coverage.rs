@@ -6,7 +6,8 @@ use portcullis_model::{Coverage, Digest, ExecutableFile, Package, PackageType, P
 
 use crate::{
     executables::Executable,
-    merge::{Owner, Owners, ancestors},
+    merge::ancestors,
+    owners::{Owner, Owners},
 };
 
 /// Most unexplained executables listed.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::{
     executables::{Executable, Hashing, is_executable},
     links::{LinkTargets, Links},
+    symlinks::Symlink,
 };
 
 /// Most facts, executables and links of a layer kept. The largest real layer has some ten thousand.
@@ -55,6 +56,8 @@ pub(crate) struct LayerFacts {
     pub(crate) others: Paths,
     /// Directories: they hide what lower layers have *at* their path, if that is no directory.
     pub(crate) directories: Paths,
+    /// By path.
+    pub(crate) symlinks: Vec<Symlink>,
     pub(crate) warnings: Vec<Warning>,
     overflow: u64,
 }
@@ -122,6 +125,12 @@ pub(crate) struct FactGatherer {
     options: GatherOptions,
     /// The executables of each path.
     executables: HashMap<PathHash, usize>,
+    /// The symbolic links of each path.
+    symlinks: HashMap<PathHash, Symlink>,
+    /// The bytes that they take, or would.
+    symlink_bytes: usize,
+    /// Links that there was no room for.
+    symlinks_left_out: u64,
 }
 
 /// What is gathered.
@@ -153,10 +162,17 @@ impl FactGatherer {
 
     /// The facts, and the hard links whose targets were not read.
     pub(crate) fn finish(self) -> (LayerFacts, Links) {
-        let Self { mut facts, links, targets, .. } = self;
+        let Self { mut facts, links, targets, symlinks, symlinks_left_out, .. } = self;
+        facts.symlinks = symlinks.into_values().collect();
+        facts.symlinks.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         for (name, target) in targets.iter().flat_map(LinkTargets::unread) {
             let what = format!("a hard link was not read: this layer has no file {target}");
             facts.warn(Warning::gap(name, what));
+        }
+        if symlinks_left_out > 0 {
+            let what =
+                format!("{symlinks_left_out} more symbolic links of this layer are not followed to who owns what");
+            facts.warn(Warning::note("", what));
         }
         if facts.overflow > 0 {
             let what = format!("{} more files were not recorded: a layer may have {MAX_FACTS}", facts.overflow);
@@ -243,6 +259,7 @@ impl FactGatherer {
     /// An entry stands where an earlier one of the same layer stood: of two, engines keep the later.
     fn replace(&mut self, path: &str, hash: PathHash) {
         self.links.remove(path);
+        self.symlinks.remove(&hash);
         if let Some(executable) = self.executables.remove(&hash).and_then(|at| self.facts.executables.get_mut(at))
             && executable.path == path
         {
@@ -433,6 +450,13 @@ impl LayerVisitor for FactGatherer {
                 self.replace(path, hash);
                 self.link(path, target);
                 self.link_executable(path, target);
+            }
+            OtherEntry::Symlink(target) => {
+                self.replace(path, hash);
+                match Symlink::within(path, target, &mut self.symlink_bytes) {
+                    Some(link) => _ = self.symlinks.insert(hash, link),
+                    None => self.symlinks_left_out += 1,
+                }
             }
             _ => self.replace(path, hash),
         }

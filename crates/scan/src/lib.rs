@@ -12,9 +12,11 @@ mod java_index;
 mod layer_facts;
 mod links;
 mod merge;
+mod owners;
 mod packages;
 mod replay;
 mod sbom;
+mod symlinks;
 
 use std::{collections::HashSet, io::BufWriter, time::Instant};
 

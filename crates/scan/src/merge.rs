@@ -1,7 +1,7 @@
 //! From the facts of each layer to what the image holds: what a later layer hides is gone, and each package belongs
 //! to the layer that brought it.
 
-use std::collections::{BTreeMap, HashMap, HashSet, hash_map::Entry};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use portcullis_model::{
     Coverage, Digest, Distribution, ExecutableFile, Licensed, Location, Package, PackageType, PathHash, Reading,
@@ -14,7 +14,9 @@ use crate::{
     completions, coverage, dependencies,
     executables::Executable,
     layer_facts::{Fact, LayerFacts, Paths, exact},
+    owners,
     packages::Packages,
+    symlinks::{Standing, Symlink, Symlinks},
 };
 
 /// An image's inventory. It is kept in the layer cache.
@@ -29,29 +31,7 @@ pub(crate) struct Merged {
 }
 
 /// What each layer has at a path, lowest first.
-type History = Vec<(usize, Vec<Reading>)>;
-
-/// Which package claims a path, and the highest layer that says so.
-pub(crate) type Owners = HashMap<PathHash, Owner>;
-
-/// Who claims a path.
-pub(crate) struct Owner {
-    pub(crate) kind: PackageType,
-    pub(crate) name: String,
-    /// The layer of the record.
-    recorded: usize,
-}
-
-impl Owner {
-    /// Of two claims, a distribution's counts before a language's, and the later record before the earlier.
-    fn also(&mut self, other: Self) {
-        if other.kind.is_operating_system() && !self.kind.is_operating_system() {
-            *self = other;
-        } else if other.kind.is_operating_system() == self.kind.is_operating_system() {
-            self.recorded = self.recorded.max(other.recorded);
-        }
-    }
-}
+type History<T = Vec<Reading>> = Vec<(usize, T)>;
 
 /// Lays the layers over one another, lowest first.
 pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) -> Merged {
@@ -60,12 +40,16 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     let mut warnings: Vec<Warning> = layers.iter_mut().flat_map(|layer| std::mem::take(&mut layer.warnings)).collect();
     let mut histories: BTreeMap<String, History> = BTreeMap::new();
     let mut executables: BTreeMap<String, (usize, Executable)> = BTreeMap::new();
+    let mut symlinks: BTreeMap<String, History<String>> = BTreeMap::new();
     for (index, layer) in layers.into_iter().enumerate() {
         let is_gone = |path: &str| hides[index + 1..].iter().any(|above| above.hides(path));
         for mut executable in layer.executables {
             if !executable.path.is_empty() && !is_gone(&executable.path) {
                 executables.insert(std::mem::take(&mut executable.path), (index, executable));
             }
+        }
+        for Symlink { path, target } in layer.symlinks {
+            symlinks.entry(path).or_default().push((index, target));
         }
         // A path's history ends where something that is not the file itself took its place.
         for Fact { path, reading, .. } in layer.facts {
@@ -85,7 +69,9 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     warnings.extend(readings.flat_map(|reading| std::mem::take(&mut reading.warnings)));
     warnings.extend(leave_to_databases(&mut survivors));
     let distribution = distribution(&survivors);
-    let owners = owners(&survivors, &executables);
+    let symlinks = Symlinks::of(&standing_links(symlinks, &hides));
+    let lists = survivors.iter().map(|survivor| (survivor.path.as_str(), survivor.top, survivor.current.as_slice()));
+    let owners = owners::find(lists, executables.keys().map(String::as_str), &symlinks);
     let mut packages = Packages::default();
     for survivor in &mut survivors {
         let owner = owners.get(&PathHash::of(&survivor.path));
@@ -158,8 +144,9 @@ fn unexplained(partial: &BTreeMap<String, String>, known: &coverage::Known<'_>) 
 fn interesting(layers: &[LayerFacts]) -> HashSet<PathHash> {
     let facts = layers.iter().flat_map(|layer| layer.facts.iter().map(|fact| fact.path.as_str()));
     let executables = layers.iter().flat_map(|layer| layer.executables.iter().map(|file| file.path.as_str()));
+    let symlinks = layers.iter().flat_map(|layer| layer.symlinks.iter().map(|link| link.path.as_str()));
     let mut hashes = HashSet::new();
-    for path in facts.chain(executables) {
+    for path in facts.chain(executables).chain(symlinks) {
         hashes.insert(exact(path));
         // Once a directory is known, so are those above it.
         let _known = ancestors(path).all(|ancestor| hashes.insert(exact(ancestor)));
@@ -218,24 +205,40 @@ struct Survivor {
     below: History,
 }
 
+/// What the image holds at a path, with its layer, and what lay just below it, one below the other.
+fn standing<T>(path: &str, mut history: History<T>, hides: &[Hidden]) -> Option<(usize, T, History<T>)> {
+    let (top, current) = history.pop()?;
+    if hides[top + 1..].iter().any(|above| above.hides(path)) {
+        return None;
+    }
+    let mut above = top;
+    let mut below = History::new();
+    for (layer, found) in history.into_iter().rev() {
+        // Removed between the two, or its directory replaced in the upper one's own layer: a new file. In
+        // the upper layer itself the file stands at the path, so only its directory is asked about.
+        if hides[layer + 1..above].iter().any(|between| between.hides(path)) || hides[above].hides_ancestor(path) {
+            break;
+        }
+        above = layer;
+        below.push((layer, found));
+    }
+    Some((top, current, below))
+}
+
+/// The symbolic links that the image holds, each with the layer that brought it as it is.
+fn standing_links(symlinks: BTreeMap<String, History<String>>, hides: &[Hidden]) -> BTreeMap<String, Standing> {
+    let links = symlinks.into_iter().filter_map(|(path, history)| {
+        let (top, target, below) = standing(&path, history, hides)?;
+        let same = below.iter().take_while(|(_, lower)| *lower == target);
+        let brought = same.last().map_or(top, |(layer, _)| *layer);
+        Some((path, Standing { target, brought }))
+    });
+    links.collect()
+}
+
 impl Survivor {
-    fn of(path: String, mut history: History, hides: &[Hidden]) -> Option<Self> {
-        let (top, current) = history.pop()?;
-        if hides[top + 1..].iter().any(|above| above.hides(&path)) {
-            return None;
-        }
-        let mut above = top;
-        let mut below = History::new();
-        for (layer, readings) in history.into_iter().rev() {
-            // Removed between the two, or its directory replaced in the upper one's own layer: a new file. In
-            // the upper layer itself the file stands at the path, so only its directory is asked about.
-            if hides[layer + 1..above].iter().any(|between| between.hides(&path)) || hides[above].hides_ancestor(&path)
-            {
-                break;
-            }
-            above = layer;
-            below.push((layer, readings));
-        }
+    fn of(path: String, history: History, hides: &[Hidden]) -> Option<Self> {
+        let (top, current, below) = standing(&path, history, hides)?;
         Some(Self { path, top, current, below })
     }
 
@@ -321,25 +324,6 @@ fn leave_to_databases(survivors: &mut [Survivor]) -> Vec<Warning> {
 /// Whether a bill of materials names this package of a distribution, and no database.
 pub(crate) fn is_of_bill(package: &Package) -> bool {
     package.kind.is_operating_system() && package.evidence.as_deref() == Some(portcullis_packages::OF_SBOM)
-}
-
-/// Which package of the distribution owns each path that matters.
-fn owners(survivors: &[Survivor], executables: &BTreeMap<String, (usize, Executable)>) -> Owners {
-    let mut wanted: HashSet<PathHash> = executables.keys().map(|path| PathHash::of(path)).collect();
-    wanted.extend(survivors.iter().map(|survivor| PathHash::of(&survivor.path)));
-    let mut owners = Owners::new();
-    for survivor in survivors {
-        for owned in survivor.current.iter().flat_map(|reading| &reading.owned) {
-            for path in owned.paths.iter().filter(|path| wanted.contains(path)) {
-                let claim = Owner { kind: owned.kind, name: owned.package.clone(), recorded: survivor.top };
-                match owners.entry(*path) {
-                    Entry::Vacant(place) => _ = place.insert(claim),
-                    Entry::Occupied(mut place) => place.get_mut().also(claim),
-                }
-            }
-        }
-    }
-    owners
 }
 
 /// A package whose own record names no licence has those that another file names for it.

@@ -194,6 +194,55 @@ fn a_language_s_package_that_the_distribution_installed_is_the_distribution_s() 
 }
 
 #[test]
+fn a_list_may_name_its_files_through_a_link_to_their_directory() {
+    const REAL: &str = "usr/share/python/packages/yaml-6.0.dist-info/METADATA";
+    const LINK: &str = "usr/lib/python3/dist-packages";
+    const TARGET: &str = "../../share/python/packages";
+    let metadata = |version| format!("Metadata-Version: 2.1\nName: yaml\nVersion: {version}\n\n");
+    let list = |layer: Layer| {
+        let listed = format!("/.\n/usr\n/{LINK}/yaml-6.0.dist-info/METADATA\n");
+        layer.file("var/lib/dpkg/info/python3-yaml.list", listed)
+    };
+    let debian = || ImageBuilder::debian(12).package("python3-yaml", "6.0-3");
+    let is_owned = |builder: &ImageBuilder| {
+        let taken = taken(&builder.build());
+        taken.inventory.packages.iter().any(|package| package.name == "yaml" && package.owned_by.is_some())
+    };
+    let file = || Layer::new().file(REAL, metadata("6.0"));
+    let linked = || Layer::new().symlink(LINK, TARGET);
+    // Whatever comes first of what the list is made of.
+    assert!(is_owned(&debian().layer(list(file().symlink(LINK, TARGET)))));
+    assert!(is_owned(&debian().layer(linked()).layer(list(file()))));
+    assert!(is_owned(&debian().layer(file()).layer(linked()).layer(list(Layer::new()))));
+    let whole = debian().layer(linked()).layer(list(file()));
+    assert!(is_owned(&whole.clone().layer(linked())), "the same link, written again");
+    // Through another link beside.
+    let twice = Layer::new().symlink(LINK, "/usr/share/snake").symlink("usr/share/snake", "python/packages");
+    assert!(is_owned(&debian().layer(twice).layer(list(file()))));
+    // What a later layer did is not what the package installed.
+    assert!(!is_owned(&debian().layer(list(file())).layer(linked())), "a link that came later");
+    let removed = whole.clone().layer(Layer::new().whiteout(LINK));
+    assert!(!is_owned(&removed), "a link that is gone");
+    assert!(!is_owned(&removed.layer(linked())), "a link that came again");
+    assert!(!is_owned(&whole.clone().layer(Layer::new().directory(LINK))), "a directory in its place");
+    assert!(!is_owned(&whole.clone().layer(Layer::new().symlink(LINK, "/opt"))), "a link to elsewhere");
+    let replaced = Layer::new().file(REAL, metadata("5.0"));
+    assert!(!is_owned(&whole.layer(replaced)), "another version over the distribution's");
+    let over = Layer::new().symlink(LINK, TARGET).directory(LINK);
+    assert!(!is_owned(&debian().layer(list(over)).layer(file())), "of two entries the later counts");
+}
+
+#[test]
+fn programs_are_known_by_lists_that_name_them_through_links() {
+    let list = |layer: Layer| layer.file("var/lib/dpkg/info/tool.list", "/usr/sbin/tool\n/usr/sbin\n");
+    let debian = |layer| ImageBuilder::debian(12).package("tool", "1.0-1").layer(layer);
+    let known = |builder: &ImageBuilder| taken(&builder.build()).coverage.unwrap().known_files;
+    let program = Layer::new().executable("usr/bin/tool", b"\x7fELF");
+    assert_eq!(known(&debian(list(program.clone()))), 0);
+    assert_eq!(known(&debian(list(program.symlink("usr/sbin", "bin")))), 1);
+}
+
+#[test]
 fn a_bill_of_materials_speaks_of_the_distribution_where_no_database_does() {
     let document = r#"{"spdxVersion": "SPDX-2.3", "packages": [
         {"name": "musl", "versionInfo": "1.2.4-r2", "externalRefs": [
