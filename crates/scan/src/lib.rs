@@ -8,6 +8,7 @@ mod completions;
 mod coverage;
 mod dependencies;
 mod executables;
+mod gatherer;
 mod java_index;
 mod layer_facts;
 mod links;
@@ -23,8 +24,9 @@ use std::{collections::HashSet, io::BufWriter, time::Instant};
 #[doc(hidden)]
 pub use cache::is_entry;
 pub use cache::{CacheStatus, LayerCache};
+use gatherer::{FactGatherer, GatherOptions};
 pub use java_index::{JavaIndex, JavaIndexError};
-use layer_facts::{FactGatherer, GatherOptions, LayerFacts};
+use layer_facts::LayerFacts;
 use portcullis_errors::Hint;
 use portcullis_image::{Image, ImageError, Limits};
 pub use portcullis_matching::ADVISORIES;
