@@ -65,7 +65,7 @@ impl Scheme {
 
     /// Compares an installed version with the bound of an advisory's range, by the rules of the ecosystem's own range
     /// specifiers where these differ from its order: PEP 440 ignores a local label that the bound does not have
-    /// (`2.0+cu118` is in `<=2.0`), Composer counts `2.0` and `2.0.0` as the same.
+    /// (`2.0+cu118` is in `<=2.0`), Composer and R count `2.0` and `2.0.0` as the same.
     ///
     /// # Errors
     /// As [`Self::compare`].

@@ -25,7 +25,9 @@ fn versions(scheme: Scheme) -> &'static str {
         Scheme::Packagist => "v?[0-2]([.-]?([0-2]|dev|a|beta|RC|rc|p|pl|x|stable)){0,4}|dev-[a-c]{1,2}",
         Scheme::Cran => "[0-2]([.-][0-2]){0,3}",
         Scheme::Hackage => "[0-2](\\.[0-2]){0,3}(-[ab])?",
-        Scheme::Nuget => "[0-2](\\.[0-2]){0,4}(-[0-1aAbB]{1,2}(\\.[0-1aB-]{1,2}){0,2})?(\\+[ab])?",
+        Scheme::Nuget => {
+            "[0-2](\\.[0-2]){0,4}(-([0-1aAbB]{1,2}|-?214748364[78])(\\.([0-1aB-]{1,2}|-?[29]0{9,10})){0,2})?(\\+[ab])?"
+        }
         Scheme::Npm | Scheme::Julia | Scheme::Bitnami => {
             "v?[0-2](\\.[0-2]){0,3}(([-.]?[ab][0-1]?|-[0-1a-b]{1,2})(\\.[0-1a-b-]{1,2}){0,2})?(\\+[ab](\\.[01])?)?"
         }
@@ -154,6 +156,63 @@ fn separators_that_nothing_follows_are_as_the_tools_take_them() {
     }
     assert!(!Scheme::Pep440.accepts("1.0.") && !Scheme::Pep440.accepts("1.0a.."));
     assert!(Scheme::Deb.accepts("1-1") && !Scheme::Deb.accepts("1-"));
+}
+
+/// Answers of NuGet.Versioning 6.3 and 6.13.
+#[test]
+fn identifiers_of_nuget_are_numbers_while_they_fit_in_32_bits() {
+    let compare = |a, b| Scheme::Nuget.compare(a, b).unwrap();
+    for (a, b, order) in [
+        ("1.0-ci.2147483647", "1.0-ci.1a", Ordering::Less),
+        ("1.0-ci.2147483648", "1.0-ci.1a", Ordering::Greater),
+        ("1.0-ci.20260101120000", "1.0-ci.202601021200", Ordering::Less),
+        ("1.0-ci.20260101120000", "1.0-ci.2147483647", Ordering::Greater),
+        ("1.0--1", "1.0-0", Ordering::Less),
+        ("1.0--2147483648", "1.0--1", Ordering::Less),
+        ("1.0--2147483649", "1.0-0", Ordering::Greater),
+        ("1.0--01", "1.0--1", Ordering::Equal),
+    ] {
+        assert_eq!(compare(a, b), order, "{a} {b}");
+        assert_eq!(compare(b, a), order.reverse(), "{b} {a}");
+    }
+}
+
+/// Answers of R 4.2, 4.5 and 4.6: of `compareVersion`, and of the operators of `package_version`.
+#[test]
+fn zeros_at_the_end_do_not_take_a_package_of_r_out_of_a_range() {
+    for (a, b) in [("1.0", "1.0.0"), ("0.1-1", "0.1.1.0"), ("1.4", "1.4-0")] {
+        assert_eq!(Scheme::Cran.compare(a, b), Ok(Ordering::Less), "{a} {b}");
+        assert_eq!(Scheme::Cran.compare_to_bound(a, b), Ok(Ordering::Equal), "{a} {b}");
+        assert_eq!(Scheme::Cran.compare_to_bound(b, a), Ok(Ordering::Equal), "{b} {a}");
+    }
+    assert_eq!(Scheme::Cran.compare_to_bound("1.10", "1.9-0"), Ok(Ordering::Greater));
+}
+
+/// Answers of NuGet.Versioning 6.13, `pub_semver` 2.2, Julia 1.5 and Cabal 3.4.
+#[test]
+fn what_the_tools_refuse_is_not_accepted() {
+    for (scheme, accepted, refused) in [
+        (
+            Scheme::Nuget,
+            &["1", "01.2.3.4", " 1.2 ", "2147483647.0", "1.0-0a.0+007"][..],
+            &["v1.2", "2147483648.0", "1.0-01", "1.0-a.00"][..],
+        ),
+        (Scheme::Dart, &["01.2.3", "1.2.3-00+0"], &["1.2", "1.2.3 ", "v1.2.3", "9223372036854775808.0.0"]),
+        (
+            Scheme::Julia,
+            &["0.7", "5+10", "V1", "6.12RC", "01.2.3-18446744073709551615"],
+            &["1.2.rc1", "1.2.3.4", "4294967296.0", "1.2.3-18446744073709551616", " 1"],
+        ),
+        (Scheme::Hackage, &["0.1", "999999999"], &["1.01", "1000000000", "1."]),
+        (Scheme::Semver, &["1.2.3-a+b"], &["1.2.3 ", "1.2.3-01"]),
+    ] {
+        for text in accepted {
+            assert!(scheme.accepts(text), "{scheme} {text}");
+        }
+        for text in refused {
+            assert!(!scheme.accepts(text), "{scheme} {text}");
+        }
+    }
 }
 
 #[test]

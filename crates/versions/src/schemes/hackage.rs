@@ -22,7 +22,8 @@ fn numbers_of(text: &str) -> Option<&str> {
     numbers::is_list(numbers, &['.']).then_some(numbers)
 }
 
-/// Cabal takes no leading zeros.
+/// Cabal takes no leading zeros, and nine digits at most.
 fn accepts(text: &str) -> bool {
-    text.split('.').all(|number| numbers::is_number(number) && (number == "0" || !number.starts_with('0')))
+    let fits = |number: &str| number == "0" || (!number.starts_with('0') && number.len() <= 9);
+    text.split('.').all(|number| numbers::is_number(number) && fits(number))
 }

@@ -2,6 +2,7 @@
 //!
 //! Rules: <https://semver.org/spec/v2.0.0.html#spec-item-11>. A leading `v` and missing numbers are let pass, since
 //! advisories write `0` and `v1.2`; more than three numbers are compared like the first three.
+//! SwiftPM reads on: to it, `1.0.0--1` has the number -1, and `1.0.0-` is a version.
 
 use std::cmp::Ordering;
 
@@ -25,6 +26,7 @@ pub(super) fn accepts(text: &str) -> bool {
         let canonical = |number: &str| number == "0" || !number.starts_with('0');
         version.numbers.split('.').count() == 3
             && text.starts_with(version.numbers)
+            && text.trim_ascii() == text
             && version.numbers.split('.').all(canonical)
             && version.pre.split('.').all(|part| !numbers::is_number(part) || canonical(part))
     })
@@ -66,6 +68,11 @@ impl<'a> Version<'a> {
         good.then_some(Self { numbers, pre, hyphen: stripped.is_some(), build })
     }
 
+    /// The identifiers of its pre-release and of its build metadata.
+    pub(super) fn identifiers(&self) -> impl Iterator<Item = &'a str> {
+        self.pre.split('.').chain(self.build.unwrap_or_default().split('.'))
+    }
+
     /// The order of the specification: build metadata does not count.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         self.compare_numbers(other).then_with(|| compare_identifiers(self.pre.split('.'), other.pre.split('.')))
@@ -86,33 +93,34 @@ impl<'a> Version<'a> {
     }
 }
 
-/// Compares lists of identifiers: numbers by value and before words, a list before every longer one that it begins.
-pub(super) fn compare_identifiers<'a>(
-    a: impl Iterator<Item = &'a str>,
-    b: impl Iterator<Item = &'a str>,
-) -> Ordering {
-    compare_identifiers_by(a, b, str::cmp)
+/// Compares lists of identifiers: a list before every longer one that it begins.
+pub(super) fn compare_identifiers<'a>(a: impl Iterator<Item = &'a str>, b: impl Iterator<Item = &'a str>) -> Ordering {
+    compare_identifiers_by(a, b, compare_identifier)
 }
 
-/// The same, with an order of words.
+/// The same, with an order of identifiers.
 pub(super) fn compare_identifiers_by<'a>(
     mut a: impl Iterator<Item = &'a str>,
     mut b: impl Iterator<Item = &'a str>,
-    compare_words: fn(&str, &str) -> Ordering,
+    compare_one: fn(&str, &str) -> Ordering,
 ) -> Ordering {
     loop {
         let order = match (a.next(), b.next()) {
-            (Some(left), Some(right)) => match (numbers::is_number(left), numbers::is_number(right)) {
-                (true, true) => numbers::compare(left, right),
-                (false, false) => compare_words(left, right),
-                (true, false) => Ordering::Less,
-                (false, true) => Ordering::Greater,
-            },
+            (Some(left), Some(right)) => compare_one(left, right),
             (left, right) => return left.is_some().cmp(&right.is_some()),
         };
         if order.is_ne() {
             return order;
         }
+    }
+}
+
+/// Numbers by value and before words, words as text.
+fn compare_identifier(a: &str, b: &str) -> Ordering {
+    match (numbers::is_number(a), numbers::is_number(b)) {
+        (true, true) => numbers::compare(a, b),
+        (false, false) => a.cmp(b),
+        (a_is_number, b_is_number) => b_is_number.cmp(&a_is_number),
     }
 }
 
