@@ -1,7 +1,8 @@
 //! Severities of OSV records: CVSS vectors scored, words of distributions read.
 //!
 //! Vectors are scored by the `cvss` crate (FIRST's specifications v2, v3.x and v4.0). Where a record has several, v3
-//! is taken before v4 and v4 before v2: v3 is what most records carry, so that findings compare with one another.
+//! is taken before v4 and v4 before v2: v3 is what most records carry, so that findings compare with one another. A
+//! vector without any impact counts last: some records carry one in the place of a rating that they have not made.
 
 use portcullis_model::{Severity, SeverityLevel};
 
@@ -10,7 +11,7 @@ use crate::osv::{SeverityRecord, Specific};
 /// The severity of a list of OSV severities, and what could not be read of it.
 pub(crate) fn of_records(records: &[SeverityRecord], problems: &mut Vec<String>) -> Severity {
     let mut severity = Severity::default();
-    let mut best_rank = 0;
+    let mut best_rank = (false, 0);
     for record in records {
         let rank = match record.kind.as_str() {
             "CVSS_V3" => 3,
@@ -25,8 +26,8 @@ pub(crate) fn of_records(records: &[SeverityRecord], problems: &mut Vec<String>)
             }
         };
         match score(&record.score) {
-            Some(score) if rank > best_rank => {
-                best_rank = rank;
+            Some(score) if (score > 0.0, rank) > best_rank => {
+                best_rank = (score > 0.0, rank);
                 severity.score = Some(score);
                 severity.vector = Some(record.score.as_str().into());
             }
@@ -78,6 +79,21 @@ pub(crate) fn word(specific: &Specific) -> Option<SeverityLevel> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_vector_without_impact_stands_for_a_rating_where_there_is_no_other() {
+        let nothing = ("CVSS_V3", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:N");
+        let v4 = ("CVSS_V4", "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:N/VA:H/SC:N/SI:N/SA:N");
+        let rated = |records: &[(&str, &str)]| {
+            let records =
+                records.iter().map(|(kind, score)| SeverityRecord { kind: (*kind).into(), score: (*score).into() });
+            of_records(&records.collect::<Vec<_>>(), &mut Vec::new())
+        };
+        for records in [[nothing, v4], [v4, nothing]] {
+            assert_eq!((rated(&records).level, rated(&records).score), (SeverityLevel::High, Some(8.7)));
+        }
+        assert_eq!((rated(&[nothing]).level, rated(&[nothing]).score), (SeverityLevel::None, Some(0.0)));
+    }
 
     #[test]
     fn a_title_rates_errata_and_nothing_else() {

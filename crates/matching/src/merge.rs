@@ -1,6 +1,6 @@
 //! One finding for each vulnerability of a package, however many records speak of it.
 
-use std::{fmt::Write, sync::Arc};
+use std::{cmp::Ordering, fmt::Write, sync::Arc};
 
 use portcullis_model::{
     Advisory, Affected, Evidence, ExploitPrediction, Exploited, Finding, FindingPackage, FixState, Interval, Package,
@@ -123,6 +123,7 @@ pub(crate) fn finding(package: &Arc<FindingPackage>, hits: &mut [Hit<'_>], group
     let of_group: Vec<&Hit<'_>> = group.iter().filter_map(|(_, place)| hits.get(*place)).collect();
     let severity = severity(&of_group);
     let state = state(&of_group);
+    let last_affected = last_affected(&of_group).filter(|_| state == FixState::Affected).map(Text::from);
     let published = of_group.iter().filter_map(|hit| hit.advisory.published).min();
     let exploited = cve.as_ref().and_then(|cve| exploited(&of_group, cve)).unwrap_or_default();
     let scheme = of_group.first().map(|hit| hit.scheme);
@@ -179,6 +180,7 @@ pub(crate) fn finding(package: &Arc<FindingPackage>, hits: &mut [Hit<'_>], group
         package: Arc::clone(package),
         state,
         fixed_versions,
+        last_affected,
         kev: exploited.kev,
         epss: exploited.epss.map(|(score, percentile)| ExploitPrediction { score, percentile }),
         cwes,
@@ -209,6 +211,23 @@ fn state(group: &[&Hit<'_>]) -> FixState {
     }
 }
 
+/// The highest version that one of them names as the last that is affected, or lists.
+fn last_affected<'a>(group: &[&Hit<'a>]) -> Option<&'a str> {
+    let named = group.iter().flat_map(|hit| {
+        let versions: &[&str] = match &hit.decision {
+            Match::Interval(interval) => interval.last_affected.as_slice(),
+            Match::Listed => &hit.entry.versions,
+            Match::Undecided(_) => &[],
+        };
+        versions.iter().map(|version| (hit.scheme, *version))
+    });
+    let highest = named.reduce(|best, other| match other.0.compare(other.1, best.1) {
+        Ok(Ordering::Greater) => other,
+        _ => best,
+    });
+    highest.map(|(_, version)| version)
+}
+
 /// What is known of exploitation of a CVE: every record that names it says the same.
 fn exploited(group: &[&Hit<'_>], cve: &Text) -> Option<Exploited> {
     let advisory = &group.first()?.advisory;
@@ -237,7 +256,7 @@ fn sort_versions(versions: &mut Vec<String>, scheme: Scheme) {
     }
     // A sort may panic on an order that is none: what cannot be compared goes by its text.
     if versions.iter().all(|version| scheme.compare(version, version).is_ok()) {
-        versions.sort_by(|a, b| scheme.compare(a, b).unwrap_or(std::cmp::Ordering::Equal).then_with(|| a.cmp(b)));
+        versions.sort_by(|a, b| scheme.compare(a, b).unwrap_or(Ordering::Equal).then_with(|| a.cmp(b)));
     } else {
         versions.sort();
     }
@@ -249,7 +268,8 @@ fn severity(group: &[&Hit<'_>]) -> Severity {
     let rated = group.iter().map(|hit| &hit.advisory.severity);
     let mut severity = rated
         .clone()
-        .find(|severity| severity.score.is_some())
+        .find(|severity| severity.score.is_some_and(|score| score > 0.0))
+        .or_else(|| rated.clone().find(|severity| severity.score.is_some()))
         .or_else(|| rated.clone().find(|severity| severity.level != SeverityLevel::Unknown))
         .cloned()
         .unwrap_or_default();

@@ -74,6 +74,26 @@ fn the_evaluation_of_osv() {
 
 /// As Grype finds it, and Trivy does not: package URLs write the names of Go modules in lower case.
 #[test]
+fn the_last_affected_version_is_told_where_no_fix_is_named() {
+    let told = |version: &str, records: &[AdvisoryRecord]| {
+        let finding = matched(&npm(version), records).findings.remove(0);
+        finding.last_affected.map(String::from)
+    };
+    let until = |last: &str| json!([{"introduced": "0"}, {"last_affected": last}]);
+    assert_eq!(told("1.0.0", &affects(until("1.5.0"))).as_deref(), Some("1.5.0"));
+    assert_eq!(told("1.0.0", &affects(json!([{"introduced": "0"}]))), None);
+    let listed = AdvisoryRecord::new("GHSA-1").affected("npm", "x", json!({"versions": ["1.0.0", "1.10.0", "1.9.0"]}));
+    assert_eq!(told("1.0.0", &[listed]).as_deref(), Some("1.10.0"));
+    // Of two records of one vulnerability, the one that goes further; and none where one of them names a fix.
+    let range = |events| json!({"ranges": [{"type": "SEMVER", "events": events}]});
+    let record = |id: &str, events| AdvisoryRecord::new(id).aliases(&["CVE-1"]).affected("npm", "x", range(events));
+    let [first, second] = [record("GHSA-1", until("1.5.0")), record("GHSA-2", until("1.10.0"))];
+    assert_eq!(told("1.0.0", &[first.clone(), second]).as_deref(), Some("1.10.0"));
+    let fixed = record("GHSA-2", json!([{"introduced": "0"}, {"fixed": "1.6.0"}]));
+    assert_eq!(told("1.0.0", &[first, fixed]), None);
+}
+
+#[test]
 fn the_case_of_a_go_module_says_nothing() {
     let records = [AdvisoryRecord::new("GO-2026-1").affects("Go", "github.com/0xJacky/Nginx-UI", "0", Some("2.0.0"))];
     for name in ["github.com/0xJacky/Nginx-UI", "github.com/0xjacky/nginx-ui"] {

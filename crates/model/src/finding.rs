@@ -30,6 +30,9 @@ pub struct Finding {
     pub state: FixState,
     /// The versions that fix it, lowest first.
     pub fixed_versions: Vec<String>,
+    /// The last version that is named as affected, where none is named that fixes it: whether a later one does is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_affected: Option<Text>,
     /// Listed in CISA's Known Exploited Vulnerabilities catalogue.
     pub kev: bool,
     /// FIRST's exploit prediction, where there is one.
@@ -103,7 +106,7 @@ impl From<&Package> for FindingPackage {
 pub enum FixState {
     /// A version fixes it.
     Fixed,
-    /// Affected; no fix yet.
+    /// Affected; no fix is named.
     Affected,
     /// Affected; there will be no fix.
     WillNotFix,

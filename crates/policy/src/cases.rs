@@ -331,6 +331,7 @@ impl CaseFinding {
             severity: Severity { level: *severity, ..Severity::default() },
             state: if fixed.is_some() { FixState::Fixed } else { FixState::Affected },
             fixed_versions: fixed.iter().cloned().collect(),
+            last_affected: None,
             kev: *kev,
             epss: epss.map(|score| ExploitPrediction { score, percentile: score }),
             published: *published,

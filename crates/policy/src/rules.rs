@@ -125,6 +125,7 @@ fn finding(finding: &Finding) -> Value {
         ("score", Value::Float(finding.severity.score.unwrap_or_default())),
         ("state", text(finding.state.as_str())),
         ("fixedVersions", texts(&finding.fixed_versions)),
+        ("lastAffected", text(finding.last_affected.as_deref().unwrap_or_default())),
         ("kev", Value::Bool(finding.kev)),
         ("epss", Value::Float(finding.epss.map_or(0.0, |epss| epss.score))),
         ("published", text(&finding.published.map_or_else(String::new, |time| time.to_string()))),

@@ -150,7 +150,8 @@ fn classify<'a>(rules: &VulnerabilityRules, finding: &'a Finding, now: Timestamp
     if is_severe == Some(false) {
         return;
     }
-    if rules.only_fixed && finding.state != FixState::Fixed {
+    // Where a last affected version is named, a later one may be the fix: nobody says that there is none.
+    if rules.only_fixed && finding.state != FixState::Fixed && finding.last_affected.is_none() {
         classes.unfixed.push(finding);
     } else if let Some(end) = grace_end(rules, finding).filter(|end| *end > now) {
         classes.graced.push((end, finding));

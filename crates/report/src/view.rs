@@ -157,7 +157,10 @@ pub(crate) fn fix_words(finding: &Finding) -> String {
             format!("fixed in {}", finding.fixed_versions.join(", "))
         }
         FixState::Fixed => "fixed".to_owned(),
-        FixState::Affected => "no fix yet".to_owned(),
+        FixState::Affected => match &finding.last_affected {
+            Some(last) => format!("affected up to {last}"),
+            None => "no fix yet".to_owned(),
+        },
         FixState::WillNotFix => "will not be fixed".to_owned(),
         FixState::Deferred => "fix deferred".to_owned(),
         FixState::EndOfLife => "end of life".to_owned(),

@@ -70,7 +70,10 @@ fn status(finding: &Finding) -> (&'static str, &'static str, String) {
         (_, Some(fixed)) => format!("upgrade {} to {fixed}", finding.package.name),
         (FixState::WillNotFix, None) => "there will be no fix: replace the package, or accept the risk".into(),
         (FixState::EndOfLife, None) => "there will be no fix: move to a release that is supported".into(),
-        (_, None) => "no fix is known yet".into(),
+        (_, None) => match &finding.last_affected {
+            Some(last) => format!("upgrade beyond {last}, the last version that is named as affected"),
+            None => "no fix is known yet".into(),
+        },
     };
     ("affected", "action_statement", action)
 }

@@ -142,6 +142,7 @@ pub(crate) fn finding(level: SeverityLevel, published: Timestamp) -> Finding {
         severity: Severity { level, ..Severity::default() },
         state: FixState::Fixed,
         fixed_versions: vec!["3.0.13-1".into()],
+        last_affected: None,
         kev: false,
         epss: None,
         published: Some(published),

@@ -67,6 +67,7 @@ pub(crate) fn report(image: Digest) -> Report {
         severity: Severity { level: SeverityLevel::High, ..Severity::default() },
         state: FixState::Fixed,
         fixed_versions: vec!["3.0.13-1".into()],
+        last_affected: None,
         kev: false,
         epss: None,
         published: None,

@@ -29,7 +29,7 @@ fn database() -> DatabaseInfo {
     }
 }
 
-/// `id level state`, then any of `kev`, `epss=0.9`, `published=2026-11-20`, `package=zlib`.
+/// `id level state`, then any of `kev`, `epss=0.9`, `published=2026-11-20`, `package=zlib`, `last=3.0.12`.
 pub(crate) fn finding(text: &str) -> Finding {
     let mut words = text.split(' ');
     let id = words.next().unwrap();
@@ -50,6 +50,7 @@ pub(crate) fn finding(text: &str) -> Finding {
         severity: Severity { level, ..Severity::default() },
         state,
         fixed_versions: Vec::new(),
+        last_affected: None,
         kev: false,
         epss: None,
         published: None,
@@ -72,6 +73,7 @@ pub(crate) fn finding(text: &str) -> Finding {
             }
             Some(("published", time)) => finding.published = Some(time.parse().unwrap()),
             Some(("package", name)) => Arc::make_mut(&mut finding.package).name = name.to_owned(),
+            Some(("last", version)) => finding.last_affected = Some(version.into()),
             Some(("alias", id)) => finding.aliases.push(id.into()),
             _ => panic!("{word}"),
         }

@@ -5,6 +5,18 @@ use expect_test::expect;
 use crate::support::Image;
 
 #[test]
+fn what_names_a_last_affected_version_may_have_a_fix() {
+    let image = Image::with(&["CVE-1 high affected last=3.0.12"]);
+    image.check(
+        "vulnerabilities: {failOn: high, onlyFixed: true}",
+        expect![[r#"
+        fail
+        - fail vulnerabilities.failOn: 1 vulnerability of severity high or worse: CVE-1 in openssl 3.0.11-1
+    "#]],
+    );
+}
+
+#[test]
 fn severity_and_fixes() {
     let image = Image::with(&["CVE-3 low fixed", "CVE-1 high affected", "CVE-2 critical fixed package=zlib"]);
     image.check("vulnerabilities: {failOn: high}", expect![[r#"

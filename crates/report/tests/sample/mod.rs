@@ -180,6 +180,7 @@ pub(crate) fn finding(package: &Package, id: &str, level: SeverityLevel, title: 
         severity: Severity { level, ..Severity::default() },
         state: FixState::Affected,
         fixed_versions: Vec::new(),
+        last_affected: None,
         kev: false,
         epss: None,
         published: None,

@@ -46,6 +46,7 @@ pub(crate) fn finding(package: &Package, id: &str, cve: Option<&str>) -> Finding
         severity: Severity::default(),
         state: FixState::Affected,
         fixed_versions: Vec::new(),
+        last_affected: None,
         kev: false,
         epss: None,
         published: None,
