@@ -92,6 +92,8 @@ schemes! {
     Cran => cran,
     /// Haskell.
     Hackage => hackage,
+    /// C and C++: Conan.
+    Conan => conan,
 }
 
 #[cfg(test)]

@@ -24,6 +24,9 @@ fn versions(scheme: Scheme) -> &'static str {
         Scheme::Rubygems => "[0-2](\\.[0-2]|\\.?[ab]|\\.?pre|-[0-2a]){0,5}",
         Scheme::Packagist => "v?[0-2]([.-]?([0-2]|dev|a|beta|RC|rc|p|pl|x|stable)){0,4}|dev-[a-c]{1,2}",
         Scheme::Cran => "[0-2]([.-][0-2]){0,3}",
+        Scheme::Conan => {
+            "([0-2]?0?[0-2ab]{0,2}\\.){0,2}[0-2][ab]?(\\.0{1,2}){0,2}(-[0-2ab]{0,2}(\\.[01a]){0,2})?(\\+[0-2a](\\.0)?)?"
+        }
         Scheme::Hackage => "[0-2](\\.[0-2]){0,3}(-[ab])?",
         Scheme::Nuget => {
             "[0-2](\\.[0-2]){0,4}(-([0-1aAbB]{1,2}|-?214748364[78])(\\.([0-1aB-]{1,2}|-?[29]0{9,10})){0,2})?(\\+[ab])?"
@@ -124,6 +127,7 @@ fn ecosystems_are_found_with_and_without_a_release() {
         ("Julia", Some(Scheme::Julia)),
         ("CRAN", Some(Scheme::Cran)),
         ("GHC", Some(Scheme::Hackage)),
+        ("ConanCenter", Some(Scheme::Conan)),
         ("GIT", None),
         ("", None),
     ] {
@@ -186,6 +190,28 @@ fn zeros_at_the_end_do_not_take_a_package_of_r_out_of_a_range() {
         assert_eq!(Scheme::Cran.compare_to_bound(b, a), Ok(Ordering::Equal), "{b} {a}");
     }
     assert_eq!(Scheme::Cran.compare_to_bound("1.10", "1.9-0"), Ok(Ordering::Greater));
+}
+
+/// Answers of Conan 2.34, but for the last but one: to it, `10` comes before `1a`.
+#[test]
+fn words_of_conan_follow_their_numbers() {
+    for (a, b, order) in [
+        ("1.1.1w", "1.1.1", Ordering::Greater),
+        ("9e", "9d", Ordering::Greater),
+        ("cci.20210118", "cci.20200203", Ordering::Greater),
+        ("1.0", "1.0.0", Ordering::Equal),
+        ("1.0-rc.0", "1.0-rc", Ordering::Equal),
+        ("1.0-rc1", "1.0", Ordering::Less),
+        ("1.0-", "1.0-0", Ordering::Greater),
+        ("1.0-", "1.0-a", Ordering::Less),
+        ("1.0+1", "1.0", Ordering::Greater),
+        ("1.0-rc+2", "1.0+1", Ordering::Less),
+        ("2", "10", Ordering::Less),
+        ("10", "1a", Ordering::Greater),
+        ("1a", "2", Ordering::Less),
+    ] {
+        assert_eq!(Scheme::Conan.compare(a, b), Ok(order), "{a} {b}");
+    }
 }
 
 /// Answers of NuGet.Versioning 6.13, `pub_semver` 2.2, Julia 1.5 and Cabal 3.4.
