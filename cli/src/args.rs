@@ -160,6 +160,9 @@ pub(crate) struct AdmitArgs {
     /// Exemptions from them.
     #[arg(long, env = "PORTCULLIS_EXEMPTION", value_name = "FILE")]
     pub(crate) exemption: Vec<PathBuf>,
+    /// The namespace of objects that name none.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
     /// The trust root behind certificates; the public good instance's by default.
     #[arg(long, env = "PORTCULLIS_TRUSTED_ROOT", value_name = "FILE")]
     pub(crate) trusted_root: Option<PathBuf>,

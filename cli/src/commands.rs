@@ -47,7 +47,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         }
         Command::Verify(args) => verify::run(&args),
         Command::Evidence(command) => evidence::run(&command, &global),
-        Command::Admit(args) => admit::run(&args),
+        Command::Admit(args) => admit::run(&args, &global),
         Command::Replay(args) => replay::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Diff(args) => diff::run(&args, &global),

@@ -93,6 +93,78 @@ fn an_exemption_lets_in_and_is_told() {
     assert!(error.contains("exemption.yaml:5: the exemption has expired"), "{error}");
 }
 
+/// Asks nothing of a registry: nobody is trusted, or nobody speaks.
+fn asked(policy: &str, manifest: &str, more: &[&str], code: i32) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
+    std::fs::write(folder.path().join("manifest.yaml"), manifest).unwrap();
+    let mut command = portcullis();
+    command.current_dir(folder.path()).args(["admit", "-f", "manifest.yaml", "--policy", "policy.yaml"]).args(more);
+    outcome(&mut command, code)
+}
+
+const PERMISSIVE: &str = "\
+apiVersion: portcullis.dev/v1alpha1
+kind: ClusterImagePolicy
+metadata: {name: lenient}
+spec: {mode: audit, vulnerabilities: {failOn: high}}
+";
+
+const GOOD: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: good}
+spec: {template: {spec: {containers: [{name: c, image: \"registry.example/app@sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\"}]}}}
+";
+
+#[test]
+fn what_is_not_looked_at_is_no_pass() {
+    let more = "\
+---
+apiVersion: jobset.x-k8s.io/v1alpha2
+kind: JobSet
+metadata: {name: r}
+spec: {replicatedJobs: [{template: {spec: {template: {spec: {containers: [{name: c, image: bad}]}}}}}]}
+---
+apiVersion: v1
+kind: pod
+metadata: {name: typo}
+spec: {containers: [{name: c, image: bad}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: s}
+";
+    let (told, notes) = asked(PERMISSIVE, &format!("{GOOD}{more}"), &[], 44);
+    assert!(told.contains("Deployment good: admitted\n"), "{told}");
+    let jobs = "JobSet r: not looked at\n  its kind is not known here, and it names an image: \
+                /spec/replicatedJobs/0/template/spec/template/spec/containers/0/image\n";
+    assert!(told.contains(jobs), "{told}");
+    assert!(told.contains("pod typo: not looked at\n"), "{told}");
+    assert!(told.ends_with("did you mean Pod?\n"), "{told}");
+    assert!(notes.contains("note: passed over, as no container is in them: 1 Service\n"), "{notes}");
+    let (_, silent) = asked(PERMISSIVE, &format!("{GOOD}{more}"), &["-q"], 44);
+    assert_eq!(silent, "");
+    let (_, error) = asked(PERMISSIVE, "apiVersion: v1\nkind: Service\n", &[], 1);
+    assert!(error.contains("nothing in the manifest that runs an image"), "{error}");
+}
+
+#[test]
+fn a_policy_of_a_namespace_is_asked_where_the_namespace_is_said() {
+    let policies = format!(
+        "{PERMISSIVE}---\napiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\n\
+         metadata: {{name: strict, namespace: team}}\nspec: {{vulnerabilities: {{failOn: high}}}}\n"
+    );
+    let (told, hint) = asked(&policies, GOOD, &[], 44);
+    let line = "  [strict] is of the namespace team, and was not asked: the object names none\n";
+    assert!(told.starts_with("Deployment good: not known\n") && told.contains(line), "{told}");
+    assert!(hint.contains("--namespace"), "{hint}");
+    let (told, _) = asked(&policies, GOOD, &["-n", "team"], 42);
+    assert!(told.starts_with("Deployment team/good: refused\n"), "{told}");
+    let (told, notes) = asked(&policies, GOOD, &["--namespace", "other"], 0);
+    assert!(told.starts_with("Deployment other/good: admitted\n") && notes.is_empty(), "{told}{notes}");
+}
+
 #[test]
 fn the_definitions_are_those_that_are_shipped() {
     let (printed, _) = outcome(portcullis().args(["policy", "schema", "--crd"]), 0);

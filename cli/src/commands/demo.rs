@@ -217,10 +217,9 @@ impl Demo {
         let path = self.folder.join(format!("pod-{name}.yaml"));
         let manifest = pod(name, &self.image(name));
         write(&path, &manifest)?;
-        let decisions = admit::decide(&manifest, self.policies()?, None, &Self::source())?;
-        let text = admit::as_text(&decisions);
-        self.say(&indented(&text))?;
-        Ok(decisions.iter().all(|decision| decision.decision.allowed))
+        let answer = admit::decide(&manifest, None, self.policies()?, None, &Self::source())?;
+        self.say(&indented(&admit::as_text(&answer)))?;
+        Ok(!answer.is_denied() && !answer.is_incomplete())
     }
 
     /// The demo proves something only if the good is admitted and the bad refused.

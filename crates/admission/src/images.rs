@@ -72,6 +72,19 @@ const TEMPLATES: &[(&str, &str, &str)] = &[
     ("batch", "CronJob", "/spec/jobTemplate/spec/template/spec"),
 ];
 
+/// The kinds that are known by name.
+pub(crate) const KINDS: [&str; 9] = [
+    "Pod",
+    "ReplicationController",
+    "PodTemplate",
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "ReplicaSet",
+    "Job",
+    "CronJob",
+];
+
 const CONTAINER_LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 const CONTAINER_IMAGE: &str = "/image";
 const VOLUME_IMAGE: &str = "/image/reference";
@@ -210,6 +223,7 @@ mod tests {
     #[test]
     fn templates_of_every_kind() {
         for (group, kind, pointer) in TEMPLATES {
+            assert!(KINDS.contains(kind), "{kind}");
             let version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
             let mut object = json!({"containers": [{"name": "a", "image": "a"}]});
             for step in pointer.split('/').skip(1).collect::<Vec<_>>().into_iter().rev() {

@@ -76,7 +76,8 @@ fn judged(violation: Violation) -> (portcullis_policy::Judgement, Option<String>
     (alone(result, &format!("workloads.{rule}"), message), fix)
 }
 
-fn canonical(image: &str) -> Option<String> {
+/// The canonical name of an image; none where it cannot be read.
+pub(crate) fn canonical(image: &str) -> Option<String> {
     image.parse::<Reference>().ok().map(|reference| reference.name())
 }
 
