@@ -16,6 +16,7 @@ mod suppress;
 #[cfg(test)]
 mod testing;
 mod third_parties;
+mod upgrade;
 
 use std::{
     cmp::Reverse,
@@ -38,6 +39,7 @@ use portcullis_model::{
 };
 use portcullis_versions::Scheme;
 pub use range::Match;
+pub use upgrade::upgrades;
 
 use crate::{
     merge::{AskedPlace, Hit, Hits},

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use portcullis_advisories::{Builder, Database};
 use portcullis_matching::{DistributionCoverage, Matches, match_all};
-use portcullis_model::{Distribution, FixState, Package, PackageType, SourcePackage, Uncovered};
+use portcullis_model::{
+    Distribution, Finding, FixState, Package, PackageType, SeverityLevel, SourcePackage, Suppression, Uncovered,
+    Upgrade,
+};
 use portcullis_testkit::AdvisoryRecord;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -91,6 +94,57 @@ fn the_last_affected_version_is_told_where_no_fix_is_named() {
     assert_eq!(told("1.0.0", &[first.clone(), second]).as_deref(), Some("1.10.0"));
     let fixed = record("GHSA-2", json!([{"introduced": "0"}, {"fixed": "1.6.0"}]));
     assert_eq!(told("1.0.0", &[first, fixed]), None);
+}
+
+#[test]
+fn an_upgrade_is_looked_up_in_its_turn() {
+    let range = |events| json!({"ranges": [{"type": "SEMVER", "events": events}]});
+    let record = |id: &str, events| AdvisoryRecord::new(id).affected("npm", "x", range(events));
+    let records = [
+        record("GHSA-1", json!([{"introduced": "0"}, {"fixed": "1.5.0"}])),
+        // Came with the fix, and was fixed in its turn, for both branches.
+        record("GHSA-2", json!([{"introduced": "1.5.0"}, {"fixed": "1.6.0"}])),
+        record(
+            "GHSA-3",
+            json!([{"introduced": "1.6.0"}, {"fixed": "1.6.1"}, {"introduced": "2.0.0"}, {"fixed": "2.1.0"}]),
+        ),
+        // Nothing fixes it.
+        record("GHSA-4", json!([{"introduced": "1.6.1"}])),
+    ];
+    let packages = npm("1.0.0");
+    let upgrades = |findings: &[Finding], records: &[AdvisoryRecord]| {
+        portcullis_matching::upgrades(findings, &packages, None, &database(records)).unwrap()
+    };
+    let purl = "pkg:npm/x@1.0.0".to_owned();
+    let mut findings = matched(&packages, &records).findings;
+    let expected = Upgrade {
+        purl,
+        version: "1.6.1".into(),
+        fixes: 1,
+        remaining: 1,
+        worst_remaining: Some(SeverityLevel::Unknown),
+    };
+    assert_eq!(upgrades(&findings, &records), [expected.clone()]);
+    let expected = Upgrade { remaining: 0, worst_remaining: None, ..expected };
+    assert_eq!(upgrades(&findings, &records[..3]), [expected]);
+    // What does not count is not to be fixed.
+    findings[0].suppressed = Some(Box::new(Suppression { by: "vex:a".into(), reason: String::new(), expires: None }));
+    assert_eq!(upgrades(&findings, &records), []);
+    // Another record says that the fix is none.
+    let records = [
+        AdvisoryRecord::new("GHSA-1").aliases(&["CVE-1"]).affected(
+            "npm",
+            "x",
+            range(json!([{"introduced": "0"}, {"fixed": "1.5.0"}])),
+        ),
+        AdvisoryRecord::new("GHSA-2").aliases(&["CVE-1"]).affected(
+            "npm",
+            "x",
+            range(json!([{"introduced": "0"}, {"last_affected": "1.5.0"}])),
+        ),
+    ];
+    let upgrade = upgrades(&matched(&packages, &records).findings, &records).remove(0);
+    assert_eq!((upgrade.fixes, upgrade.remaining), (0, 1));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Location, Package, PackageType, Severity, Text, Timestamp};
+use crate::{Location, Package, PackageType, Severity, SeverityLevel, Text, Timestamp};
 
 /// One vulnerability in one package.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -134,6 +134,24 @@ impl FixState {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// What upgrading a package leads to. It is looked up like the package itself: what fixes one thing may have another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Upgrade {
+    /// The package, as it is installed.
+    pub purl: String,
+    /// The lowest version known that fixes what can be fixed, what came after the version installed included.
+    pub version: String,
+    /// How many of the package's findings are gone then.
+    pub fixes: u64,
+    /// How many vulnerabilities that version is known to have.
+    pub remaining: u64,
+    /// The worst of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worst_remaining: Option<SeverityLevel>,
 }
 
 /// FIRST's Exploit Prediction Scoring System: <https://www.first.org/epss/>.

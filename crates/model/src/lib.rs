@@ -26,7 +26,7 @@ pub use completion::Completion;
 pub use cpe::{application_cpe, is_cpe};
 pub use digest::{Digest, DigestError, Hasher};
 pub use distribution::Distribution;
-pub use finding::{Evidence, ExploitPrediction, Finding, FindingPackage, FixState, Suppression};
+pub use finding::{Evidence, ExploitPrediction, Finding, FindingPackage, FixState, Suppression, Upgrade};
 pub use licenses::normalised_license;
 pub use maven::{MavenDependency, MavenProject};
 pub use package::{

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Distribution, Finding, Package, Timestamp, Verdict, Warning};
+use crate::{Digest, Distribution, Finding, Package, Timestamp, Upgrade, Verdict, Warning};
 
 /// The version of the report's schema.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -29,6 +29,9 @@ pub struct Report {
     pub inventory: Inventory,
     /// What is wrong with it, sorted: the worst first, then by package and id.
     pub findings: Vec<Finding>,
+    /// Where upgrades of the packages of languages lead to, by purl: of the fifty that matter most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upgrades: Vec<Upgrade>,
     /// What the policy says.
     pub verdict: Verdict,
     /// How much of the image the inventory explains; null where that was not measured.

@@ -2,7 +2,7 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use portcullis_model::{Finding, FindingPackage, FixState, PackageType, SeverityLevel};
+use portcullis_model::{Finding, FindingPackage, FixState, PackageType, SeverityLevel, Upgrade};
 use portcullis_versions::Scheme;
 
 use crate::{text::clean, view::Group};
@@ -17,18 +17,51 @@ pub(crate) struct Advice<'a> {
     pub(crate) fixes: usize,
     /// The worst of them.
     pub(crate) worst: SeverityLevel,
+    /// What that version is known to have itself.
+    pub(crate) remaining: Option<(u64, SeverityLevel)>,
 }
 
-/// The upgrades for `groups`, the one that helps most first.
-pub(crate) fn advise<'a>(groups: &[Group<'a>]) -> Vec<Advice<'a>> {
-    let mut advice: Vec<_> = groups.iter().filter_map(upgrade).collect();
+impl Advice<'_> {
+    /// `upgrade x from 1.0.0 to 1.2.3: fixes 2, the worst high`
+    pub(crate) fn words(&self) -> String {
+        let Self { package, version, fixes, worst, remaining } = self;
+        // As the installed version is written.
+        let v = if package.version.starts_with('v') && !version.starts_with('v') { "v" } else { "" };
+        let mut words = format!(
+            "upgrade {} from {} to {v}{version}: fixes {fixes}, the worst {worst}",
+            package.name, package.version
+        );
+        if let Some((remaining, worst)) = remaining {
+            words.push_str(&format!("; {remaining} without a fix, the worst {worst}"));
+        }
+        words
+    }
+}
+
+/// The upgrades for `groups`, the one that helps most first. `known` are those that were looked up.
+pub(crate) fn advise<'a>(groups: &[Group<'a>], known: &'a [Upgrade]) -> Vec<Advice<'a>> {
+    let mut advice: Vec<_> = groups.iter().filter_map(|group| upgrade(group, known)).collect();
     advice.sort_by_key(|advice| (Reverse(advice.worst), Reverse(advice.fixes), advice.package));
     advice
 }
 
-fn upgrade<'a>(group: &Group<'a>) -> Option<Advice<'a>> {
+fn upgrade<'a>(group: &Group<'a>, known: &'a [Upgrade]) -> Option<Advice<'a>> {
+    let package = group.package;
     let fixable: Vec<_> =
         group.findings.iter().filter_map(|finding| Some((*finding, fixing_version(finding)?))).collect();
+    let worst = fixable.iter().map(|(finding, _)| finding.severity.level).max()?;
+    if let Some(Upgrade { version, fixes, remaining, worst_remaining, .. }) =
+        known.iter().find(|upgrade| upgrade.purl == package.purl)
+    {
+        let fixes = usize::try_from(*fixes).ok().filter(|fixes| *fixes > 0)?;
+        return Some(Advice {
+            package,
+            version,
+            fixes,
+            worst,
+            remaining: worst_remaining.map(|worst| (*remaining, worst)),
+        });
+    }
     let mut version = None::<&str>;
     for (finding, candidate) in &fixable {
         version = Some(match version {
@@ -40,8 +73,7 @@ fn upgrade<'a>(group: &Group<'a>) -> Option<Advice<'a>> {
             },
         });
     }
-    let worst = fixable.iter().map(|(finding, _)| finding.severity.level).max()?;
-    Some(Advice { package: group.package, version: version?, fixes: fixable.len(), worst })
+    Some(Advice { package, version: version?, fixes: fixable.len(), worst, remaining: None })
 }
 
 /// The lowest version that fixes `finding` and is newer than what is installed.
@@ -49,11 +81,10 @@ pub(crate) fn fixing_version(finding: &Finding) -> Option<&str> {
     if finding.state != FixState::Fixed {
         return None;
     }
-    let newer = |candidate: &&String| {
-        let order = scheme(finding).and_then(|scheme| scheme.compare(candidate, &finding.evidence.version).ok());
-        order == Some(Ordering::Greater)
-    };
-    finding.fixed_versions.iter().find(newer).or(finding.fixed_versions.first()).map(String::as_str)
+    match scheme(finding) {
+        Some(scheme) => scheme.first_after(&finding.fixed_versions, &finding.evidence.version),
+        None => finding.fixed_versions.first().map(String::as_str),
+    }
 }
 
 fn scheme(finding: &Finding) -> Option<Scheme> {

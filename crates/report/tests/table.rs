@@ -73,7 +73,7 @@ fn everything_on_one_page() {
                 apt-get install --only-upgrade openssl
               upgrade lodash from 4.17.20 to 4.17.21: fixes 1, the worst high
                 npm install lodash@4.17.21
-              upgrade golang.org/x/net from v0.17.0 to 0.17.1: fixes 1, the worst unknown
+              upgrade golang.org/x/net from v0.17.0 to v0.17.1: fixes 1, the worst unknown
                 go get golang.org/x/net@v0.17.1
         "#]],
     );
@@ -143,8 +143,8 @@ fn narrow_terminal() {
               upgrade lodash from 4.17.20 to 4.17.21: fixes 1, the
                   worst high
                 npm install lodash@4.17.21
-              upgrade golang.org/x/net from v0.17.0 to 0.17.1: fixes
-                  1, the worst unknown
+              upgrade golang.org/x/net from v0.17.0 to v0.17.1:
+                  fixes 1, the worst unknown
                 go get golang.org/x/net@v0.17.1
         "#]],
     );

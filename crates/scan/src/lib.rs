@@ -276,6 +276,7 @@ pub fn judge_with_vex(
     inventory.warnings.sort();
     inventory.warnings.dedup();
     portcullis_policy::apply_exceptions(policy, &mut findings, now);
+    let upgrades = portcullis_matching::upgrades(&findings, &inventory.packages, distribution.as_ref(), lookup)?;
     let uncovered = advisory_coverage.uncovered_names();
     let facts = Facts {
         findings: &findings,
@@ -304,6 +305,7 @@ pub fn judge_with_vex(
         advisory_coverage: Some(advisory_coverage),
         inventory,
         findings,
+        upgrades,
         verdict,
         coverage,
         executables,

@@ -73,6 +73,13 @@ impl Scheme {
         self.checked(installed, bound, self.definition().compare_to_bound)
     }
 
+    /// The first of `versions` that is after `version`; the first of all where none is known to be.
+    #[must_use]
+    pub fn first_after<'a>(self, versions: &'a [String], version: &str) -> Option<&'a str> {
+        let is_after = |other: &&String| self.compare(other, version) == Ok(Ordering::Greater);
+        versions.iter().find(is_after).or(versions.first()).map(String::as_str)
+    }
+
     /// Whether the ecosystem's own tools would accept `text` as a version. More than this can be compared.
     #[must_use]
     pub fn accepts(self, text: &str) -> bool {

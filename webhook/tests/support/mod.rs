@@ -179,6 +179,7 @@ pub(crate) fn report(image: Digest, result: Outcome, time: Timestamp, findings: 
         advisory_coverage: Some(AdvisoryCoverage::default()),
         inventory: Inventory::default(),
         findings,
+        upgrades: Vec::new(),
         verdict: Verdict {
             result,
             policy: PolicyRef { name: "pipeline".into(), digest: digest("policy"), audit: false },

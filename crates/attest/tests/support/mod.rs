@@ -95,6 +95,7 @@ pub(crate) fn report(image: Digest) -> Report {
         advisory_coverage: Some(portcullis_model::AdvisoryCoverage::default()),
         inventory: Inventory::default(),
         findings: vec![finding],
+        upgrades: Vec::new(),
         verdict: Verdict {
             result: Outcome::Fail,
             policy: PolicyRef { name: "baseline".into(), digest: digest("policy"), audit: false },

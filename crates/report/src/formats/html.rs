@@ -12,7 +12,7 @@ use portcullis_model::{Digest, Finding, FixState, Outcome, Report, SeverityLevel
 
 use crate::{
     PipelineRun, RenderOptions, ReportError, ReportFormat,
-    advice::upgrade_command,
+    advice::{Advice, upgrade_command},
     baseline::Changes,
     links::page,
     text::{limited, markup},
@@ -52,18 +52,7 @@ impl ReportFormat for Html {
         head(&mut text, report);
         verdict(&mut text, report, &view, changes.as_ref());
         list(&mut text, "Could not be read", "gaps", view.gaps.iter().map(|gap| gap_words(gap)));
-        list(
-            &mut text,
-            "What to do",
-            "advice",
-            view.advice.iter().map(|advice| {
-                let package = advice.package;
-                format!(
-                    "upgrade {} from {} to {}: fixes {}, the worst {}",
-                    package.name, package.version, advice.version, advice.fixes, advice.worst
-                )
-            }),
-        );
+        list(&mut text, "What to do", "advice", view.advice.iter().map(Advice::words));
         commands(&mut text, &view);
         findings(&mut text, report, &view, changes.as_ref());
         let gone = changes.as_ref().map_or_else(Vec::new, |changes| changes.gone().collect());

@@ -176,14 +176,7 @@ fn what_to_do(text: &mut String, view: &View<'_>, room: Room) {
     }
     let end = room.end(text, 8);
     text.push_str("### What to do\n\n");
-    let words = |advice: &Advice<'_>| {
-        let package = advice.package;
-        format!(
-            "upgrade {} from {} to {}: fixes {}, the worst {}",
-            package.name, package.version, advice.version, advice.fixes, advice.worst
-        )
-    };
-    list(text, room.listed, end, view.advice.iter().map(words));
+    list(text, room.listed, end, view.advice.iter().map(Advice::words));
     let end = room.end(text, 16);
     let commands = view.advice.iter().take(room.listed.min(MAX_COMMANDS));
     // No package's name has such signs. In a block they would be no markup, but not everybody renders blocks alike.

@@ -192,11 +192,7 @@ impl Page {
         self.text.push('\n');
         self.line(0, Style::new().bold(), "what to do");
         for advice in view.advice.iter().take(ADVISED) {
-            let text = format!(
-                "upgrade {} from {} to {}: fixes {}, the worst {}",
-                advice.package.name, advice.package.version, advice.version, advice.fixes, advice.worst
-            );
-            self.line(2, Style::new(), &text);
+            self.line(2, Style::new(), &advice.words());
             if let Some(command) = upgrade_command(advice.package, advice.version) {
                 self.line(4, Style::new().dimmed(), &command);
             }

@@ -53,6 +53,7 @@ pub(crate) fn report() -> Report {
             ],
         },
         findings,
+        upgrades: Vec::new(),
         verdict: verdict(),
         coverage: Some(Coverage {
             executable_files: 120,
