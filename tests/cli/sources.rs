@@ -75,6 +75,28 @@ fn archives_come_on_standard_input() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// Whoever may write where a scan runs must not choose what is scanned.
+#[test]
+fn a_folder_does_not_take_the_place_of_an_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for name in ["127.0.0.1:1/team/app:v1", "ghcr.io/team/app:v1", "localhost/app:v1", "app:v1", "my.d/app"] {
+        fs::create_dir_all(folder.join(name)).unwrap();
+    }
+    for name in ["127.0.0.1:1/team/app:v1", "ghcr.io/team/app:v1", "localhost/app:v1"] {
+        let (stdout, told) = outcome(&mut sbom(folder, name), 1);
+        let hint = format!("hint: registry:{name} is the image in the registry, ./{name} what lies here\n");
+        assert!(stdout.is_empty() && told.contains("of a file or folder here") && told.ends_with(&hint), "{told}");
+        outcome(&mut sbom(folder, &format!("./{name}")), 0);
+        outcome(&mut sbom(folder, &format!("dir:{name}")), 0);
+    }
+    let (_, told) = outcome(&mut sbom(folder, "registry:127.0.0.1:1/team/app:v1"), 1);
+    assert!(told.contains("127.0.0.1:1"), "{told}");
+    // These are paths like any other.
+    outcome(&mut sbom(folder, "app:v1"), 0);
+    outcome(&mut sbom(folder, "my.d/app"), 0);
+}
+
 #[test]
 fn engines_that_are_not_there_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();

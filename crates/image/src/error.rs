@@ -25,6 +25,12 @@ pub enum ImageError {
         /// What is wrong with it.
         why: String,
     },
+    /// The target's text names an image in a registry, and something lies there, too.
+    #[error("`{target}` is the name of an image in a registry, and of a file or folder here")]
+    Ambiguous {
+        /// As given.
+        target: String,
+    },
     /// A file or directory cannot be read.
     #[error("cannot read {}", path.display())]
     File {
@@ -159,6 +165,9 @@ impl Hint for ImageError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Target { .. } => Some(TARGETS.into()),
+            Self::Ambiguous { target } => {
+                Some(format!("registry:{target} is the image in the registry, ./{target} what lies here"))
+            }
             Self::File { cause, .. } => file_hint(cause).map(ToOwned::to_owned),
             Self::Damaged { .. } => {
                 Some("save or copy the image again: a part of it is missing, or was changed".into())

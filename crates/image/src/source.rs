@@ -70,43 +70,59 @@ impl Source {
     /// # Errors
     /// When it is none.
     pub fn parse(target: &str) -> Result<Self, ImageError> {
+        if let Some(source) = Self::of_scheme(target)? {
+            return Ok(source);
+        }
+        let path = Path::new(target);
+        if !path.exists() {
+            return Self::from_name(target);
+        }
+        // Whoever may write here would choose what is scanned in the image's place.
+        if is_name_of_registry(target) {
+            return Err(ImageError::Ambiguous { target: target.to_owned() });
+        }
+        Self::recognise(path)
+    }
+
+    /// What a target with a scheme is, and `-`; none where it has none, and is a path or a name in a registry.
+    ///
+    /// # Errors
+    /// When what follows the scheme is wrong.
+    pub fn of_scheme(target: &str) -> Result<Option<Self>, ImageError> {
         let refused = |why: &str| ImageError::Target { target: target.to_owned(), why: why.to_owned() };
         if target.is_empty() {
             return Err(refused("it is empty"));
         }
         if target == "-" {
-            return Ok(Self::StandardInput { name: None });
+            return Ok(Some(Self::StandardInput { name: None }));
         }
-        if let Some((scheme, rest)) = target.split_once(':') {
-            let (path, name) = split_name(rest);
-            if let ("oci-archive" | "docker-archive", Some(name)) = (scheme, rest.strip_prefix('-')) {
-                let name = name.strip_prefix(':').map(ToOwned::to_owned);
-                if rest == "-" || name.is_some() {
-                    return Ok(Self::StandardInput { name });
-                }
-            }
-            match scheme {
-                "docker" | "podman" | "containers-storage" | "containerd" | "cri" if rest.is_empty() => {
-                    return Err(refused("the name of the image is missing"));
-                }
-                // skopeo's way to write it.
-                "docker" if rest.starts_with("//") => return Self::registry(rest.trim_start_matches('/')),
-                "docker" => return Ok(Self::Docker(rest.to_owned())),
-                "podman" | "containers-storage" => return Ok(Self::Podman(rest.to_owned())),
-                "containerd" => return Ok(Self::containerd(rest)),
-                "cri" => return Ok(Self::Cri(rest.to_owned())),
-                "registry" => return Self::registry(rest),
-                "oci-dir" | "oci" => return Ok(Self::OciDirectory { path, name }),
-                "oci-archive" => return Ok(Self::OciArchive { path, name }),
-                "docker-archive" => return Ok(Self::DockerArchive { path, name }),
-                "rootfs" => return Ok(Self::RootFs(PathBuf::from(rest))),
-                "dir" => return Ok(Self::Directory(PathBuf::from(rest))),
-                "sbom" => return Ok(Self::Sbom(PathBuf::from(rest))),
-                _ => {}
+        let Some((scheme, rest)) = target.split_once(':') else { return Ok(None) };
+        let (path, name) = split_name(rest);
+        if let ("oci-archive" | "docker-archive", Some(name)) = (scheme, rest.strip_prefix('-')) {
+            let name = name.strip_prefix(':').map(ToOwned::to_owned);
+            if rest == "-" || name.is_some() {
+                return Ok(Some(Self::StandardInput { name }));
             }
         }
-        let path = Path::new(target);
-        if path.exists() { Self::recognise(path) } else { Self::from_name(target) }
+        Ok(Some(match scheme {
+            "docker" | "podman" | "containers-storage" | "containerd" | "cri" if rest.is_empty() => {
+                return Err(refused("the name of the image is missing"));
+            }
+            // skopeo's way to write it.
+            "docker" if rest.starts_with("//") => Self::registry(rest.trim_start_matches('/'))?,
+            "docker" => Self::Docker(rest.to_owned()),
+            "podman" | "containers-storage" => Self::Podman(rest.to_owned()),
+            "containerd" => Self::containerd(rest),
+            "cri" => Self::Cri(rest.to_owned()),
+            "registry" => Self::registry(rest)?,
+            "oci-dir" | "oci" => Self::OciDirectory { path, name },
+            "oci-archive" => Self::OciArchive { path, name },
+            "docker-archive" => Self::DockerArchive { path, name },
+            "rootfs" => Self::RootFs(PathBuf::from(rest)),
+            "dir" => Self::Directory(PathBuf::from(rest)),
+            "sbom" => Self::Sbom(PathBuf::from(rest)),
+            _ => return Ok(None),
+        }))
     }
 
     /// `NAME[@NAMESPACE]`; what follows the sign in a name is a digest, which has a colon.
@@ -153,6 +169,14 @@ impl Source {
             }
         })
     }
+}
+
+/// Whether a target names an image as only names in registries do: with the registry's host, and a tag or a digest.
+fn is_name_of_registry(target: &str) -> bool {
+    let Some((host, rest)) = target.split_once('/') else { return false };
+    let is_host = host == "localhost" || host.contains(['.', ':']);
+    let last = rest.rsplit('/').next().unwrap_or(rest);
+    is_host && !["", ".", ".."].contains(&host) && last.contains([':', '@']) && target.parse::<Reference>().is_ok()
 }
 
 /// Splits `PATH:NAME`. A path that exists as a whole has no name behind it.
