@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use portcullis_admission::{Gate, ImageDecision, Options, Unmatched};
 use portcullis_attest::{Discovery, TrustRoot, discover};
 use portcullis_errors::printable;
+use portcullis_image::Source;
 use portcullis_model::{Outcome as Answer, Timestamp};
 use portcullis_policy::{ExitStatus, Policy};
 use serde_json::json;
@@ -22,6 +23,7 @@ use explain::Explanation;
 
 pub(crate) fn run(args: &VerifyArgs) -> Outcome {
     let VerifyArgs { image, authority, policy, max_age, json, explain, source } = args;
+    let image = in_registry(image)?;
     let now = settings::clock();
     let policies = match policy {
         Some(path) => settings::policies(path, now)?,
@@ -39,6 +41,32 @@ pub(crate) fn run(args: &VerifyArgs) -> Outcome {
     };
     output::print(&text)?;
     Ok(status(&decision))
+}
+
+/// The name of an image in a registry, of whatever else a target may be.
+fn in_registry(target: &str) -> Result<&str, Failure> {
+    let is_path = target.starts_with(['/', '.', '~']) || target.ends_with(".tar");
+    match Source::of_scheme(target)? {
+        None if !is_path => Ok(target),
+        // `registry:NAME`, `docker://NAME`
+        Some(Source::Registry(_)) => {
+            Ok(target.split_once(':').map_or(target, |(_, name)| name.trim_start_matches('/')))
+        }
+        source => {
+            let hint = match source {
+                Some(Source::Docker(name)) => {
+                    format!("for an image of a registry that is called so, write registry:docker:{name}")
+                }
+                Some(Source::OciDirectory { .. }) => {
+                    "`portcullis evidence list` checks what lies in an OCI layout; the gate judges images of registries"
+                        .to_owned()
+                }
+                _ => "name the image in its registry: registry.example/team/app:v1".to_owned(),
+            };
+            Err(Failure::usage(format!("`{target}` is no image in a registry, where evidence is looked for"))
+                .with_hint(hint))
+        }
+    }
 }
 
 /// What lies beside the image that was decided on; nothing where it is not known which that is.
