@@ -198,7 +198,18 @@ fn explain_says_what_was_compared() {
     "#]]
     .assert_eq(&explain(&["CVE-2026-0003", headers]));
     assert!(explain(&["CVE-2026-0004", "lodash@4.17.15", "--ecosystem", "npm"]).contains("4.17.15 < 4.17.21 (npm)"));
-    assert!(explain(&["CVE-2026-0001", "pkg:npm/left-pad@1.0.0"]).contains("does not name this package"));
+    // However an id and an ecosystem are typed.
+    let lodash = explain(&["CVE-2026-0004", "lodash@4.17.15", "--ecosystem", "npm"]);
+    assert_eq!(explain(&["cve-2026-0004", "lodash@4.17.15", "--ecosystem", "NPM"]), lodash);
+    run(folder.path(), &["db", "search", "cve-2026-0004", "--db", "one.db"], 0);
+    // That no record names a package is not that it is not affected.
+    expect![[r#"
+        left-pad 1.0.0 (npm)
+            asked     npm for left-pad
+            record    1 record of that id: DEBIAN-CVE-2026-0001
+            decision  unknown: no record of npm speaks of this package
+    "#]]
+    .assert_eq(&explain(&["CVE-2026-0001", "pkg:npm/left-pad@1.0.0"]));
     assert!(explain(&["CVE-2026-0001", "pkg:conda/openssl@3.0.0"]).contains("no advisories for conda packages"));
     assert!(
         explain(&["CVE-2026-0001", "pkg:deb/ubuntu/openssl@3.0.2?distro=ubuntu-22.04"])
@@ -207,8 +218,13 @@ fn explain_says_what_was_compared() {
     assert!(explain(&["CVE-1999-1", openssl]).contains("the database knows no such advisory"));
     run(folder.path(), &["explain", "CVE-2026-0001", "openssl", "--db", "one.db"], 2);
     run(folder.path(), &["explain", "CVE-2026-0001", "pkg:deb/debian/openssl@1", "--db", "one.db"], 2);
+    let debian = ["explain", "CVE-2026-0001", "openssl@1", "--ecosystem", "debian", "--db", "one.db"];
+    assert!(run(folder.path(), &debian, 2).1.contains("hint: one of Debian:12\n"));
     // A report holds the image around the package.
     std::fs::write(folder.path().join("report.json"), report(folder.path(), &[], 42).to_string()).unwrap();
+    let near = ["explain", "CVE-2026-0003", "libc-dev", "--report", "report.json", "--db", "one.db"];
+    let (_, stderr) = run(folder.path(), &near, 1);
+    assert!(stderr.contains("hint: it has linux-libc-dev@6.1.1-1\n"), "{stderr}");
     let text = explain(&["CVE-2026-0003", "linux-libc-dev", "--report", "report.json"]);
     assert!(text.contains("suppressed by not-a-kernel") && text.contains("at var/lib/dpkg/status"), "{text}");
 }

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portcullis_advisories::{BuildSummary, Builder, add_directory};
+use portcullis_advisories::{BuildSummary, Builder, Database, SearchHit, add_directory};
 use portcullis_errors::printable;
 use portcullis_model::{Warning, WarningKind};
 use portcullis_policy::ExitStatus;
@@ -74,9 +74,25 @@ fn tell_warnings(warnings: &[Warning]) {
     }
 }
 
+/// The records of an advisory or CVE, by its id as it was typed, else as such ids are written: `CVE-…` in capitals, of
+/// `GHSA-…` the prefix alone.
+pub(super) fn find(database: &Database, id: &str) -> Result<Vec<SearchHit>, Failure> {
+    let capitals = id.to_ascii_uppercase();
+    let prefixed = id
+        .split_once('-')
+        .map(|(prefix, rest)| format!("{}-{}", prefix.to_ascii_uppercase(), rest.to_ascii_lowercase()));
+    for spelling in [Some(id.to_owned()), Some(capitals), prefixed].into_iter().flatten() {
+        let hits = database.search(&spelling).map_err(portcullis_scan::ScanError::from)?;
+        if !hits.is_empty() {
+            return Ok(hits);
+        }
+    }
+    Ok(Vec::new())
+}
+
 fn search(id: &str, db: Option<&PathBuf>) -> Outcome {
     let database = settings::database(db)?;
-    let hits = database.search(id).map_err(portcullis_scan::ScanError::from)?;
+    let hits = find(&database, id)?;
     if hits.is_empty() {
         return Err(Failure::new(format!("the database knows no advisory `{id}`")));
     }

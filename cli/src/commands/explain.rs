@@ -4,7 +4,7 @@ mod named;
 
 use std::fmt::Write as _;
 
-use portcullis_errors::printable;
+use portcullis_errors::{count_of, printable};
 use portcullis_matching::{Explained, Explanation, Judged, Match, explain, explain_in, match_all};
 use portcullis_model::{AdvisoryKey, Affected, Distribution, Finding, Package, Report};
 use portcullis_policy::ExitStatus;
@@ -17,10 +17,13 @@ use crate::{
     output, settings,
 };
 
+/// Most packages of like names, and most records that say nothing, that are listed.
+const NEAR: usize = 5;
+
 pub(crate) fn run(args: &ExplainArgs) -> Outcome {
     let ExplainArgs { id, package, report, ecosystem, db } = args;
     let database = settings::database(db.as_ref())?;
-    let hits = database.search(id).map_err(ScanError::from)?;
+    let hits = super::db::find(&database, id)?;
     let keys: Vec<AdvisoryKey> = hits.into_iter().map(|hit| hit.key).collect();
     let mut text = String::new();
     if keys.is_empty() {
@@ -31,7 +34,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Outcome {
             let report = read_report(path)?;
             let packages = find(&report, package);
             if packages.is_empty() {
-                return Err(Failure::new(format!("the report has no package `{package}`")));
+                return Err(not_there(&report, package));
             }
             for package in packages {
                 let explained =
@@ -40,8 +43,9 @@ pub(crate) fn run(args: &ExplainArgs) -> Outcome {
             }
         }
         (None, Some(ecosystem)) => {
-            let package = named::of_ecosystem(package, ecosystem)?;
-            let explained = explain_in(ecosystem, &package, &keys, &database).map_err(ScanError::from)?;
+            let ecosystem = named::ecosystem(ecosystem, &database)?;
+            let package = named::of_ecosystem(package, &ecosystem)?;
+            let explained = explain_in(&ecosystem, &package, &keys, &database).map_err(ScanError::from)?;
             write_package(&mut text, &package, &explained, &[]);
         }
         (None, None) if package.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("pkg:")) => {
@@ -92,6 +96,26 @@ fn find<'a>(report: &'a Report, wanted: &str) -> Vec<&'a Package> {
     report.inventory.packages.iter().filter(is_wanted).collect()
 }
 
+/// A package that a report has not, with those that may have been meant.
+fn not_there(report: &Report, wanted: &str) -> Failure {
+    let name = wanted.rfind('@').filter(|&at| at > 0).map_or(wanted, |at| &wanted[..at]).to_lowercase();
+    let is_near = |package: &&Package| {
+        let other = package.name.to_lowercase();
+        other.contains(&name) || (other.len() > 2 && name.contains(&other))
+    };
+    let near = report.inventory.packages.iter().filter(is_near);
+    let mut near: Vec<String> = near.map(|package| format!("{}@{}", package.name, package.version)).collect();
+    near.dedup();
+    let more = near.len().saturating_sub(NEAR);
+    near.truncate(NEAR);
+    let failure = Failure::new(format!("the report has no package `{wanted}`"));
+    match (near.is_empty(), more) {
+        (true, _) => failure.with_hint("`portcullis sbom … -o table` lists what an image has"),
+        (false, 0) => failure.with_hint(format!("it has {}", near.join(", "))),
+        (false, more) => failure.with_hint(format!("it has {}, and {more} more of such names", near.join(", "))),
+    }
+}
+
 fn write_package(text: &mut String, package: &Package, explained: &Explained<'_>, findings: &[Finding]) {
     // Writing to a String cannot fail.
     _ = writeln!(text, "{} {} ({})", printable(&package.name, 100), printable(&package.version, 60), package.kind);
@@ -104,7 +128,9 @@ fn write_package(text: &mut String, package: &Package, explained: &Explained<'_>
     for note in &explained.notes {
         _ = writeln!(text, "  note: {}", printable(note, 300));
     }
-    for explanation in &explained.explanations {
+    let (unnamed, named): (Vec<_>, Vec<_>) =
+        explained.explanations.iter().partition(|explanation| explanation.judged == Judged::NotNamed);
+    for explanation in &named {
         write_explanation(text, explanation);
         let id = &explanation.advisory.id;
         let of_this = |finding: &&Finding| {
@@ -121,8 +147,30 @@ fn write_package(text: &mut String, package: &Package, explained: &Explained<'_>
         None if explained.explanations.is_empty() => {
             _ = writeln!(text, "  no advisory of that id is about this package");
         }
-        None => {}
+        None => write_unnamed(text, &unnamed, named.is_empty()),
     }
+}
+
+/// Records that do not name the package. That none does is no decision: nobody has said that it is not affected.
+fn write_unnamed(text: &mut String, unnamed: &[&Explanation<'_>], are_all: bool) {
+    let Some(first) = unnamed.first() else { return };
+    let ids: Vec<&str> = unnamed.iter().map(|explanation| &*explanation.advisory.id).take(NEAR).collect();
+    let ids = match unnamed.len().saturating_sub(NEAR) {
+        0 => ids.join(", "),
+        more => format!("{} and {more} more", ids.join(", ")),
+    };
+    let ids = printable(&ids, 400);
+    if !are_all {
+        let records = count_of(unnamed.len(), "more record", "more records");
+        let do_not = if unnamed.len() == 1 { "does" } else { "do" };
+        _ = writeln!(text, "\n  {records} of that id {do_not} not name this package: {ids}");
+        return;
+    }
+    let mut asked: Vec<&str> = unnamed.iter().map(|explanation| &*explanation.ecosystem).collect();
+    asked.dedup();
+    _ = writeln!(text, "    asked     {} for {}", asked.join(", "), printable(&first.name, 100));
+    _ = writeln!(text, "    record    {}: {ids}", count_of(unnamed.len(), "record of that id", "records of that id"));
+    _ = writeln!(text, "    decision  unknown: no record of {} speaks of this package", asked.join(" or "));
 }
 
 fn write_explanation(text: &mut String, explanation: &Explanation<'_>) {
@@ -137,7 +185,7 @@ fn write_explanation(text: &mut String, explanation: &Explanation<'_>) {
         }
     }
     let decision = match judged {
-        Judged::NotNamed => "not affected: the record does not name this package".to_owned(),
+        Judged::NotNamed => "unknown: the record does not name this package".to_owned(),
         Judged::OtherBinaries => "not affected: the record names other packages of the same source".to_owned(),
         Judged::NotAffected => format!("not affected: {version} lies in no affected range"),
         Judged::OtherStream => "not affected: the record is about another module stream".to_owned(),

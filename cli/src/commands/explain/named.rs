@@ -1,5 +1,6 @@
 //! A package that is named on the command line: by a package URL, or by name and version.
 
+use portcullis_advisories::Database;
 use portcullis_matching::DISTRIBUTIONS;
 use portcullis_model::{Distribution, Package, PackageType, PackageUrl, SourcePackage};
 
@@ -28,6 +29,26 @@ pub(super) fn of_purl(text: &str) -> Result<(Package, Option<Distribution>), Fai
     let is_of_system = kind.is_operating_system();
     let distribution = is_of_system.then(|| distribution(&purl.namespace, purl.qualifier("distro"))).flatten();
     Ok((package, distribution))
+}
+
+/// An ecosystem as the database writes it: `PyPI` for `pypi`. Unknown ones stay as they are; of a distribution that has
+/// releases, one must be named.
+pub(super) fn ecosystem(text: &str, database: &Database) -> Result<String, Failure> {
+    let known = || database.ecosystems().keys();
+    if database.ecosystems().contains_key(text) {
+        return Ok(text.to_owned());
+    }
+    if let Some(found) = known().find(|known| known.eq_ignore_ascii_case(text)) {
+        return Ok(found.clone());
+    }
+    let base = |ecosystem: &str| ecosystem.split(':').next().unwrap_or_default().to_owned();
+    let family: Vec<&str> =
+        known().filter(|known| base(known).eq_ignore_ascii_case(&base(text))).map(String::as_str).collect();
+    if family.is_empty() {
+        return Ok(text.to_owned());
+    }
+    Err(Failure::usage(format!("the database has no ecosystem `{text}`"))
+        .with_hint(format!("one of {}", family.join(", "))))
 }
 
 /// `NAME@VERSION` of an ecosystem.
