@@ -65,12 +65,16 @@ pub(crate) enum EvidenceType {
     Executables,
 }
 
+/// All of [`JudgeArgs`] and [`AttestedVexArgs`]: they would say nothing of a report, which was judged before.
+const JUDGING: [&str; 9] =
+    ["db", "policy", "fail_on", "ignore_unfixed", "vex", "vex_key", "vex_identity", "vex_issuer", "vex_trusted_root"];
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AttestArgs {
     /// The image in its registry, or an oci-dir:.
     pub(crate) image: String,
     /// A report that `scan -o json` wrote, as it was judged; without it the image is scanned and judged now.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = JUDGING)]
     pub(crate) report: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,

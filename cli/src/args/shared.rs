@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, builder::BoolishValueParser};
 use portcullis_image::Mirror;
+use portcullis_model::SeverityLevel;
 
 use super::{Global, When};
 
@@ -126,8 +127,8 @@ pub(crate) struct JudgeArgs {
     #[arg(long, env = "PORTCULLIS_POLICY", value_name = "FILE", conflicts_with_all = ["fail_on", "ignore_unfixed"])]
     pub(crate) policy: Option<PathBuf>,
     /// Deny from this severity on.
-    #[arg(long, env = "PORTCULLIS_FAIL_ON", value_name = "none|low|medium|high|critical")]
-    pub(crate) fail_on: Option<portcullis_model::SeverityLevel>,
+    #[arg(long, env = "PORTCULLIS_FAIL_ON", value_name = "none|low|medium|high|critical", value_parser = parse_level)]
+    pub(crate) fail_on: Option<SeverityLevel>,
     /// Leave out what has no fix.
     #[arg(long, env = "PORTCULLIS_IGNORE_UNFIXED", value_parser = BoolishValueParser::new())]
     pub(crate) ignore_unfixed: bool,
@@ -149,6 +150,13 @@ pub(crate) fn parse_duration(text: &str) -> Result<std::time::Duration, String> 
     };
     let seconds = number.checked_mul(seconds).filter(|&seconds| (1..=7 * 86_400).contains(&seconds));
     seconds.map(std::time::Duration::from_secs).ok_or_else(refused)
+}
+
+/// A severity by its own word. What distributions write, `unimportant` or nothing, would deny other than it says.
+fn parse_level(text: &str) -> Result<SeverityLevel, String> {
+    let levels = SeverityLevel::WORST_FIRST.into_iter().filter(|level| *level != SeverityLevel::Unknown);
+    let mut named = levels.filter(|level| level.as_str().eq_ignore_ascii_case(text));
+    named.next().ok_or_else(|| format!("`{text}` is none of none, low, medium, high and critical"))
 }
 
 /// `500M`, `4G`; a number alone counts bytes.

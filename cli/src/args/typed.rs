@@ -25,6 +25,7 @@ impl Cli {
     pub(crate) fn of_process(arguments: &[OsString]) -> Result<Self, clap::Error> {
         let parsed = |command: Command| {
             let mut matches = command.try_get_matches_from(arguments)?;
+            signer_without_use(&matches)?;
             Self::from_arg_matches_mut(&mut matches)
         };
         match parsed(Self::command()) {
@@ -46,6 +47,21 @@ impl Cli {
             }
             outcome => outcome,
         }
+    }
+}
+
+/// Whoever types `scan --key` means to sign. A variable is of a whole pipeline, in which only some jobs do; one that says
+/// whether to attest is an answer.
+fn signer_without_use(matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some(("scan", scan)) = matches.subcommand() else { return Ok(()) };
+    let is_silent = !matches!(scan.value_source("attest"), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
+    let typed = ["key", "keyless"].into_iter().find(|id| scan.value_source(id) == Some(ValueSource::CommandLine));
+    match typed.filter(|_| is_silent) {
+        Some(name) => {
+            let why = format!("--{name} signs nothing without --attest");
+            Err(Cli::command().error(ErrorKind::MissingRequiredArgument, why))
+        }
+        None => Ok(()),
     }
 }
 
