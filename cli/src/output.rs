@@ -44,6 +44,21 @@ impl Outputs {
         })
     }
 
+    /// As [`Self::read`], for what is not judged: reports of findings would say that there are none.
+    pub(crate) fn of_inventory(args: &OutputArgs, default: &str) -> Result<Self, Failure> {
+        let read = Self::read(args, default)?;
+        if let Some(output) = read.outputs.iter().find(|output| !output.format.lists_packages()) {
+            let fit = FORMATS.iter().filter(|format| format.lists_packages()).map(|format| format.name());
+            let fit: Vec<&str> = fit.collect();
+            let name = output.format.name();
+            return Err(Failure::usage(format!(
+                "`{name}` lists findings, and an inventory has none: nothing is judged"
+            ))
+            .with_hint(format!("one of {}; or `portcullis scan … -o {name}`", fit.join(", "))));
+        }
+        Ok(read)
+    }
+
     /// Whether one of them lists everything executable: then every such file is hashed.
     pub(crate) fn need_executables(&self) -> bool {
         self.outputs.iter().any(|output| output.format.needs_executables())

@@ -10,6 +10,9 @@ const DOCUMENT: &str = r#"{"bomFormat": "CycloneDX", "specVersion": "1.6",
     "metadata": {"component": {"type": "application", "name": "shop", "version": "2"}},
     "components": [{"type": "library", "name": "lodash", "version": "4.17.15", "purl": "pkg:npm/lodash@4.17.15"}]}"#;
 
+const POLICY: &str = "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: high}\n\
+                      spec: {vulnerabilities: {failOn: high}}\n";
+
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bom.json"), DOCUMENT).unwrap();
@@ -46,6 +49,64 @@ fn standard_input_is_converted_to_another_format_and_back() {
         document = convert(&document, format);
     }
     assert!(String::from_utf8(document).unwrap().contains("pkg:npm/lodash@4.17.15"));
+}
+
+/// No finding was looked for: whoever asks an inventory for a verdict gets none, whatever is written in it.
+#[test]
+fn an_inventory_passes_nowhere() {
+    let folder = folder();
+    let path = folder.path();
+    let run = |arguments: &[&str], code| {
+        let mut command = portcullis();
+        outcome(command.current_dir(path).args(arguments), code)
+    };
+    run(&["sbom", "bom.json", "-o", "json=inventory.json"], 0);
+    run(&["scan", "bom.json", "-q", "--fail-on", "none", "-o", "json=report.json"], 0);
+    let text = std::fs::read_to_string(path.join("inventory.json")).unwrap();
+    let inventory: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(inventory["verdict"]["result"], "unknown");
+    // As older versions wrote it.
+    let mut older = inventory.clone();
+    older["verdict"]["result"] = "pass".into();
+    std::fs::write(path.join("older.json"), older.to_string()).unwrap();
+    std::fs::write(path.join("policy.yaml"), POLICY).unwrap();
+    for file in ["inventory.json", "older.json"] {
+        for asking in [
+            &["ci", "gate", file][..],
+            &["ci", "gate", "report.json", "--baseline", file],
+            &["github", file, "--gate", "--publish", "annotations"],
+            &["gitlab", file, "--gate"],
+            &["diff", "report.json", file, "-o", "table"],
+            &["policy", "backtest", "policy.yaml", file],
+        ] {
+            let (stdout, stderr) = run(asking, 1);
+            assert!(
+                stdout.is_empty() && stderr.contains("inventory") && stderr.contains("hint: "),
+                "{asking:?}: {stderr}"
+            );
+        }
+        let (stdout, _) = run(&["diff", "report.json", file], 0);
+        assert!(
+            stdout.contains("verdict: pass → not judged\n") && stdout.contains("findings: not compared"),
+            "{stdout}"
+        );
+        // Matched later, it gets the verdict that it had not.
+        let (stdout, stderr) = run(&["replay", file, "--fail-on", "high"], 42);
+        assert!(stdout.contains("\"fail\"") && stderr.contains("nothing had judged"), "{stdout}{stderr}");
+    }
+    let (table, _) = run(&["sbom", "bom.json", "-o", "table"], 0);
+    assert!(
+        table.contains("npm   lodash   4.17.15") && table.contains("NOT JUDGED") && !table.contains("PASS"),
+        "{table}"
+    );
+    for format in ["sarif", "junit", "html", "markdown", "gitlab", "github-summary"] {
+        let (stdout, stderr) = run(&["sbom", "bom.json", "-o", format], 2);
+        assert!(stdout.is_empty() && stderr.contains("nothing is judged"), "{stderr}");
+    }
+    let newer = text.replace("\"schemaVersion\": 1,", "\"schemaVersion\": 2,");
+    std::fs::write(path.join("newer.json"), newer).unwrap();
+    let (_, stderr) = run(&["ci", "gate", "newer.json"], 1);
+    assert!(stderr.starts_with("error: newer.json is a report of version 2; 1 is read here\n"), "{stderr}");
 }
 
 #[test]

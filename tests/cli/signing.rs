@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
+use portcullis_testkit::{ImageBuilder, Layer};
+
 use crate::{outcome, portcullis};
 
 /// Signs a file in a folder that has `cosign.key`.
@@ -41,6 +43,12 @@ fn what_is_typed_counts_before_the_environment() {
     assert!(told.contains("nothing to sign with") && told.contains("--keyless"), "{told}");
     let (_, told) = outcome(portcullis().args(["scan", "oci-dir:missing", "--attest"]), 2);
     assert!(told.contains("nothing to sign with"), "{told}");
+    // Whoever types a key means to sign; a variable may say whether.
+    let scan = ["scan", "oci-dir:missing", "--key", "cosign.key"];
+    let (_, told) = outcome(portcullis().current_dir(folder).args(scan), 2);
+    assert!(told.contains("--key signs nothing without --attest"), "{told}");
+    outcome(portcullis().current_dir(folder).args(scan).env("PORTCULLIS_ATTEST", "false"), 1);
+    outcome(portcullis().args(["scan", "oci-dir:missing"]).env("PORTCULLIS_KEY", "cosign.key"), 1);
 }
 
 /// What a whole pipeline sets does not keep one job from saying something else.
@@ -86,6 +94,78 @@ fn what_excludes_a_typed_flag_is_not_taken_from_the_environment() {
     assert!(told.contains("tip: PORTCULLIS_POLICY and PORTCULLIS_FAIL_ON are set in the environment"), "{told}");
     let told = run(&["scan", ".", "--policy", "none.yaml", "--fail-on", "low"], &judged, 2);
     assert!(told.contains("'--policy <FILE>' cannot be used with '--fail-on") && !told.contains("tip:"), "{told}");
+}
+
+/// A report was judged before: what is typed beside it would change nothing, and a pass would be signed.
+#[test]
+fn a_report_is_attested_as_it_was_judged() {
+    let folder = with_key();
+    let folder = folder.path();
+    let image =
+        |file: &str| ImageBuilder::debian(12).package("base-files", "12").layer(Layer::new().file(file, "")).build();
+    image("one").write_oci_dir(&folder.join("layout")).unwrap();
+    image("two").write_oci_dir(&folder.join("other")).unwrap();
+    let run = |arguments: &[&str], variables: &[(&str, &str)], code| {
+        let mut command = portcullis();
+        command.current_dir(folder).env("COSIGN_PASSWORD", "pw").args(arguments).envs(variables.iter().copied());
+        outcome(&mut command, code).1
+    };
+    run(&["scan", "layout", "-q", "--db", "starter", "--fail-on", "none", "-o", "json=report.json"], &[], 0);
+    let attest = ["attest", "layout", "--key", "cosign.key", "--report", "report.json"];
+    for judging in [&["--policy", "strict.yaml"][..], &["--fail-on", "low"], &["--vex", "a.json"], &["--db", "starter"]]
+    {
+        let told = run(&[&attest[..], judging].concat(), &[], 2);
+        assert!(told.contains("'--report <FILE>' cannot be used with"), "{told}");
+    }
+    let variables = [("PORTCULLIS_POLICY", "strict.yaml"), ("PORTCULLIS_IGNORE_UNFIXED", "true")];
+    let told = run(&attest, &variables, 0);
+    assert!(told.contains("note: PORTCULLIS_POLICY does not count: --report was typed\n"), "{told}");
+    let told = run(&["attest", "other", "--key", "cosign.key", "--report", "report.json"], &[], 1);
+    let digests = ["one", "two"].map(|file| image(file).digest().to_string());
+    assert!(digests.iter().all(|digest| told.contains(digest)) && told.contains("by its digest"), "{told}");
+    // An inventory passes nothing.
+    run(&["sbom", "layout", "-o", "json=inventory.json"], &[], 0);
+    let told = run(&["attest", "layout", "--key", "cosign.key", "--report", "inventory.json"], &[], 1);
+    assert!(told.contains("inventory.json is an inventory") && !told.contains("signed by"), "{told}");
+}
+
+/// A severity is one of five words, and nothing that a distribution says.
+#[test]
+fn a_severity_to_deny_from_is_one_of_five() {
+    for word in ["unimportant", "unknown", "", "negligible", "important"] {
+        for told in [
+            outcome(portcullis().args(["scan", ".", "--fail-on", word]), 2).1,
+            outcome(portcullis().args(["scan", "."]).env("PORTCULLIS_FAIL_ON", word), 2).1,
+        ] {
+            assert!(told.contains("none, low, medium, high"), "{told}");
+        }
+    }
+    outcome(portcullis().args(["scan", "oci-dir:missing", "--fail-on", "HIGH"]), 1);
+}
+
+/// Evidence is looked for at registries.
+#[test]
+fn what_is_verified_is_in_a_registry() {
+    let folder = with_key();
+    let verify = |target: &str, code| {
+        let verify = ["verify", target, "--key", "cosign.pub", "--plain-http", "--timeout", "2s"];
+        outcome(portcullis().current_dir(folder.path()).args(verify), code)
+    };
+    for (target, hint) in [
+        ("docker:24", "registry:docker:24"),
+        ("podman:app", "registry.example/team/app:v1"),
+        ("oci-dir:layout", "evidence list"),
+        ("./layout", "registry.example/team/app:v1"),
+        ("app.tar", "registry.example/team/app:v1"),
+        ("-", "registry.example/team/app:v1"),
+    ] {
+        let (_, told) = verify(target, 2);
+        assert!(told.contains("is no image in a registry") && told.contains(hint), "{told}");
+    }
+    for target in ["registry:127.0.0.1:1/team/app:v1", "docker://127.0.0.1:1/team/app:v1"] {
+        let (stdout, _) = verify(target, 44);
+        assert!(stdout.starts_with("127.0.0.1:1/team/app:v1\n"), "{stdout}");
+    }
 }
 
 /// An identity would be shown to services whose signatures nobody here verifies.

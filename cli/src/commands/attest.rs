@@ -8,7 +8,7 @@ use portcullis_attest::{
     predicate_type, sbom_statement, store, store_in_layout, store_legacy, vulnerability_statement, vulns_statement,
 };
 use portcullis_image::Source;
-use portcullis_model::{Digest, Report, VERIFIER_ID};
+use portcullis_model::{Digest, Report, SCHEMA_VERSION, Target, VERIFIER_ID};
 use portcullis_policy::ExitStatus;
 use portcullis_registry::Reference;
 use portcullis_report::{RenderOptions, format_named};
@@ -28,11 +28,11 @@ pub(crate) fn run(args: &AttestArgs, global: &Global) -> Outcome {
     let now = settings::now()?;
     let (access, parsed, report) = match report {
         Some(path) => {
-            let report: Report = read_report(path)?;
+            let report = read_judged(path)?;
             let (access, parsed, opened) = Access::open(image, source)?;
             access.end_progress();
             if opened.target.digest != report.target.digest {
-                return Err(Failure::new("the report is of another image").with_hint("scan this one again"));
+                return Err(of_another(&opened.target, &report));
             }
             (access, parsed, report)
         }
@@ -48,6 +48,26 @@ pub(crate) fn run(args: &AttestArgs, global: &Global) -> Outcome {
         plan.tell(&stored);
     }
     Ok(ExitStatus::from(&report.verdict))
+}
+
+/// A report that is not of what the name means now.
+fn of_another(target: &Target, report: &Report) -> Failure {
+    let words = |target: &Target| {
+        let digest =
+            target.digest.map_or_else(|| "an image without a manifest".to_owned(), |digest| digest.to_string());
+        target.platform.as_ref().map_or_else(|| digest.clone(), |platform| format!("{digest} ({platform})"))
+    };
+    let failure = Failure::new("the report is of another image").with_note(format!(
+        "the report is of {}, and {} is {}",
+        words(&report.target),
+        target.reference,
+        words(target)
+    ));
+    match &report.target.platform {
+        Some(platform) if target.platform.as_ref() != Some(platform) => failure
+            .with_hint(format!("name the platform that was scanned: --platform {platform}; or scan this one again")),
+        _ => failure.with_hint("name the image that was scanned by its digest, or scan this one again"),
+    }
 }
 
 /// What is signed, and by whom. It is made before a scan: what cannot be signed must not cost one.
@@ -86,9 +106,36 @@ impl Plan {
 
 /// A report that `-o json` wrote.
 pub(crate) fn read_report(path: &Path) -> Result<Report, Failure> {
-    serde_json::from_slice(&settings::read_file(path)?)
-        .context(|| format!("{} is not a report", path.display()))
-        .map_err(|failure| failure.with_hint("write one with `portcullis scan … -o json=FILE`"))
+    const HINT: &str = "write one with `portcullis scan … -o json=FILE`";
+    let bytes = settings::read_file(path)?;
+    let read: Result<Report, _> = serde_json::from_slice(&bytes);
+    // What another version looks like is not known: that it is one says more than the first field that is missing.
+    let version = match &read {
+        Ok(report) => Some(report.schema_version),
+        Err(_) => serde_json::from_slice::<Version>(&bytes).ok().map(|version| version.schema_version),
+    };
+    if let Some(version) = version.filter(|version| *version != SCHEMA_VERSION) {
+        let why = format!("{} is a report of version {version}; {SCHEMA_VERSION} is read here", path.display());
+        return Err(Failure::new(why).with_hint(HINT));
+    }
+    read.context(|| format!("{} is not a report", path.display())).map_err(|failure| failure.with_hint(HINT))
+}
+
+/// What every version of a report has.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    schema_version: u32,
+}
+
+/// A report whose verdict is asked for. An inventory that was never matched has none, whatever it says.
+pub(crate) fn read_judged(path: &Path) -> Result<Report, Failure> {
+    let report = read_report(path)?;
+    if !report.is_matched() {
+        let why = format!("{} is an inventory: it was matched with no advisory, and nothing judged it", path.display());
+        return Err(Failure::new(why).with_hint("scan it: `portcullis scan … -o json=FILE`"));
+    }
+    Ok(report)
 }
 
 /// Signs and stores the evidence of a report.

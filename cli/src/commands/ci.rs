@@ -13,7 +13,7 @@ use portcullis_model::Outcome as VerdictOutcome;
 use portcullis_policy::ExitStatus;
 use portcullis_report::headline;
 
-use super::attest::read_report;
+use super::attest::read_judged;
 use crate::{
     args::{CiCommand, CiPlaceArgs, GateArgs, Global},
     diagnostics::{Failure, Outcome},
@@ -37,7 +37,7 @@ fn patterns(place: &CiPlaceArgs) -> Result<Vec<pattern::Pattern>, Failure> {
 fn gate(args: &GateArgs) -> Outcome {
     let GateArgs { report, baseline } = args;
     let baseline = settings::baseline(baseline)?;
-    let report = read_report(report)?;
+    let report = read_judged(report)?;
     let mut text = format!("{}\n", headline(&report, baseline.as_ref()));
     for reason in report.verdict.reasons.iter().filter(|reason| reason.result != VerdictOutcome::Pass) {
         let line = format!("  {} {}: {}", reason.result, reason.rule, reason.message);

@@ -6,7 +6,7 @@ use portcullis_errors::printable;
 use portcullis_model::Report;
 use portcullis_policy::ExitStatus;
 
-use super::attest::read_report;
+use super::attest::{read_judged, read_report};
 use crate::{
     args::{BaselineArgs, DiffArgs, Global, OutputArgs},
     diagnostics::Outcome,
@@ -22,17 +22,26 @@ pub(crate) fn run(args: &DiffArgs, global: &Global) -> Outcome {
             show_suppressed: false,
             baseline: BaselineArgs { baseline: Some(old.clone()) },
         };
-        Outputs::read(&args, "table")?.write(&read_report(new)?, global)?;
+        Outputs::read(&args, "table")?.write(&read_judged(new)?, global)?;
         return Ok(ExitStatus::Pass);
     }
     let (old, new) = (read_report(old)?, read_report(new)?);
     let mut text = String::new();
     // Writing to a String cannot fail.
-    _ = writeln!(text, "verdict: {} → {}", old.verdict.result, new.verdict.result);
+    _ = writeln!(text, "verdict: {} → {}", verdict(&old), verdict(&new));
     section(&mut text, "packages", &packages(&old), &packages(&new));
-    section(&mut text, "findings", &findings(&old), &findings(&new));
+    if old.is_matched() && new.is_matched() {
+        section(&mut text, "findings", &findings(&old), &findings(&new));
+    } else {
+        _ = writeln!(text, "findings: not compared: an inventory is matched with no advisory");
+    }
     print(&text)?;
     Ok(ExitStatus::Pass)
+}
+
+/// What an inventory says as a verdict counts for nothing.
+fn verdict(report: &Report) -> &'static str {
+    if report.is_matched() { report.verdict.result.as_str() } else { "not judged" }
 }
 
 fn packages(report: &Report) -> BTreeSet<String> {

@@ -14,7 +14,7 @@ use portcullis_policy::ExitStatus;
 use portcullis_report::{RenderOptions, annotations, count_new, headline, totals};
 
 use super::{
-    attest::read_report,
+    attest::read_judged,
     telling::{Refusal, Told as Said, rendered, tell},
 };
 use crate::{
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &GithubArgs, global: &Global) -> Outcome {
         ..RenderOptions::default()
     };
     let sarif = Sarif { path: sarif.as_deref(), category: category.as_deref() };
-    let told = Told { report: read_report(path)?, options, name, sarif };
+    let told = Told { report: read_judged(path)?, options, name, sarif };
     told.locally(publish)?;
     let remote: Vec<GithubPart> = publish.iter().copied().filter(|part| is_remote(*part)).collect();
     if !remote.is_empty() {

@@ -12,7 +12,7 @@ use portcullis_policy::ExitStatus;
 use portcullis_report::{RenderOptions, headline};
 
 use super::{
-    attest::read_report,
+    attest::read_judged,
     telling::{Refusal, Told as Said, rendered, tell},
 };
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &GitlabArgs, global: &Global) -> Outcome {
         max_bytes: Some(MAX_NOTE),
         ..RenderOptions::default()
     };
-    let report = read_report(path)?;
+    let report = read_judged(path)?;
     let status = ExitStatus::from(&report.verdict);
     let files = std::iter::once(path).chain(package_file);
     let told =

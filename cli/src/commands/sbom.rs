@@ -1,7 +1,9 @@
 //! `portcullis sbom`: the inventory alone.
 
 use portcullis_advisories::starter_info;
-use portcullis_model::{Advisory, AdvisoryKey, AdvisoryLookup, Affected, LookupError, SeverityLevel};
+use portcullis_model::{
+    Advisory, AdvisoryKey, AdvisoryLookup, Affected, LookupError, Outcome as Answer, Reason, SeverityLevel,
+};
 use portcullis_policy::{ExitStatus, Policy};
 
 use super::scan::take;
@@ -15,7 +17,7 @@ use crate::{
 
 pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
     let SbomArgs { target, source, output } = args;
-    let outputs = Outputs::read(output, "cyclonedx-json")?;
+    let outputs = Outputs::of_inventory(output, "cyclonedx-json")?;
     let now = settings::now()?;
     let (access, _, image) = Access::open(target, source)?;
     // An inventory is not judged: nothing is denied, and what could not be read is still said.
@@ -25,6 +27,12 @@ pub(crate) fn run(args: &SbomArgs, global: &Global) -> Outcome {
     let mut report = portcullis_scan::judge(taken, &Nothing, starter_info(), &policy, now)?;
     report.findings.clear();
     report.advisory_coverage = None;
+    report.verdict.result = Answer::Unknown;
+    report.verdict.reasons = vec![Reason {
+        result: Answer::Unknown,
+        rule: "inventory".to_owned(),
+        message: "the inventory alone: no advisory was asked, and nothing was judged".to_owned(),
+    }];
     report.inventory.warnings.retain(|warning| warning.path != portcullis_scan::ADVISORIES);
     let gaps = report.inventory.warnings.iter().filter(|warning| warning.kind == portcullis_model::WarningKind::Gap);
     let gaps = gaps.count();

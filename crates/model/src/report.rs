@@ -43,6 +43,15 @@ pub struct Report {
     pub database: DatabaseInfo,
 }
 
+impl Report {
+    /// Whether advisories were asked. A mere inventory has no findings because nobody looked for any: what it says as a
+    /// verdict counts for nothing.
+    #[must_use]
+    pub const fn is_matched(&self) -> bool {
+        self.advisory_coverage.is_some()
+    }
+}
+
 /// The program that made a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

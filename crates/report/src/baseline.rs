@@ -48,6 +48,9 @@ pub enum BaselineError {
     /// It is no report that is known here.
     #[error("it is neither a JSON report nor SARIF 2.1.0")]
     Unknown,
+    /// It is a mere inventory.
+    #[error("it is an inventory, which was matched with no advisory: that it has no findings says nothing")]
+    Unmatched,
     /// It holds more than is read.
     #[error("it holds more than {MAX_RESULTS} results")]
     TooLarge,
@@ -64,6 +67,9 @@ impl Baseline {
             return Self::of_sarif(&document);
         }
         let report: Report = serde_json::from_value(document).map_err(|_error| BaselineError::Unknown)?;
+        if !report.is_matched() {
+            return Err(BaselineError::Unmatched);
+        }
         Ok(Self::of(&report))
     }
 

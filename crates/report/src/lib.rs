@@ -45,6 +45,11 @@ pub trait ReportFormat: Sync {
         false
     }
 
+    /// Whether it lists the packages: only then is it an answer to `sbom`, which judges nothing.
+    fn lists_packages(&self) -> bool {
+        false
+    }
+
     /// Writes `report` to `out`.
     ///
     /// # Errors

@@ -171,6 +171,9 @@ pub(crate) fn fix_words(finding: &Finding) -> String {
 
 /// The verdict as one word for people: what `result` and the policy's mode amount to.
 pub(crate) fn verdict_word(report: &Report) -> &'static str {
+    if !report.is_matched() {
+        return "NOT JUDGED";
+    }
     match (report.verdict.result, report.verdict.policy.audit) {
         (Outcome::Pass, _) => "PASS",
         (Outcome::Unknown, _) => "UNKNOWN",
@@ -280,5 +283,8 @@ pub(crate) fn base_words(report: &Report, view: &View<'_>) -> Option<String> {
     let findings: Vec<_> = view.groups.iter().flat_map(|group| &group.findings).collect();
     let inherited = findings.iter().copied().filter(is_of_base).count();
     let layers = format!("{} of {} layers, {known}", base.layers, report.target.layers.len());
+    if !report.is_matched() {
+        return Some(format!("{name} ({layers})"));
+    }
     Some(format!("{name} ({layers}): brings {inherited} of {}", count_of(findings.len(), "finding", "findings")))
 }

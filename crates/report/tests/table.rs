@@ -211,3 +211,42 @@ fn colours() {
         "#]],
     );
 }
+
+#[test]
+fn an_inventory_is_its_packages_and_no_verdict() {
+    let report = sample::inventory();
+    check(
+        &report,
+        &RenderOptions { width: 70, ..RenderOptions::default() },
+        expect![[r#"
+            registry.example/team/app:1.2 (linux/amd64)
+              digest        sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7
+                            642030defe32c657f
+              base          docker.io/library/debian:12 (1 of 2 layers, a guess
+                            from the history)
+              distribution  Debian GNU/Linux 12 (bookworm)
+              packages      6
+
+            deb     libssl3           3.0.11-1~deb12u2
+            deb     openssl           3.0.11-1~deb12u2
+            golang  golang.org/x/net  v0.17.0           usr/local/bin/tool
+            npm     @team/widget      1.0.0             opt/app/node_modules/@tea…
+            npm     lodash            4.17.20           opt/app/node_modules/loda…
+            pypi    urllib3           1.26.5            opt/venv/lib/python3.11/s…
+
+            NOT JUDGED
+              unknown inventory: nothing was judged
+        "#]],
+    );
+    // Whoever converts it into a format of packages finds each of them, and nothing that looks like a pass.
+    for format in portcullis_report::FORMATS.iter().filter(|format| format.lists_packages()) {
+        let mut out = Vec::new();
+        format.write(&report, &RenderOptions::default(), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let names = report.inventory.packages.iter().map(|package| &*package.name);
+        let missing: Vec<_> = names.filter(|name| !text.contains(name.rsplit('/').next().unwrap())).collect();
+        assert!(format.needs_executables() || missing.is_empty(), "{}: {missing:?}", format.name());
+        assert!(!text.contains("PASS") && !text.contains("\"pass\""), "{}: {text}", format.name());
+    }
+    assert!(portcullis_report::headline(&report, None).starts_with("NOT JUDGED"));
+}

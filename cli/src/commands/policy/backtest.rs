@@ -11,7 +11,7 @@ use portcullis_model::{Outcome as Answer, Report, Timestamp};
 use portcullis_policy::{ExitStatus, Judgement, Policy, rejudge};
 
 use crate::{
-    commands::attest::read_report,
+    commands::attest::read_judged,
     diagnostics::{Context as _, Failure, Outcome},
     output, settings,
 };
@@ -27,7 +27,7 @@ pub(super) fn run(policy: &Path, reports: &[PathBuf], as_of_now: bool) -> Outcom
     let mut changed = 0;
     let mut worst = ExitStatus::Pass;
     for file in &files {
-        let report = read_report(file)?;
+        let report = read_judged(file)?;
         let at = if as_of_now { now } else { report.verdict.time };
         let was = report.verdict.result;
         let is = judged(&policies, &report, at);

@@ -10,7 +10,7 @@ use portcullis_model::{Report, Timestamp};
 use portcullis_policy::{Cases, ExitStatus, Policy, Tried};
 
 use crate::{
-    commands::attest::read_report,
+    commands::attest::read_judged,
     diagnostics::{Context as _, Failure, Outcome},
     output, settings,
 };
@@ -41,7 +41,7 @@ fn one(policies: &[Policy], cases: &Path, now: Timestamp) -> Result<(String, usi
         return Err(Failure::new(format!("there is no case in {}", cases.display())));
     }
     let read = |path: &str| -> Result<Report, String> {
-        read_report(&folder.join(path)).map_err(|failure| failure.message().to_owned())
+        read_judged(&folder.join(path)).map_err(|failure| failure.message().to_owned())
     };
     let mut told = String::new();
     let mut failed = 0;

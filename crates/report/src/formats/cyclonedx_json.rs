@@ -50,6 +50,10 @@ impl ReportFormat for CycloneDxJson {
         "application/vnd.cyclonedx+json"
     }
 
+    fn lists_packages(&self) -> bool {
+        true
+    }
+
     fn write(&self, report: &Report, options: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
         let is_for_gitlab = options.run.as_ref().is_some_and(|run| run.system == "GitLab CI");
         write_json(&Document { is_for_gitlab, ..Document::of(report) }, out)
@@ -160,11 +164,11 @@ fn property(name: &str, value: impl Into<String>) -> Value {
 
 fn metadata(report: &Report, view: &View<'_>) -> Value {
     let verdict = &report.verdict;
-    let mut properties = vec![
-        property("verdict", verdict_word(report)),
-        property("policy", format!("{} {}", verdict.policy.name, verdict.policy.digest)),
-        property("database", format!("{} of {}", report.database.digest, report.database.built)),
-    ];
+    let mut properties = vec![property("verdict", verdict_word(report))];
+    if report.is_matched() {
+        properties.push(property("policy", format!("{} {}", verdict.policy.name, verdict.policy.digest)));
+        properties.push(property("database", format!("{} of {}", report.database.digest, report.database.built)));
+    }
     let reason = |reason: &portcullis_model::Reason| format!("{} {}: {}", reason.result, reason.rule, reason.message);
     properties.extend(verdict.reasons.iter().map(|r| property("reason", reason(r))));
     properties.extend(view.gaps.iter().map(|gap| property("gap", format!("{}: {}", gap.path, gap.message))));
@@ -173,7 +177,7 @@ fn metadata(report: &Report, view: &View<'_>) -> Value {
     properties.extend(coverage_words(report).map(|coverage| property("coverage", coverage)));
     let unexplained = report.coverage.iter().flat_map(|coverage| &coverage.unknown);
     properties.extend(unexplained.map(|path| property("unexplained", path)));
-    if report.database.starter {
+    if report.is_matched() && report.database.starter {
         properties.push(property("starterDatabase", "true"));
     }
     json!({

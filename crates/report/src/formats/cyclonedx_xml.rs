@@ -33,6 +33,10 @@ impl ReportFormat for CycloneDxXml {
         "application/vnd.cyclonedx+xml"
     }
 
+    fn lists_packages(&self) -> bool {
+        true
+    }
+
     fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
         let document = Document::of(report);
         let fields: Value =

@@ -59,6 +59,10 @@ impl ReportFormat for Executables {
         true
     }
 
+    fn lists_packages(&self) -> bool {
+        true
+    }
+
     fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
         let target = &report.target;
         let gaps = report.inventory.warnings.iter().filter(|warning| warning.kind == WarningKind::Gap);

@@ -26,6 +26,10 @@ impl ReportFormat for Json {
         "application/vnd.portcullis.report.v1+json"
     }
 
+    fn lists_packages(&self) -> bool {
+        true
+    }
+
     fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
         write_json(report, out)
     }

@@ -47,6 +47,10 @@ impl ReportFormat for SpdxJson {
         "application/spdx+json"
     }
 
+    fn lists_packages(&self) -> bool {
+        true
+    }
+
     fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
         write_json(&Document::of(report), out)
     }
@@ -176,7 +180,8 @@ fn annotations(report: &Report, view: &View<'_>) -> Vec<Value> {
             "comment": limited(&comment, MAX_TEXT),
         })
     };
-    let mut comments = vec![format!("verdict: {} by policy {}", verdict_word(report), report.verdict.policy.name)];
+    let by = if report.is_matched() { format!(" by policy {}", report.verdict.policy.name) } else { String::new() };
+    let mut comments = vec![format!("verdict: {}{by}", verdict_word(report))];
     comments.extend(report.verdict.reasons.iter().map(|r| format!("{} {}: {}", r.result, r.rule, r.message)));
     comments.extend(view.gaps.iter().map(|gap| gap_words(gap)));
     comments.extend(view.notes.iter().map(|note| format!("note: {}: {}", note.path, note.message)));

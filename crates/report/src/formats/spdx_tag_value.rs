@@ -33,6 +33,10 @@ impl ReportFormat for SpdxTagValue {
         "text/spdx"
     }
 
+    fn lists_packages(&self) -> bool {
+        true
+    }
+
     fn write(&self, report: &Report, _: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
         let document = Document::of(report);
         let head: Value = document.head().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, io};
 
 use anstyle::{AnsiColor, Style};
 use portcullis_errors::count_of;
-use portcullis_model::{Finding, Outcome, Report, SeverityLevel};
+use portcullis_model::{Finding, Outcome, Package, Report, SeverityLevel};
 
 use crate::{
     RenderOptions, ReportError, ReportFormat,
@@ -37,11 +37,26 @@ impl ReportFormat for Table {
         "text/plain; charset=utf-8"
     }
 
+    fn lists_packages(&self) -> bool {
+        true
+    }
+
     fn write(&self, report: &Report, options: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
         let view = View::of(report);
         let changes = options.baseline.as_ref().map(|baseline| Changes::since(baseline, &view));
         let mut page = Page { text: String::new(), width: options.width.clamp(40, 1_000), color: options.color };
         page.header(report, &view);
+        if !report.is_matched() {
+            page.packages(report);
+            if !report.inventory.warnings.is_empty() || coverage_words(report).is_some() {
+                page.text.push('\n');
+            }
+            page.gaps(&view);
+            page.coverage(report);
+            page.verdict(report);
+            out.write_all(page.text.as_bytes())?;
+            return Ok(());
+        }
         view.groups.iter().for_each(|group| page.group(report, group, changes.as_ref()));
         if options.show_suppressed {
             page.suppressed(&view);
@@ -83,8 +98,36 @@ impl Page {
         }
         self.field("distribution", &distribution_words(report));
         self.field("packages", &report.inventory.packages.len().to_string());
-        self.field("database", &database_words(report));
+        if report.is_matched() {
+            self.field("database", &database_words(report));
+        }
         self.text.push('\n');
+    }
+
+    /// Every package of an inventory, on a line each.
+    fn packages(&mut self, report: &Report) {
+        let packages = &report.inventory.packages;
+        let widest = |text: &dyn Fn(&Package) -> String, least: usize, most: usize| {
+            packages.iter().map(|package| columns(&clean(&text(package)))).max().unwrap_or(0).clamp(least, most)
+        };
+        let kind = widest(&|package| package.kind.to_string(), 4, 16);
+        let name = widest(&|package| package.name.to_string(), 7, self.width / 3);
+        let version = widest(&|package| package.version.to_string(), 7, self.width / 4);
+        for package in packages {
+            let columns = [
+                padded(&package.kind.to_string(), kind),
+                padded(&package.name, name),
+                padded(&package.version, version),
+            ];
+            let mut line = columns.join("  ");
+            let left = self.width.saturating_sub(kind + name + version + 6);
+            let place = package.locations.first().filter(|_| !package.kind.is_operating_system());
+            if let Some(place) = place.filter(|_| left >= 10) {
+                line.push_str("  ");
+                line.push_str(&cut(&place.path, left));
+            }
+            self.styled(0, Style::new(), line.trim_end());
+        }
     }
 
     fn field(&mut self, name: &str, value: &str) {
@@ -179,7 +222,8 @@ impl Page {
             Outcome::Fail => AnsiColor::Red.on_default().bold(),
         };
         self.text.push('\n');
-        self.line(0, style, &format!("{}  policy {}", verdict_word(report), report.verdict.policy.name));
+        let by = if report.is_matched() { format!("  policy {}", report.verdict.policy.name) } else { String::new() };
+        self.line(0, style, &format!("{}{by}", verdict_word(report)));
         for reason in &report.verdict.reasons {
             self.line(2, Style::new(), &format!("{:<7} {}: {}", reason.result, reason.rule, reason.message));
         }

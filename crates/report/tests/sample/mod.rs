@@ -89,6 +89,15 @@ pub(crate) fn clean_report() -> Report {
     report
 }
 
+/// The same image, matched with nothing.
+pub(crate) fn inventory() -> Report {
+    let mut report = clean_report();
+    report.advisory_coverage = None;
+    report.verdict.result = Outcome::Unknown;
+    report.verdict.reasons = vec![reason(Outcome::Unknown, "inventory", "nothing was judged")];
+    report
+}
+
 fn target() -> Target {
     let layer = |diff_id: Digest, created_by: &str| LayerInfo {
         digest: Some(Digest::of(created_by.as_bytes())),
