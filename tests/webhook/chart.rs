@@ -60,6 +60,8 @@ fn everything() -> Value {
         "pullSecrets": {"enabled": true, "names": ["pull"]}, "recheck": "1h", "reports": true,
         "unmatched": "allow", "enforceWorkloads": true, "extraArgs": ["--max-reviews=8"],
         "otlpEndpoint": "http://collector.observability:4318",
+        "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}, {"name": "cache", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "ca", "mountPath": "/ca", "readOnly": true}, {"name": "cache", "mountPath": "/cache"}],
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}],
         "webhooks": {"failurePolicy": "Ignore", "timeoutSeconds": 5, "excludedNamespaces": ["kube-system", "other"]},
         "tls": {"source": "secret", "secretName": "mine", "caBundle": "-----BEGIN CERTIFICATE-----\n"},
@@ -128,12 +130,47 @@ fn the_chart_refuses_values_that_it_does_not_know() {
         (json!({"tls": {"source": "cert-manager"}}), "/tls/issuer/name"),
         (json!({"image": {"digest": "sha256:abc"}}), "/image/digest"),
         (json!({"replicas": 0}), "/replicas"),
+        (json!({"extraVolumes": [{"name": "tls", "emptyDir": {}}]}), "/extraVolumes/0/name"),
+        (json!({"extraVolumeMounts": [{"name": "ca", "mountPath": "ca"}]}), "/extraVolumeMounts/0/mountPath"),
+        (json!({"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}}), "/podDisruptionBudget"),
         (json!({"recheck": "hourly"}), "/recheck"),
         (json!({"reports": true}), "/recheck"),
         (json!({"otlpEndpoint": "collector:4317"}), "/otlpEndpoint"),
     ] {
         ask(&["render", &chart()], &values).refused(expected);
     }
+}
+
+#[test]
+fn a_budget_for_disruptions_is_the_one_that_is_asked_for() {
+    if !is_on() || !has_helm() {
+        return;
+    }
+    for (asked, expected) in [
+        (json!({}), json!({"minAvailable": 1})),
+        (json!({"minAvailable": 0}), json!({"minAvailable": 0})),
+        (json!({"maxUnavailable": 1}), json!({"maxUnavailable": 1})),
+        (json!({"minAvailable": null, "maxUnavailable": "50%"}), json!({"maxUnavailable": "50%"})),
+    ] {
+        let objects = rendered(&json!({"podDisruptionBudget": asked}));
+        let mut budget = of_kind(&objects, "PodDisruptionBudget")["spec"].clone();
+        budget.as_object_mut().unwrap().shift_remove("selector");
+        assert_eq!(budget, expected, "{asked}");
+    }
+}
+
+#[test]
+fn further_volumes_stand_beside_the_charts_own() {
+    if !is_on() || !has_helm() {
+        return;
+    }
+    let values = everything();
+    let objects = rendered(&values);
+    let pod = &of_kind(&objects, "Deployment")["spec"]["template"]["spec"];
+    let last = |list: &Value| list.as_array().unwrap().iter().rev().take(2).rev().cloned().collect::<Value>();
+    assert_eq!(last(&pod["volumes"]), values["extraVolumes"]);
+    assert_eq!(last(&pod["containers"][0]["volumeMounts"]), values["extraVolumeMounts"]);
+    assert_eq!(pod["volumes"].as_array().unwrap().len(), 5);
 }
 
 #[test]
