@@ -16,9 +16,11 @@ elif [ "$IS_FORK" = true ]; then
 else
   fail 'attest: there is nothing to sign with; give the job the permission id-token: write, or a key'
 fi
+arguments=("--report=$REPORT")
+[ -z "$INPUT_PLATFORM" ] || arguments+=("--platform=$INPUT_PLATFORM")
 log=$(mktemp "$RUNNER_TEMP/portcullis-attest.XXXXXXXX")
 code=0
-"$PORTCULLIS" attest "${signer[@]}" --report="$REPORT" -- "$INPUT_IMAGE" 2>"$log" || code=$?
+"$PORTCULLIS" attest "${signer[@]}" "${arguments[@]}" -- "$(target "$INPUT_IMAGE")" 2>"$log" || code=$?
 quoted cat "$log"
 case $code in 0 | 42 | 43 | 44) ;; *) fail "the evidence could not be stored (exit code $code)" ;; esac
 digest=$(sed -n 's/^attested https:\/\/slsa\.dev\/verification_summary\/v1 as \(sha256:[0-9a-f]\{64\}\)$/\1/p' "$log")

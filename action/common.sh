@@ -6,6 +6,17 @@ fail() {
   exit 1
 }
 
+# What a target says of an image. Its name stays a name: a file or a folder of the checkout that is called so must not
+# take its place.
+target() {
+  case $1 in
+    registry:* | docker:* | podman:* | containers-storage:* | containerd:* | cri:*) ;;
+    oci:* | oci-dir:* | oci-archive:* | docker-archive:* | rootfs:* | dir:* | sbom:* | /* | ./* | ../*) ;;
+    *) printf registry: ;;
+  esac
+  printf '%s' "$1"
+}
+
 # Runs a command whose output holds what somebody else wrote, such as names of packages: no line of it is taken for a
 # command to the runner.
 quoted() {

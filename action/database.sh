@@ -9,8 +9,12 @@ answer() { printf 'database=%s\n' "$1" >>"$GITHUB_OUTPUT"; }
 source=$(printf '%s\n' "$INPUT_DB" "$INPUT_DB_KEY" "$INPUT_DB_ECOSYSTEMS" | sha256sum)
 kept=$PORTCULLIS_CACHE_DIR/portcullis-${source%% *}.db
 mkdir -p "$PORTCULLIS_CACHE_DIR"
-# Those that no run has touched for a week would travel in the cache for good.
-find "$PORTCULLIS_CACHE_DIR" -maxdepth 1 -name 'portcullis*.db' -mtime +7 -delete
+# Those of other sources that no run has touched for a week would travel in the cache for good. Only names that are
+# made here: somebody else's database may lie in the same folder.
+stays=(! -name "${kept##*/}")
+[ ! -e "$INPUT_DB" ] || stays+=(! -samefile "$(realpath -- "$INPUT_DB")")
+find "$PORTCULLIS_CACHE_DIR" -maxdepth 1 -type f -regextype posix-extended -regex '.*/portcullis-[0-9a-f]{64}\.db' \
+  -mtime +7 "${stays[@]}" -delete
 update=(db update "--db=$kept")
 case $INPUT_DB in
   '')

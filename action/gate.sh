@@ -17,7 +17,7 @@ if [ "$INPUT_FAIL_BUILD" = false ] || [ "$INPUT_EXIT_CODE" = 0 ]; then
   exit 0
 fi
 say error "$text"
-if [[ $SCAN_CODE = 42 && $INPUT_EXIT_CODE =~ ^[1-9][0-9]?$ ]]; then
+if [[ $SCAN_CODE = 42 && -n $INPUT_EXIT_CODE ]]; then
   exit "$INPUT_EXIT_CODE"
 fi
 exit "$SCAN_CODE"

@@ -12,6 +12,9 @@ for input in INPUT_FAIL_BUILD INPUT_IGNORE_UNFIXED INPUT_ONLY_FIXED INPUT_ATTEST
   esac
 done
 
+[[ $INPUT_EXIT_CODE =~ ^(0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])?$ ]] ||
+  fail "exit-code: $INPUT_EXIT_CODE is no exit code, a number up to 255"
+
 # Keyless signatures are checked by cosign, those of a key by openssl.
 cosign=false
 if [ -z "$INPUT_BINARY$INPUT_VERIFICATION_KEY" ] && [ "$INPUT_SOURCE" != true ] && ! command -v cosign >/dev/null; then

@@ -7,7 +7,7 @@ set -euo pipefail
 path() { case $1 in /*) printf '%s' "$1" ;; *) printf './%s' "$1" ;; esac; }
 
 targets=()
-[ -z "$INPUT_IMAGE" ] || targets+=("$INPUT_IMAGE")
+[ -z "$INPUT_IMAGE" ] || targets+=("$(target "$INPUT_IMAGE")")
 [ -z "$INPUT_ARCHIVE" ] || targets+=("$(path "$INPUT_ARCHIVE")")
 [ -z "$INPUT_PATH" ] || targets+=("dir:$(path "$INPUT_PATH")")
 [ -z "$INPUT_SBOM" ] || targets+=("sbom:$(path "$INPUT_SBOM")")
@@ -30,11 +30,22 @@ arguments=("--db=$DATABASE")
 [ -z "$INPUT_DOCKERFILE" ] || arguments+=("--dockerfile=$INPUT_DOCKERFILE")
 [ "$INPUT_ONLY_FIXED" != true ] || arguments+=(--ignore-unfixed)
 threshold=${INPUT_FAIL_ON,,}
-if [ -z "$threshold" ] && [ -n "$INPUT_SEVERITY" ]; then
+if [ -n "$INPUT_SEVERITY" ]; then
+  [ -z "$threshold" ] || fail 'severity and fail-on (severity-cutoff) say the same: name one of them'
+  named=${INPUT_SEVERITY// /}
+  named=,${named,,},
   for level in critical high medium low; do
-    case ",${INPUT_SEVERITY// /}," in *",$level,"* | *",${level^^},"*) threshold=$level ;; esac
+    case $named in *",$level,"*) threshold=$level ;; esac
   done
   [ -n "$threshold" ] || fail "severity: $INPUT_SEVERITY names none of CRITICAL, HIGH, MEDIUM, LOW"
+  # A word that is misspelt would open the gate. What nobody has rated passes no gate, so that UNKNOWN adds nothing.
+  IFS=, read -ra words <<<"$named"
+  for word in "${words[@]}"; do
+    case $word in
+      '' | critical | high | medium | low | unknown) ;;
+      *) fail "severity: $word is none of CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN" ;;
+    esac
+  done
 fi
 [ "$threshold" != negligible ] || threshold=low
 [ -z "$threshold" ] || arguments+=("--fail-on=$threshold")

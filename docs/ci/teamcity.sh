@@ -11,7 +11,7 @@ run() {
 }
 run db update
 code=0
-run scan -o table -o json=/reports/portcullis.json -o junit=/reports/portcullis.xml -o html=/reports/portcullis.html -- "$image" || code=$?
+run scan -o table -o json=/reports/portcullis.json -o junit=/reports/portcullis.xml -o html=/reports/portcullis.html -- "registry:$image" || code=$?
 echo "##teamcity[importData type='junit' path='reports/portcullis.xml']"
 echo "##teamcity[publishArtifacts 'reports => portcullis']"
 exit "$code"

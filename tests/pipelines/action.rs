@@ -2,6 +2,7 @@
 //! anything about them is not what was signed.
 
 mod run;
+mod scripts;
 
 use std::{fs, path::Path, process::Command};
 
@@ -308,6 +309,8 @@ fn evidence_is_signed_and_found_again() {
     let mut run_of = Run::of(&server, release, ("image-ref", &image)).with("attest", "true");
     run_of = run_of.with("key", &fs::read_to_string(&release.key).unwrap()).with("key-password", PASSWORD);
     run_of.variables.push(("PORTCULLIS_PLAIN_HTTP", "true".to_owned()));
+    // A folder of the checkout that is called as the image is does not take its place.
+    run_of.files.push((format!("{image}/package.json"), "{}".to_owned()));
     let Some(ended) = run_of.ends() else { return };
     require_attested(&ended);
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     support::{is_on, json, run},
-    tools::{check_schema, repository, root, tool},
+    tools::{check_schema, named_images, repository, root, tool},
 };
 
 const COMPONENT: &str = "gitlab-ci/templates/portcullis.yml";
@@ -55,7 +55,7 @@ fn the_report_job_succeeds_and_the_gate_fails() {
     if !is_on() {
         return;
     }
-    let inputs = "    inputs: {image: vulnerable.tar, db: starter, publish: none}\n";
+    let inputs = "    inputs: {image: ./vulnerable.tar, db: starter, publish: none}\n";
     let Some((_, log, folder)) = pipeline(&format!("{INCLUDE_COMPONENT}{inputs}")) else { return };
     // The runner's own exit code takes no notice of which codes `allow_failure` names: its list of jobs does.
     for line in ["PASS  portcullis_container_scanning", "FAIL  portcullis_gate", "FAIL 42"] {
@@ -71,8 +71,8 @@ fn a_healthy_image_passes_both_jobs_as_component_and_as_template() {
     if !is_on() {
         return;
     }
-    let component = format!("{INCLUDE_COMPONENT}    inputs: {{image: healthy.tar, db: starter, publish: none}}\n");
-    let template = "include:\n  - local: Portcullis.gitlab-ci.yml\nvariables:\n  PORTCULLIS_SCAN_IMAGE: healthy.tar\n  \
+    let component = format!("{INCLUDE_COMPONENT}    inputs: {{image: ./healthy.tar, db: starter, publish: none}}\n");
+    let template = "include:\n  - local: Portcullis.gitlab-ci.yml\nvariables:\n  PORTCULLIS_SCAN_IMAGE: ./healthy.tar\n  \
                     PORTCULLIS_SCAN_DB: starter\n  PORTCULLIS_SCAN_PUBLISH: none\n";
     for text in [component.as_str(), template] {
         let Some((code, log, folder)) = pipeline(text) else { return };
@@ -89,14 +89,14 @@ fn the_gate_may_be_told_not_to_fail_and_an_error_fails_the_report_job() {
     }
     let with =
         |inputs: &str| pipeline(&format!("{INCLUDE_COMPONENT}    inputs: {{db: starter, publish: none, {inputs}}}\n"));
-    let Some((_, log, _)) = with("image: vulnerable.tar, gate: false") else { return };
+    let Some((_, log, _)) = with("image: ./vulnerable.tar, gate: false") else { return };
     assert!(log.contains("PASS  portcullis_gate"), "{log}");
-    let (code, log, _) = with("image: missing.tar").unwrap();
+    let (code, log, _) = with("image: ./missing.tar").unwrap();
     assert!(code == 1 && log.contains("FAIL  portcullis_container_scanning"), "{log}");
     // Inputs are data.
     let (code, log, folder) = with("image: '$(touch pwned)', fail-on: low").unwrap();
     assert!(code == 1 && !folder.path().join("pwned").exists(), "{log}");
-    let (code, log, _) = with("image: healthy.tar, fail-on: sometimes").unwrap();
+    let (code, log, _) = with("image: ./healthy.tar, fail-on: sometimes").unwrap();
     assert_eq!(code, 1, "an option that there is not: {log}");
 }
 
@@ -132,12 +132,54 @@ fn component_and_template_are_the_same_jobs() {
     check_schema(&["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"], &[alone]);
 }
 
+/// The lines of the jobs from one that begins so to the last before another.
+fn lines(from: &str, to: &str) -> String {
+    let text = text(TEMPLATE);
+    let at = text.find(&format!("      {from}")).unwrap();
+    text[at..].lines().take_while(|line| !line.starts_with(&format!("      {to}"))).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_file_of_the_checkout_never_takes_an_images_place() {
+    let lines = lines("image=", "set -- ");
+    for (name, target) in named_images() {
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", &format!("{lines}\nprintf %s \"$image\"")]).env("PORTCULLIS_SCAN_IMAGE", &name);
+        assert_eq!(String::from_utf8(run(&mut shell, &[0]).stdout).unwrap(), target);
+    }
+    // Nothing else stands for it where the program is called.
+    assert_eq!(text(TEMPLATE).matches("\"$PORTCULLIS_SCAN_IMAGE\"").count(), 1);
+    assert_eq!(text(TEMPLATE).matches("-- \"$image\" ||").count(), 2);
+}
+
+/// An old database is used where a new one cannot be had, and that is said.
+#[test]
+fn an_old_database_is_not_used_in_silence() {
+    let lines = lines("update() {", "# The image");
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept.db");
+    let updated = |program: &str, database: &str, code: i32| {
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", &format!("portcullis() {{ {program}; }}\n{lines}\nprintf %s \"$database\"")]);
+        shell.env("kept", &kept).env("PORTCULLIS_SCAN_DB", database).env("PORTCULLIS_SCAN_DB_KEY", "db.pub");
+        let output = run(&mut shell, &[code]);
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    for database in ["", "oci://registry.example/db"] {
+        _ = fs::remove_file(&kept);
+        assert!(updated("false", database, 1).1.contains("there is no database of an earlier run"));
+        fs::write(&kept, "").unwrap();
+        let (used, said) = updated("false", database, 0);
+        assert!(used == kept.to_str().unwrap() && said.contains("WARNING"), "{said}");
+        assert_eq!(updated("true", database, 0), (used, String::new()));
+    }
+    assert_eq!(updated("false", "team.db", 0).0, "team.db");
+}
+
 /// A key that was replaced under its name is another one: what the old one signed is not kept for it.
 #[test]
 fn a_database_is_kept_for_its_source_and_key() {
-    let text = text(TEMPLATE);
-    let from = text.find("      # A file for each source and key").unwrap();
-    let lines = text[from..].lines().take_while(|line| !line.contains("mkdir")).collect::<Vec<_>>().join("\n");
+    let lines = lines("# A file for each source and key", "mkdir");
     let folder = tempfile::tempdir().unwrap();
     let kept = |database: &str, reference: &str, key: &str| {
         fs::write(folder.path().join("db.pub"), key).unwrap();
@@ -151,6 +193,8 @@ fn a_database_is_kept_for_its_source_and_key() {
     assert!(first.starts_with("cache/portcullis-") && first.ends_with(".db"), "{first}");
     assert_eq!(kept("oci://a.b/db", "db.pub", "one"), first);
     assert_eq!(kept("oci://a.b/db", "env://KEY", "one"), first);
+    // In the image of the program, there is what its busybox has.
+    assert!(!lines.contains("$(printenv"));
     for other in [
         kept("oci://a.b/db", "db.pub", "two"),
         kept("oci://a.b/db", "env://KEY", "two"),

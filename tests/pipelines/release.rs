@@ -167,7 +167,7 @@ fn the_image_holds_the_released_program() {
     let packages = report["inventory"]["packages"].as_array().unwrap();
     assert!(packages.iter().any(|package| package["name"] == "rustls"), "{}", packages.len());
 
-    // Unpacked, it runs where nothing else is.
+    // Unpacked, it runs where nothing else is, as pipelines run it: Woodpecker through base64, Jenkins by nohup.
     let unpacked = folder.path().join("root");
     fs::create_dir(&unpacked).unwrap();
     let manifest = |descriptor: &serde_json::Value| {
@@ -181,12 +181,22 @@ fn the_image_holds_the_released_program() {
     if run(Command::new("id").arg("-u"), &[0]).stdout != b"0\n" {
         return skip("to run in the image, for want of root");
     }
+    // Each name that leads to busybox is one that busybox knows.
+    let list = String::from_utf8(run(Command::new(busybox).arg("--list"), &[0]).stdout).unwrap();
+    let applets = fs::read_dir(unpacked.join("bin")).unwrap().map(Result::unwrap);
+    for applet in applets.filter(|entry| entry.file_type().unwrap().is_symlink()) {
+        let name = applet.file_name().into_string().unwrap();
+        assert!(list.lines().any(|known| known == name), "busybox has no {name}");
+    }
     let mut inside = Command::new("chroot");
     inside.arg(&unpacked).args([
         "/bin/sh",
         "-c",
-        "portcullis --version && printenv HOME | sha256sum && portcullis demo --output /tmp/demo",
+        "portcullis --version && env | sha256sum && portcullis demo --output /tmp/demo &&
+         echo bm9odXAgc2ggLWMgJ2VjaG8gc3RhcnRlZCcK | base64 -d | /bin/sh -e &&
+         tar -czf - etc | gunzip | tee /tmp/etc.tar | tar -tf - | grep passwd",
     ]);
     let said = run(inside.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin").env("HOME", "/tmp"), &[0]).stdout;
-    assert!(String::from_utf8_lossy(&said).contains(Release::version()));
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains(Release::version()) && said.contains("started"), "{said}");
 }

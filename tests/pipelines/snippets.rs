@@ -8,6 +8,8 @@ use std::{
     process::Command,
 };
 
+use serde_json::{Value, json};
+
 use crate::{
     support::{is_on, portcullis, run},
     tools::{check_schema, root, tool},
@@ -92,6 +94,32 @@ fn every_snippet_is_what_its_system_reads() {
                   assert t['apiVersion'] == 'tekton.dev/v1' and t['kind'] == 'Task'; \
                   assert all({'name', 'image', 'script'} <= s.keys() for s in t['spec']['steps'])";
     parse(tekton, &folder().join("tekton.yaml"), 0);
+}
+
+/// Without a scheme, a file of the checkout that is called as the image is would take its place.
+#[test]
+fn every_snippet_says_that_the_image_is_in_a_registry() {
+    for path in snippets() {
+        let text = fs::read_to_string(&path).unwrap();
+        let targets: Vec<&str> = text.split("-- \"").skip(1).collect();
+        let is_named = |target: &&str| target.starts_with("registry:");
+        assert!(!targets.is_empty() && targets.iter().all(is_named), "{}", path.display());
+    }
+}
+
+#[test]
+fn systems_run_the_commands_in_a_shell_of_the_image() {
+    let read =
+        |name: &str| -> Value { serde_saphyr::from_str(&fs::read_to_string(folder().join(name)).unwrap()).unwrap() };
+    // Buildkite's plugin takes its shell away where an entrypoint is named, and hands the command over as one word.
+    let step = &read("buildkite.yml")["steps"][0];
+    let plugin = step["plugins"][0].as_object().unwrap().values().next().unwrap();
+    assert_eq!((&plugin["entrypoint"], &plugin["shell"]), (&json!(""), &json!(["/bin/sh", "-e", "-c"])));
+    let command = step["command"].as_str().unwrap();
+    assert!(command.contains(" && ") && !command.contains('\n') && step["commands"].is_null(), "{command}");
+    // An entrypoint that is named is what CircleCI runs, and a shell that has nothing to read ends at once.
+    let image = &read("circleci.yml")["jobs"]["portcullis"]["docker"][0];
+    assert!(image["image"].is_string() && image["entrypoint"].is_null() && image["command"].is_null(), "{image}");
 }
 
 /// Flags of other programs in the same files.

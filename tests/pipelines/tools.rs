@@ -1,7 +1,7 @@
 //! Shared here: tools, a server on loopback, a sealed release, and repositories to run pipelines in.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -20,6 +20,34 @@ pub const PASSWORD: &str = "pw";
 /// The repository.
 pub fn root() -> PathBuf {
     fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap()
+}
+
+/// The schemes that a target may have, as the program reads them.
+pub fn schemes() -> BTreeSet<String> {
+    let text = fs::read_to_string(root().join("crates/image/src/source.rs")).unwrap();
+    let arms = text.split("match scheme {").nth(1).unwrap().split("_ => {}").next().unwrap();
+    let patterns = arms.lines().filter(|line| line.trim_start().starts_with('"'));
+    let patterns = patterns.map(|line| line.split("=>").next().unwrap());
+    let words = patterns.flat_map(|pattern| pattern.split('"').skip(1).step_by(2));
+    let is_scheme = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let found: BTreeSet<String> = words.filter(is_scheme).map(str::to_owned).collect();
+    assert!(found.len() >= 13 && found.contains("registry"), "{found:?}");
+    found
+}
+
+/// Names of images as users write them, each with what the program must be told, so that no file which is called so is
+/// taken for the image.
+pub fn named_images() -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = schemes().iter().map(|scheme| format!("{scheme}:a/b:c")).map(same).collect();
+    all.extend(["/images/app.tar", "./app.tar", "../app.tar"].map(|path| same(path.to_owned())));
+    for name in ["app", "team/bad:v1", "localhost:5000/team/app:1", "registry.example/app@sha256:00", "app.tar", "-"] {
+        all.push((name.to_owned(), format!("registry:{name}")));
+    }
+    all
+}
+
+fn same(name: String) -> (String, String) {
+    (name.clone(), name)
 }
 
 /// A tool that `tests/run` installs.

@@ -33,6 +33,8 @@ pub(super) struct Run<'a> {
     inputs: Vec<(&'a str, String)>,
     pub(super) variables: Vec<(&'a str, String)>,
     pub(super) event: (&'a str, &'a str),
+    /// Further files of the checkout, with what they hold.
+    pub(super) files: Vec<(String, String)>,
     /// A folder whose programs are found first.
     pub(super) programs: Option<&'a Path>,
 }
@@ -53,7 +55,7 @@ impl<'a> Run<'a> {
             ("publish", "none".to_owned()),
             (input.0, input.1.to_owned()),
         ];
-        Self { inputs, variables: Vec::new(), event: ("push", "{}"), programs: None }
+        Self { inputs, variables: Vec::new(), event: ("push", "{}"), files: Vec::new(), programs: None }
     }
 
     pub(super) fn with(mut self, name: &'a str, value: &str) -> Self {
@@ -75,7 +77,8 @@ impl<'a> Run<'a> {
             inputs.collect::<String>()
         );
         let event = self.event.1.to_owned();
-        let files = BTreeMap::from([(".github/workflows/scan.yml", workflow), ("event.json", event)]);
+        let mut files = BTreeMap::from([(".github/workflows/scan.yml", workflow), ("event.json", event)]);
+        files.extend(self.files.iter().map(|(name, text)| (name.as_str(), text.clone())));
         let repository = repository("github.com", &["action"], &files);
         let (at, stub, home) = (repository.path(), stubs(), tempfile::tempdir().unwrap());
         let kept = at.join("kept");

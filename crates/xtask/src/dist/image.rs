@@ -22,10 +22,14 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Who runs the program: nobody in particular.
 const USER: u32 = 65_532;
 
-/// What scripts of pipelines use; busybox is all of these.
-const APPLETS: &str = "[ awk basename cat chmod cp cut date dirname echo env expr false find grep head id ln ls mkdir \
-                       mktemp mv printenv printf pwd rm sed sh sha256sum sleep sort tail tar test touch tr true uname \
-                       wc which xargs";
+/// What scripts of pipelines use, and what systems run them with: Woodpecker through base64, and CircleCI wants tar and
+/// gzip. The busybox of Debian and Ubuntu is all of these.
+const APPLETS: &str = "[ awk base64 basename cat chmod cp cut date dirname echo env expr false find grep gunzip gzip head \
+                       id ln ls mkdir mktemp mv printf pwd rm sed sh sha256sum sleep sort tail tar tee \
+                       test touch tr true uname wc which xargs";
+
+/// What that busybox is not, and Jenkins runs each script with.
+const NOHUP: &str = "#!/bin/sh\ntrap '' HUP\nexec \"$@\"\n";
 
 /// Writes the layout; the image is called as the version is.
 pub(super) fn run(folder: &Path, program: &str, layout: &Path, shell: Option<&Path>) -> anyhow::Result<()> {
@@ -97,6 +101,7 @@ fn entries(program: &str, binary: Vec<u8>, shell: Option<Vec<u8>>) -> anyhow::Re
     if let Some(busybox) = shell {
         entries.push(entry("bin/", Content::Folder(0o755)));
         entries.push(entry("bin/busybox", Content::Program(busybox)));
+        entries.push(entry("bin/nohup", Content::Program(NOHUP.into())));
         let link = |name: &str| entry(&format!("bin/{name}"), Content::Link("busybox".to_owned()));
         entries.extend(APPLETS.split_whitespace().map(link));
     }
