@@ -33,6 +33,7 @@ fn folder() -> tempfile::TempDir {
             "0",
             Some("4.17.21"),
         ),
+        AdvisoryRecord::new("GHSA-35jh-r3h4-6jhp").aliases(&["CVE-2026-0004"]).affects("npm", "lodash-es", "0", None),
     ];
     std::fs::create_dir(folder.path().join("advisories")).unwrap();
     for (number, record) in records.into_iter().enumerate() {
@@ -202,6 +203,10 @@ fn explain_says_what_was_compared() {
     let lodash = explain(&["CVE-2026-0004", "lodash@4.17.15", "--ecosystem", "npm"]);
     assert_eq!(explain(&["cve-2026-0004", "lodash@4.17.15", "--ecosystem", "NPM"]), lodash);
     run(folder.path(), &["db", "search", "cve-2026-0004", "--db", "one.db"], 0);
+    assert!(lodash.contains("1 more record of that id does not name this package: GHSA-35jh-r3h4-6jhp\n"), "{lodash}");
+    assert!(!lodash.contains("decision  unknown"), "{lodash}");
+    let maven = explain(&["CVE-2026-0004", "a:b@1", "--ecosystem", "maven"]);
+    assert!(maven.contains("no advisories for maven\n  it holds advisories for Debian, npm\n"), "{maven}");
     // That no record names a package is not that it is not affected.
     expect![[r#"
         left-pad 1.0.0 (npm)

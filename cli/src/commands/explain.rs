@@ -47,6 +47,10 @@ pub(crate) fn run(args: &ExplainArgs) -> Outcome {
             let package = named::of_ecosystem(package, &ecosystem)?;
             let explained = explain_in(&ecosystem, &package, &keys, &database).map_err(ScanError::from)?;
             write_package(&mut text, &package, &explained, &[]);
+            if !database.ecosystems().contains_key(&ecosystem) {
+                let known = named::ecosystems(&database).join(", ");
+                _ = writeln!(text, "  it holds advisories for {}", printable(&known, 2_000));
+            }
         }
         (None, None) if package.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("pkg:")) => {
             let (package, distribution) = named::of_purl(package)?;

@@ -51,6 +51,14 @@ pub(super) fn ecosystem(text: &str, database: &Database) -> Result<String, Failu
         .with_hint(format!("one of {}", family.join(", "))))
 }
 
+/// The ecosystems that a database speaks of, without their releases.
+pub(super) fn ecosystems(database: &Database) -> Vec<&str> {
+    let bases = database.ecosystems().keys().map(|known| known.split(':').next().unwrap_or(known));
+    let mut bases: Vec<&str> = bases.collect();
+    bases.dedup();
+    bases
+}
+
 /// `NAME@VERSION` of an ecosystem.
 pub(super) fn of_ecosystem(text: &str, ecosystem: &str) -> Result<Package, Failure> {
     let at = text.rfind('@').filter(|at| *at > 0);
