@@ -12,6 +12,9 @@ for input in INPUT_FAIL_BUILD INPUT_IGNORE_UNFIXED INPUT_ONLY_FIXED INPUT_ATTEST
   esac
 done
 
+[ "$IMAGE_TWICE" != true ] || fail 'image-ref and image are one input, and name two images'
+[ "$THRESHOLD_TWICE" != true ] || fail 'fail-on and severity-cutoff are one input, and say different things'
+[ "$OUTPUT_TWICE" != true ] || fail 'output and output-file are one input, and name two files'
 [[ $INPUT_EXIT_CODE =~ ^(0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])?$ ]] ||
   fail "exit-code: $INPUT_EXIT_CODE is no exit code, a number up to 255"
 

@@ -217,6 +217,10 @@ fn what_is_neither_true_nor_false_is_refused() {
         let Some(ended) = run.ends() else { return };
         ended.expect(1, &["true or false holds `yes`"]);
     }
+    for (one, other) in [("image-ref", "image"), ("fail-on", "severity-cutoff"), ("output", "output-file")] {
+        let run = Run::of(&server, release, ("input", "healthy.tar")).with(one, "high").with(other, "critical");
+        run.ends().unwrap().expect(1, &[&format!("{one} and {other} are one input")]);
+    }
     let run = Run::of(&server, release, ("input", "vulnerable.tar")).with("fail-build", "");
     run.ends().unwrap().expect(1, &["exit status 42"]);
 }
