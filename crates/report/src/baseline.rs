@@ -82,7 +82,7 @@ impl Baseline {
                 id: limited(known_id(finding), 255),
                 text: limited(&text, MAX_TEXT),
                 level: finding.severity.level,
-                place: place(&report.target.reference, finding, path),
+                place: place(&report.target, finding, path),
                 counts: is_counting(finding),
             };
             (key, known)

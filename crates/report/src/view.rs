@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The place of gaps that are about the advisories, not about the image.
-const ADVISORIES: &str = "advisories";
+pub(crate) const ADVISORIES: &str = "advisories";
 
 /// A report, arranged for people.
 pub(crate) struct View<'a> {

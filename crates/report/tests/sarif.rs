@@ -6,7 +6,7 @@ mod sample;
 
 use std::{collections::HashSet, sync::Arc};
 
-use portcullis_model::{Digest, Report, SeverityLevel};
+use portcullis_model::{Digest, Location, Report, SeverityLevel, Target};
 use portcullis_report::{Dockerfile, RenderOptions, format_named};
 use serde_json::Value;
 
@@ -152,5 +152,70 @@ fn dockerfile_lines() {
             (&line.into(), &column.into()),
             "{package}"
         );
+    }
+}
+
+/// The sample's packages of npm and Go, as a directory of sources has them.
+fn directory(reference: &str) -> Report {
+    let mut report = sample::report();
+    report.target = Target::named(reference);
+    report.findings.retain(|finding| ["lodash", "golang.org/x/net"].contains(&finding.package.name.as_str()));
+    for finding in &mut report.findings {
+        let path = if finding.package.name == "lodash" { "web app/package-lock.json" } else { "go.mod" };
+        Arc::make_mut(&mut finding.package).locations = vec![Location { path: path.to_owned(), layer: None }];
+    }
+    report
+}
+
+#[test]
+fn a_directory_points_to_files_of_the_repository() {
+    for (reference, folder, category) in [
+        (".", "", "portcullis/directory/any/"),
+        ("services/a", "services/a/", "portcullis/services/a/any/"),
+        ("services/b/", "services/b/", "portcullis/services/b/any/"),
+        ("/work/app", "", "portcullis/app/any/"),
+    ] {
+        let report = directory(reference);
+        let run = run(&report, &RenderOptions::default());
+        check_requirements(&run);
+        let places: Vec<_> = list(&run["results"]).iter().map(|r| &r["locations"][0]["physicalLocation"]).collect();
+        let uris: Vec<_> = places.iter().map(|p| p["artifactLocation"]["uri"].as_str().unwrap()).collect();
+        assert_eq!(uris, [format!("{folder}web%20app/package-lock.json"), format!("{folder}go.mod")]);
+        assert_eq!(run["automationDetails"]["id"], category, "{reference}");
+    }
+}
+
+fn issues(report: &Report, options: &RenderOptions) -> Vec<Value> {
+    let mut out = Vec::new();
+    format_named("gitlab-codequality").unwrap().write(report, options, &mut out).unwrap();
+    serde_json::from_slice(&out).unwrap()
+}
+
+#[test]
+fn code_quality_points_to_the_same_files_and_lines() {
+    let place = |issue: &Value| {
+        let location = &issue["location"];
+        (location["path"].as_str().unwrap().to_owned(), location["lines"]["begin"].as_u64().unwrap())
+    };
+    let mut report = directory("services/a");
+    report.inventory.warnings[0].path = "b.lock".to_owned();
+    let of_a = issues(&report, &RenderOptions::default());
+    let places: Vec<_> = of_a.iter().map(place).collect();
+    // The verdict has no place: it has that of the worst.
+    let expected = ["web app/package-lock.json", "b.lock", "web app/package-lock.json", "go.mod"];
+    assert_eq!(places, expected.map(|path| (format!("services/a/{path}"), 1)));
+    // Two directories' jobs in one pipeline have issues of their own.
+    report.target.reference = "services/b".to_owned();
+    let prints = |issues: &[Value]| issues.iter().map(|issue| issue["fingerprint"].to_string()).collect::<HashSet<_>>();
+    assert!(prints(&of_a).is_disjoint(&prints(&issues(&report, &RenderOptions::default()))));
+
+    let text = "FROM debian:12\nRUN true\nCOPY app /opt/app\n".to_owned();
+    let dockerfile = Some(Dockerfile { path: "services/api/Dockerfile".to_owned(), text });
+    let options = RenderOptions { dockerfile, ..RenderOptions::default() };
+    for issue in issues(&sample::report(), &options) {
+        let is_of_npm = issue["description"].as_str().unwrap().contains("in lodash 4.17.20: ");
+        let is_of_go = issue["description"].as_str().unwrap().contains("in golang.org/x/net");
+        let line = if is_of_npm || is_of_go { 3 } else { 1 };
+        assert_eq!(place(&issue), ("services/api/Dockerfile".to_owned(), line), "{issue}");
     }
 }

@@ -96,8 +96,9 @@ fn encode(sarif: &[u8]) -> Result<String, ForgeError> {
     Ok(STANDARD.encode(compressed))
 }
 
-/// The file as it is uploaded: every run of it under `category` where one is given, and without what is gone since a
-/// baseline. GitHub compares with what it had itself; a result that is there is an alert, whatever its state.
+/// The file as it is uploaded: every run of it under `category` where one is given, without what is gone since a
+/// baseline and without what is suppressed. GitHub compares with what it had itself; a result that is there is an alert
+/// that is open, whatever its state and its suppressions.
 fn prepared(sarif: &[u8], category: Option<&str>) -> Result<Vec<u8>, ForgeError> {
     let wrong = |source: Box<dyn std::error::Error + Send + Sync>| ForgeError::Setup { what: WHAT.to_owned(), source };
     let mut log: Value = serde_json::from_slice(sarif).map_err(|error| wrong(error.into()))?;
@@ -106,7 +107,7 @@ fn prepared(sarif: &[u8], category: Option<&str>) -> Result<Vec<u8>, ForgeError>
     }
     for run in log["runs"].as_array_mut().into_iter().flatten().filter(|run| run.is_object()) {
         if let Some(results) = run["results"].as_array_mut() {
-            results.retain(|result| result["baselineState"] != "absent");
+            results.retain(|result| result["baselineState"] != "absent" && !is_suppressed(result));
         }
         if let Some(category) = category {
             if !run["automationDetails"].is_object() {
@@ -117,6 +118,14 @@ fn prepared(sarif: &[u8], category: Option<&str>) -> Result<Vec<u8>, ForgeError>
         }
     }
     serde_json::to_vec(&log).map_err(|error| wrong(error.into()))
+}
+
+/// Whether a result is accepted; a suppression that was rejected, or is under review, holds nothing back.
+/// <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html#_Toc34317737>
+fn is_suppressed(result: &Value) -> bool {
+    let suppressions = result["suppressions"].as_array().map_or(&[][..], Vec::as_slice);
+    let is_accepted = |suppression: &Value| matches!(suppression["status"].as_str(), None | Some("accepted"));
+    !suppressions.is_empty() && suppressions.iter().all(is_accepted)
 }
 
 #[cfg(test)]
@@ -146,6 +155,15 @@ mod tests {
             br#"{"version": "2.1.0", "runs": [{"results": [{"baselineState": "absent"}, {"baselineState": "new"}]}]}"#;
         let log: Value = serde_json::from_slice(&prepared(gone, None).unwrap()).unwrap();
         assert_eq!(log["runs"][0]["results"], serde_json::json!([{"baselineState": "new"}]));
+        let suppressed = br#"{"version": "2.1.0", "runs": [{"results": [
+            {"suppressions": [{"kind": "external", "status": "accepted"}]}, {"suppressions": [{"kind": "inSource"}]},
+            {"suppressions": []}, {"suppressions": [{"kind": "external", "status": "rejected"}]}
+        ]}]}"#;
+        let log: Value = serde_json::from_slice(&prepared(suppressed, None).unwrap()).unwrap();
+        assert_eq!(
+            log["runs"][0]["results"],
+            serde_json::json!([{"suppressions": []}, {"suppressions": [{"kind": "external", "status": "rejected"}]}])
+        );
         let odd = br#"{"version": "2.1.0", "runs": [1, "x", null, {"automationDetails": 1, "results": 2}]}"#;
         assert!(prepared(odd, Some("x")).is_ok());
         for wrong in ["", "[]", "{}", r#"{"version": "2.0.0", "runs": []}"#, r#"{"version": "2.1.0", "runs": 1}"#] {

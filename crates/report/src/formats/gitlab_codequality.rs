@@ -4,14 +4,15 @@
 
 use std::io;
 
-use portcullis_model::{Digest, Outcome, Report, SeverityLevel};
+use portcullis_model::{Digest, Finding, Outcome, Report, SeverityLevel};
 use serde_json::{Value, json};
 
+use super::sarif::Places;
 use crate::{
     RenderOptions, ReportError, ReportFormat,
     json_text::write_json,
-    text::{clean, limited},
-    view::{View, fix_words, gap_words, known_id, verdict_word},
+    text::limited,
+    view::{ADVISORIES, View, fix_words, gap_words, known_id, verdict_word},
 };
 
 /// `-o gitlab-codequality`
@@ -36,25 +37,17 @@ impl ReportFormat for GitlabCodequality {
 
     fn write(&self, report: &Report, options: &RenderOptions, out: &mut dyn io::Write) -> Result<(), ReportError> {
         let view = View::of(report);
-        // Places inside an image are no files of the repository: all point to the Dockerfile, if there is one.
-        let path = options.dockerfile.as_ref().map_or("Dockerfile", |dockerfile| dockerfile.path.as_str());
-        let issue = |check: &str, severity: &str, key: &str, description: &str| {
-            json!({
-                "description": limited(description, 1_000),
-                "check_name": limited(check, 255),
-                "fingerprint": Digest::of(format!("{check}\0{key}").as_bytes()).hex(),
-                "severity": severity,
-                "location": {"path": clean(path), "lines": {"begin": 1}},
-            })
-        };
-        let mut issues = vec![verdict(report, &issue)];
+        let findings = view.worst_first();
+        let issuer = Issuer::of(report, options, &findings);
+        let mut issues = vec![verdict(report, &issuer)];
         for gap in &view.gaps {
-            issues.push(issue("portcullis/gap", "major", &gap.path, &gap_words(gap)));
+            let place = issuer.places.file(&gap.path).filter(|_| gap.path != ADVISORIES).map(|file| (file, 1));
+            issues.push(issuer.issue("portcullis/gap", "major", &gap.path, &gap_words(gap), place));
         }
-        for finding in view.worst_first() {
+        for finding in findings {
             let package = &finding.package;
-            let place = package.locations.first().map_or("", |location| location.path.as_str());
-            let key = [package.kind.as_str(), &package.name, place].join("\0");
+            let path = package.locations.first().map_or("", |location| location.path.as_str());
+            let key = [package.kind.as_str(), &package.name, path].join("\0");
             let words = format!(
                 "{} in {} {}: {} ({})",
                 known_id(finding),
@@ -63,13 +56,58 @@ impl ReportFormat for GitlabCodequality {
                 limited(&finding.title, 300),
                 fix_words(finding)
             );
-            issues.push(issue(known_id(finding), severity(finding.severity.level), &key, &words));
+            let place = issuer.places.in_repository(finding, path);
+            issues.push(issuer.issue(known_id(finding), severity(finding.severity.level), &key, &words, place));
         }
         write_json(&deduplicated(issues), out)
     }
 }
 
-fn verdict(report: &Report, issue: &dyn Fn(&str, &str, &str, &str) -> Value) -> Value {
+/// What all issues of a report have in common.
+struct Issuer<'a> {
+    places: Places<'a>,
+    /// The place of what has none of its own.
+    elsewhere: String,
+    /// The directory, so that jobs of several in one pipeline have issues of their own; empty for images.
+    folder: String,
+}
+
+impl<'a> Issuer<'a> {
+    /// Places inside an image are no files of the repository: what no line of the Dockerfile made points to its first,
+    /// and in a directory to the file of the worst finding.
+    fn of(report: &'a Report, options: &'a RenderOptions, findings: &[&Finding]) -> Self {
+        let places = Places::of(report, options);
+        let dockerfile = options.dockerfile.as_ref().map(|dockerfile| dockerfile.path.clone());
+        let worst = || places.file(&findings.first()?.package.locations.first()?.path);
+        let elsewhere = dockerfile.or_else(worst).unwrap_or_else(|| "Dockerfile".to_owned());
+        let folder = places.folder();
+        Self { places, elsewhere, folder }
+    }
+
+    fn issue(
+        &self,
+        check: &str,
+        severity: &str,
+        key: &str,
+        description: &str,
+        place: Option<(String, usize)>,
+    ) -> Value {
+        let (path, line) = place.unwrap_or_else(|| (self.elsewhere.clone(), 1));
+        let mut text = format!("{check}\0{key}");
+        if !self.folder.is_empty() {
+            text.push_str(&format!("\0{}", self.folder));
+        }
+        json!({
+            "description": limited(description, 1_000),
+            "check_name": limited(check, 255),
+            "fingerprint": Digest::of(text.as_bytes()).hex(),
+            "severity": severity,
+            "location": {"path": limited(&path, 1_000), "lines": {"begin": line}},
+        })
+    }
+}
+
+fn verdict(report: &Report, issuer: &Issuer<'_>) -> Value {
     let severity = match report.verdict.result {
         Outcome::Pass => "info",
         Outcome::Unknown => "critical",
@@ -79,7 +117,7 @@ fn verdict(report: &Report, issue: &dyn Fn(&str, &str, &str, &str) -> Value) -> 
     let reasons: Vec<_> =
         report.verdict.reasons.iter().map(|r| format!("{} {}: {}", r.result, r.rule, r.message)).collect();
     let words = format!("{} by policy {}: {}", verdict_word(report), report.verdict.policy.name, reasons.join("; "));
-    issue("portcullis/verdict", severity, "", &words)
+    issuer.issue("portcullis/verdict", severity, "", &words, None)
 }
 
 const fn severity(level: SeverityLevel) -> &'static str {

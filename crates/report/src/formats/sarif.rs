@@ -16,7 +16,7 @@ use serde_sarif::sarif::{
     Invocation, Message, Notification, PropertyBag, Run, RunAutomationDetails, Sarif as Log, Tool, ToolComponent,
 };
 
-pub(crate) use self::places::{fingerprint, paths, place};
+pub(crate) use self::places::{Places, fingerprint, paths, place};
 use crate::{
     PipelineRun, RenderOptions, ReportError, ReportFormat,
     baseline::{Changes, alerts},
@@ -97,7 +97,7 @@ fn run(report: &Report, options: &RenderOptions) -> Run {
         .build()
 }
 
-/// The category that GitHub files alerts under: the same for every tag of a repository.
+/// The category that GitHub files alerts under: the same for every tag of a repository, one for each directory.
 fn category(report: &Report) -> String {
     let platform = report.target.platform.as_ref().map_or_else(
         || "any".to_owned(),
@@ -106,7 +106,7 @@ fn category(report: &Report) -> String {
             format!("{}-{}{variant}", platform.os, platform.architecture)
         },
     );
-    let name = places::image_name(&report.target.reference);
+    let name = places::target_name(&report.target);
     limited(&format!("portcullis/{name}/{platform}/"), 400)
 }
 

@@ -1,8 +1,11 @@
 //! Where a finding is, in the words of SARIF: a path that stays the same from scan to scan, and a fingerprint.
+//!
+//! A file of a directory is one of the repository that the directory lies in: its path is the directory as it was typed
+//! and the path in it. A file of an image is none; its path begins with the image's name.
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use portcullis_model::{Digest, Finding, Report};
+use portcullis_model::{Digest, Finding, Report, Target};
 use serde_sarif::sarif::{ArtifactLocation, Location, LogicalLocation, Message, PhysicalLocation, Region};
 
 use crate::{
@@ -47,6 +50,38 @@ pub(super) fn image_name(reference: &str) -> String {
     if parts.is_empty() && !is_path { "image".to_owned() } else { parts.join("/") }
 }
 
+/// Whether a target is a directory: nothing else has neither a digest nor a config.
+const fn is_directory(target: &Target) -> bool {
+    target.digest.is_none() && target.config_digest.is_none()
+}
+
+/// A directory as it was typed, relative to the folder that it was typed in, without `.` and `..`: empty for that folder
+/// itself. Of an absolute path, and of one that leads out of the folder, it is not known where in a repository they lie:
+/// empty, too, so that places are relative to the directory.
+fn folder(reference: &str) -> String {
+    let mut parts = Vec::new();
+    for part in head(reference, 4096).split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.pop().is_none() => return String::new(),
+            ".." => {}
+            part => parts.push(part),
+        }
+    }
+    if reference.starts_with('/') { String::new() } else { parts.join("/") }
+}
+
+/// What a target is filed under: the same for every tag of a repository, another one for each directory.
+pub(super) fn target_name(target: &Target) -> String {
+    if !is_directory(target) {
+        return image_name(&target.reference);
+    }
+    let name = folder(&target.reference);
+    // The last part of an absolute path, which differs from machine to machine.
+    let name = if name.is_empty() { image_name(&format!("dir:{}", target.reference)) } else { name };
+    if name.is_empty() { "directory".to_owned() } else { name }
+}
+
 /// Where a finding's package lies: each path once, the first first. A package without a place has an empty one.
 pub(crate) fn paths(finding: &Finding) -> Vec<&str> {
     let mut paths: Vec<&str> = Vec::new();
@@ -58,6 +93,11 @@ pub(crate) fn paths(finding: &Finding) -> Vec<&str> {
     if paths.is_empty() { vec![""] } else { paths }
 }
 
+/// A path inside the target. Alerts of an image have the package in it where several share the path.
+fn path_in_target(target: &Target, finding: &Finding, path: &str) -> String {
+    if is_directory(target) && !path.is_empty() { path.to_owned() } else { path_in_image(finding, path) }
+}
+
 /// A path inside the image, with the package in it where several share the path.
 fn path_in_image(finding: &Finding, path: &str) -> String {
     let package = &finding.package;
@@ -67,10 +107,16 @@ fn path_in_image(finding: &Finding, path: &str) -> String {
     if !short.is_empty() && path.contains(short) { path.to_owned() } else { format!("{path}/{}", package.name) }
 }
 
+/// A path without what leads out of its folder.
+fn relative_path(path: &str) -> String {
+    let parts: Vec<_> = path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
+    parts.join("/")
+}
+
 /// A relative URI: <https://www.rfc-editor.org/rfc/rfc3986#section-4.2>.
 fn relative_uri(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
-    for segment in path.split('/').filter(|segment| !matches!(*segment, "" | "." | "..")) {
+    for segment in relative_path(path).split('/') {
         if !out.is_empty() {
             out.push('/');
         }
@@ -101,9 +147,14 @@ pub(crate) fn fingerprint(finding: &Finding, path: &str) -> String {
     Digest::of(text.as_bytes()).hex().chars().take(16).collect()
 }
 
-/// The path of a finding as a relative URI: the image, and the path in it.
-pub(crate) fn place(reference: &str, finding: &Finding, path: &str) -> String {
-    relative_uri(&format!("{}/{}", image_name(reference), path_in_image(finding, path)))
+/// The path of a finding as a relative URI: the image or the directory, and the path in it.
+pub(crate) fn place(target: &Target, finding: &Finding, path: &str) -> String {
+    relative_uri(&full_path(target, &path_in_target(target, finding, path)))
+}
+
+fn full_path(target: &Target, path: &str) -> String {
+    let name = if is_directory(target) { folder(&target.reference) } else { image_name(&target.reference) };
+    format!("{name}/{path}")
 }
 
 /// The layer that a path of a finding is in.
@@ -112,32 +163,66 @@ pub(super) fn layer(finding: &Finding, path: &str) -> Option<Digest> {
 }
 
 /// The places of a report's findings.
-pub(super) struct Places {
-    reference: String,
-    /// Of each layer, the lines that made it.
-    in_dockerfile: HashMap<Digest, (String, Region)>,
+pub(crate) struct Places<'a> {
+    target: &'a Target,
+    /// The Dockerfile's path, and of each layer the lines that made it.
+    dockerfile: Option<(&'a str, HashMap<Digest, Lines>)>,
 }
 
-impl Places {
-    pub(super) fn of(report: &Report, options: &RenderOptions) -> Self {
-        let mut in_dockerfile = HashMap::new();
-        if let Some(dockerfile) = &options.dockerfile {
-            for layer in &report.target.layers {
-                if let Some(lines) = dockerfile.lines_of(layer) {
-                    let region = region(*lines.start(), *lines.end(), dockerfile.line_length(*lines.end()));
-                    in_dockerfile.insert(layer.diff_id, (relative_uri(&dockerfile.path), region));
-                }
-            }
-        }
-        Self { reference: report.target.reference.clone(), in_dockerfile }
+/// Lines of a file.
+#[derive(Clone, Copy)]
+struct Lines {
+    first: usize,
+    last: usize,
+    /// The length of the last, in characters.
+    length: usize,
+}
+
+impl<'a> Places<'a> {
+    pub(crate) fn of(report: &'a Report, options: &'a RenderOptions) -> Self {
+        let dockerfile = options.dockerfile.as_ref().map(|dockerfile| {
+            let lines = |layer| {
+                let lines = dockerfile.lines_of(layer)?;
+                let (first, last) = (*lines.start(), *lines.end());
+                Some((layer.diff_id, Lines { first, last, length: dockerfile.line_length(last) }))
+            };
+            (dockerfile.path.as_str(), report.target.layers.iter().filter_map(lines).collect())
+        });
+        Self { target: &report.target, dockerfile }
     }
 
-    /// Where a finding is: the line that brought its layer, or its path inside the image.
+    /// The line of the Dockerfile that brought a finding's layer.
+    fn line(&self, finding: &Finding, path: &str) -> Option<(&'a str, Lines)> {
+        let (file, lines) = self.dockerfile.as_ref()?;
+        Some((file, *lines.get(&layer(finding, path)?)?))
+    }
+
+    /// The file of the repository that a finding is in, and the line in it: that of the Dockerfile which brought the
+    /// layer, or a file of a directory. None for an image's files without one.
+    pub(crate) fn in_repository(&self, finding: &Finding, path: &str) -> Option<(String, usize)> {
+        let line = self.line(finding, path).map(|(file, lines)| (file.to_owned(), lines.first));
+        line.or_else(|| Some((self.file(path)?, 1)))
+    }
+
+    /// The directory as it was typed; empty for the folder itself, and for an image.
+    pub(crate) fn folder(&self) -> String {
+        if is_directory(self.target) { folder(&self.target.reference) } else { String::new() }
+    }
+
+    /// The file of the repository that a path inside the target is: one of a directory.
+    pub(crate) fn file(&self, path: &str) -> Option<String> {
+        let file = relative_path(&full_path(self.target, path));
+        (is_directory(self.target) && !relative_path(path).is_empty()).then_some(file)
+    }
+
+    /// Where a finding is: the line that brought its layer, or its path inside the target.
     pub(super) fn location(&self, finding: &Finding, path: &str) -> Location {
-        let inside = path_in_image(finding, path);
-        let layer = layer(finding, path);
-        let line = layer.and_then(|layer| self.in_dockerfile.get(&layer)).cloned();
-        let (uri, region) = line.unwrap_or_else(|| (place(&self.reference, finding, path), region(1, 1, 1)));
+        let inside = path_in_target(self.target, finding, path);
+        let line = self.line(finding, path).map(|(file, lines)| {
+            let Lines { first, last, length } = lines;
+            (relative_uri(file), region(first, last, length))
+        });
+        let (uri, region) = line.unwrap_or_else(|| (place(self.target, finding, path), region(1, 1, 1)));
         let artifact = ArtifactLocation::builder().uri(uri).build();
         let package = &finding.package;
         let logical = LogicalLocation::builder()
@@ -182,13 +267,32 @@ mod tests {
             ("registry.example:5000/app:1@sha256:00", "registry.example:5000/app"),
             ("docker:nginx:latest", "nginx"),
             ("oci-archive:/tmp/build/app.tar", "app.tar"),
-            ("dir:.", ""),
-            ("dir:services/api", "services/api"),
-            ("rootfs:/mnt/root", "root"),
+            ("dir:/work/app", "app"),
             ("", "image"),
         ] {
             assert_eq!(image_name(reference), name, "{reference}");
         }
+    }
+
+    #[test]
+    fn directories_are_known_as_they_were_typed() {
+        for (reference, name, place) in [
+            (".", "directory", "package-lock.json"),
+            ("./", "directory", "package-lock.json"),
+            ("services/a", "services/a", "services/a/package-lock.json"),
+            ("./services/x/../b/", "services/b", "services/b/package-lock.json"),
+            ("app:1", "app:1", "app%3A1/package-lock.json"),
+            ("..", "directory", "package-lock.json"),
+            ("../other/app", "other/app", "package-lock.json"),
+            ("/work/app", "app", "package-lock.json"),
+            ("/", "root", "package-lock.json"),
+        ] {
+            let target = Target::named(reference);
+            assert_eq!(target_name(&target), name, "{reference}");
+            assert_eq!(relative_uri(&full_path(&target, "package-lock.json")), place, "{reference}");
+        }
+        let image = Target { config_digest: Some(Digest::of(b"")), ..Target::named("services/a:1") };
+        assert_eq!((target_name(&image), full_path(&image, "x")), ("services/a".to_owned(), "services/a/x".to_owned()));
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn level_of(level: SeverityLevel) -> ResultLevel {
     }
 }
 
-fn result(places: &Places, alert: &Alert<'_>, rules: &Rules) -> Option<SarifResult> {
+fn result(places: &Places<'_>, alert: &Alert<'_>, rules: &Rules) -> Option<SarifResult> {
     let Alert { key, finding, path } = alert;
     let id = rule_id(finding);
     let rule_index = rules.index_of(&id)?;
