@@ -112,6 +112,12 @@ fn normal(body: &str) -> String {
     words.join(" ")
 }
 
+/// The instruction that a history entry was made by, without what the builder adds: `RUN make`.
+pub(crate) fn instruction(created_by: &str) -> Option<String> {
+    let Made { keyword, body, destination: _ } = history(created_by)?;
+    (!body.is_empty()).then(|| format!("{keyword} {body}"))
+}
+
 /// What a history entry says was run.
 struct Made {
     keyword: String,
@@ -195,6 +201,19 @@ run ["/bin/true"]
         // The base image's own.
         check("/bin/sh -c #(nop) ADD file:0123 in / ", 4..=4);
         check("", 4..=4);
+    }
+
+    #[test]
+    fn instructions_are_told_as_they_were_written() {
+        for (created_by, told) in [
+            ("RUN |1 VERSION=1 /bin/sh -c make  all # buildkit", Some("RUN make all")),
+            ("/bin/sh -c make", Some("RUN make")),
+            ("/bin/sh -c #(nop) ADD file:0123 in / ", Some("ADD file:0123 in /")),
+            ("COPY app /opt/app # buildkit", Some("COPY app /opt/app")),
+            ("", None),
+        ] {
+            assert_eq!(instruction(created_by).as_deref(), told);
+        }
     }
 
     #[test]

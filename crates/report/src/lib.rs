@@ -10,6 +10,7 @@ mod formats;
 mod advice;
 mod annotations;
 mod baseline;
+mod counted;
 mod view;
 
 mod json_text;

@@ -116,19 +116,41 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// A space of no width. Forges look for mentions and references in the text that they have rendered, where an escaped
-/// sign is the sign again: `&#64;team` still calls the team.
+/// sign is the sign again: `&#64;team` still calls the team. In code they look for none.
 const BREAK: &str = "&#8203;";
 
 /// `text` without what hides, as one word or sentence of Markdown: nothing in it is markup, a link, a mention or a
 /// reference, but of commits: a forge links whatever it has a commit of that name for, and breaking hexadecimal numbers
 /// would break every digest that somebody copies.
 ///
+/// A word that a forge would take for a mention or a reference, such as a version with a `~`, is written as code, so that
+/// it can be copied as it is. Only what cannot stand in code everywhere is broken instead.
+///
 /// References: <https://docs.gitlab.com/user/markdown/#gitlab-specific-references>,
 /// <https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls>.
 pub fn markdown(text: &str) -> String {
     let clean = clean(text);
-    let mut out = String::with_capacity(clean.len() + 8);
-    for (index, character) in clean.char_indices() {
+    let words: Vec<_> = clean.split(' ').map(word).collect();
+    words.join(" ")
+}
+
+/// One word of Markdown.
+fn word(text: &str) -> String {
+    // What a sentence puts around a word is not copied with it, and refers to nothing.
+    let start = text.trim_start_matches('(');
+    let word = start.trim_end_matches([',', '.', ';', ':', ')']);
+    let (before, after) = (text.strip_suffix(start), start.strip_prefix(word));
+    // A `$` before code is a formula, a `|` ends a cell of a table even in code.
+    let is_code = |byte: u8| byte.is_ascii_graphic() && !b"`<>&|\\$[]".contains(&byte);
+    let escaped = escaped(word);
+    let word = if escaped.contains(BREAK) && word.bytes().all(is_code) { format!("`{word}`") } else { escaped };
+    format!("{}{word}{}", before.unwrap_or_default(), after.unwrap_or_default())
+}
+
+/// Text with what is markup escaped, and what is a reference broken.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for (index, character) in text.char_indices() {
         match character {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -140,14 +162,14 @@ pub fn markdown(text: &str) -> String {
             }
             _ => out.push(character),
         }
-        let (before, after) = clean.split_at(index + character.len_utf8());
+        let (before, after) = text.split_at(index + character.len_utf8());
         let is_token = match character {
             // Users, issues, merge requests, milestones, labels, snippets, epics; `[` is before `vulnerability:1]`, `*`
-            // before `iteration:1`.
-            '@' | '#' | '!' | '%' | '~' | '$' | '&' | '[' | '*' => !after.starts_with(' '),
+            // before `iteration:1`. At the end of a word they refer to nothing.
+            '@' | '#' | '!' | '%' | '~' | '$' | '&' | '[' | '*' => !after.is_empty(),
             ':' => after.starts_with("//"),
             '.' => ends_with(before, "www."),
-            '-' => ends_with(before, "gh-"),
+            '-' => ends_with(before, "gh-") && after.starts_with(|c: char| c.is_ascii_digit()),
             _ => false,
         };
         if is_token {
@@ -211,11 +233,17 @@ mod tests {
         assert_eq!(wrap("aaa bbb ccccccccccccccc d", 8), ["aaa bbb", "cccccccc", "ccccccc", "d"]);
     }
 
-    /// One line of Markdown without markup, as a reader sees it.
-    fn rendered(markdown: &str) -> String {
+    /// One line of Markdown without markup, as a reader sees it; `code` in the place of each piece of code, if given.
+    fn rendered(markdown: &str, code: Option<&str>) -> String {
         let mut out = String::new();
         let mut rest = markdown;
         while let Some(character) = rest.chars().next() {
+            if let Some((inside, after)) = rest.strip_prefix('`').map(|rest| rest.split_once('`').unwrap()) {
+                assert!(!inside.is_empty(), "{markdown}");
+                out.push_str(code.unwrap_or(inside));
+                rest = after;
+                continue;
+            }
             let entities = [("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&#64;", '@'), ("&#8203;", '\u{200b}')];
             let entity = entities.into_iter().find(|(entity, _)| rest.starts_with(entity));
             let escaped = rest.strip_prefix('\\').and_then(|rest| rest.chars().next());
@@ -231,16 +259,21 @@ mod tests {
     }
 
     #[test]
-    fn mentions_and_references_are_broken_where_they_begin() {
+    fn mentions_and_references_are_code_and_can_be_copied() {
         for (text, shown) in [
-            ("@team", "@\u{200b}team"),
-            ("#1 !2 %3 ~4 $5 &6", "#\u{200b}1 !\u{200b}2 %\u{200b}3 ~\u{200b}4 $\u{200b}5 &\u{200b}6"),
-            ("GH-1", "GH-\u{200b}1"),
-            ("[vulnerability:1]", "[\u{200b}vulnerability:1]"),
-            ("http://a.example, WWW.a.example", "http:\u{200b}//a.example, WWW.\u{200b}a.example"),
-            ("1:2.3-4+b5: 11% of it", "1:2.3-4+b5: 11% of it"),
+            ("@team", "`@team`"),
+            ("#1 !2 %3 ~4", "`#1` `!2` `%3` `~4`"),
+            ("in libssl3 3.0.11-1~deb12u2, and more", "in libssl3 `3.0.11-1~deb12u2`, and more"),
+            ("is so (a@b.example).", "is so (`a@b.example`)."),
+            ("pkg:npm/%40a/b_c@1.0?x=y#z", "`pkg:npm/%40a/b_c@1.0?x=y#z`"),
+            ("GH-1 tough-cookie tough-1", "`GH-1` tough-cookie `tough-1`"),
+            ("http://a.example, WWW.a.example", "`http://a.example`, `WWW.a.example`"),
+            ("1:2.3-4+b5: 11% of it (9 %), wow!", "1:2.3-4+b5: 11% of it (9 %), wow!"),
+            // Not everywhere code, and the sign of a formula.
+            ("[vulnerability:1]", "\\[&#8203;vulnerability:1\\]"),
+            ("a|@b $5 &6", "a\\|&#64;&#8203;b \\$&#8203;5 &amp;&#8203;6"),
         ] {
-            assert_eq!(rendered(&markdown(text)), shown);
+            assert_eq!(markdown(text), shown);
         }
     }
 
@@ -254,26 +287,38 @@ mod tests {
         }
 
         #[test]
-        fn markdown_holds_no_bare_markup(text in "[<>@:/|`*_a\\\\\n]{0,40}") {
+        fn markdown_holds_no_bare_markup(text in "[<>@:/|`*_a\\\\\n ]{0,40}") {
             let escaped = markdown(&text);
-            prop_assert!(!escaped.contains(['<', '>', '@', '\n']) && !escaped.contains("://"));
+            // A cell of a table, which is cut before code is looked for.
+            prop_assert!(!escaped.replace("\\\\", "_").replace("\\|", "_").contains('|'), "{}", escaped);
+            prop_assert!(!escaped.contains(['<', '>', '\n']), "{}", escaped);
+            let outside = without_code(&escaped);
+            prop_assert!(!outside.contains('@') && !outside.contains("://"), "{}", escaped);
         }
 
-        /// Looked at as a forge does: in the text that it has rendered.
+        /// Looked at as a forge does: in the text that it has rendered, but for code.
         #[test]
         fn no_mention_and_no_reference_stays_whole(
-            text in "([@#!%~$&*:/.\\\\]|\\[|a|1|www\\.|WwW\\.|https://|GH-|gh-|\\[vulnerability:|team/app|ü| ){0,20}",
+            text in "([@#!%~$&*:/.`()<\\\\]|\\[|a|1|www\\.|WwW\\.|https://|GH-|gh-|\\[vulnerability:|team/app|ü| ){0,20}",
         ) {
-            let rendered = rendered(&markdown(&text));
-            prop_assert_eq!(rendered.replace('\u{200b}', ""), clean(&text));
-            let lower = rendered.to_lowercase();
+            let markdown = markdown(&text);
+            let clean = clean(&text);
+            prop_assert_eq!(rendered(&markdown, None).replace('\u{200b}', ""), clean);
+            let lower = rendered(&markdown, Some("")).to_lowercase();
             for (index, sign) in lower.match_indices(['@', '#', '!', '%', '~', '$', '&', '[', '*']) {
                 let after = &lower[index + sign.len()..];
-                prop_assert!(after.starts_with(['\u{200b}', ' ']), "{sign}{after}");
+                let is_last = after.split(' ').next().unwrap().trim_end_matches([',', '.', ';', ':', ')']).is_empty();
+                prop_assert!(is_last || after.starts_with('\u{200b}'), "{sign}{after}");
             }
             for token in ["://", "www.a", "www.1", "gh-1"] {
                 prop_assert!(!lower.contains(token), "{token} in {lower}");
             }
         }
+    }
+
+    /// Markdown but for its code.
+    fn without_code(markdown: &str) -> String {
+        let plain = markdown.replace("\\\\", "_").replace("\\`", "_");
+        plain.split('`').step_by(2).collect()
     }
 }

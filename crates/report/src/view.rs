@@ -8,17 +8,25 @@ use std::{
 
 use portcullis_errors::count_of;
 use portcullis_model::{
-    BaseEvidence, Coverage, Digest, DistributionCoverage, Finding, FindingPackage, FixState, Outcome, Report,
-    SeverityLevel, Uncovered, Warning, WarningKind,
+    BaseEvidence, Coverage, Digest, DistributionCoverage, Finding, FindingPackage, FixState, Location, Outcome,
+    PackageType, Report, SeverityLevel, Uncovered, Warning, WarningKind,
 };
 
 use crate::{
     advice::{Advice, advise},
     baseline::Changes,
+    dockerfile::instruction,
+    text::limited,
 };
 
 /// The place of gaps that are about the advisories, not about the image.
 pub(crate) const ADVISORIES: &str = "advisories";
+
+/// Follows the layer of what the base image brings.
+const BASE: &str = " (base image)";
+
+/// The longest instruction of a layer that is told.
+const MAX_INSTRUCTION: usize = 80;
 
 /// A report, arranged for people.
 pub(crate) struct View<'a> {
@@ -154,11 +162,12 @@ fn group(counting: Vec<&Finding>) -> Vec<Group<'_>> {
 pub(crate) fn fix_words(finding: &Finding) -> String {
     match finding.state {
         FixState::Fixed if !finding.fixed_versions.is_empty() => {
-            format!("fixed in {}", finding.fixed_versions.join(", "))
+            let versions = finding.fixed_versions.iter().map(|version| written(&finding.package, version));
+            format!("fixed in {}", versions.collect::<Vec<_>>().join(", "))
         }
         FixState::Fixed => "fixed".to_owned(),
         FixState::Affected => match &finding.last_affected {
-            Some(last) => format!("affected up to {last}"),
+            Some(last) => format!("affected up to {}", written(&finding.package, last)),
             None => "no fix yet".to_owned(),
         },
         FixState::WillNotFix => "will not be fixed".to_owned(),
@@ -167,6 +176,21 @@ pub(crate) fn fix_words(finding: &Finding) -> String {
         FixState::NotAffected => "not affected".to_owned(),
         FixState::Unknown => "version not comparable".to_owned(),
     }
+}
+
+/// A version of a package as it is written where the package comes from: advisories leave out the `v` of Go's modules.
+fn written<'a>(package: &FindingPackage, version: &'a str) -> Cow<'a, str> {
+    let is_bare = package.kind == PackageType::Golang
+        && package.version.starts_with('v')
+        && version.starts_with(|first: char| first.is_ascii_digit());
+    if is_bare { Cow::Owned(format!("v{version}")) } else { Cow::Borrowed(version) }
+}
+
+/// Why a finding does not count, and until when.
+pub(crate) fn suppression_words(finding: &Finding) -> String {
+    let Some(suppression) = &finding.suppressed else { return "not affected".to_owned() };
+    let expires = suppression.expires.map_or_else(String::new, |end| format!(" (until {end})"));
+    format!("{}: {}{expires}", suppression.by, suppression.reason)
 }
 
 /// The verdict as one word for people: what `result` and the policy's mode amount to.
@@ -219,24 +243,48 @@ pub(crate) fn gap_words(gap: &Warning) -> String {
     }
 }
 
-/// Where a package was found, for people: none for packages of the distribution, whose place is its database.
+/// Where a package was found, for people, on one line.
 pub(crate) fn place_words(report: &Report, package: &FindingPackage) -> Option<String> {
-    if package.kind.is_operating_system() {
-        return None;
-    }
-    let first = package.locations.first()?;
-    let mut text = first.path.clone();
-    if let Some(layer) = &first.layer {
-        let number = report.target.layers.iter().position(|known| known.diff_id == *layer);
-        match number {
-            Some(index) => text.push_str(&format!(" (layer {} of {})", index + 1, report.target.layers.len())),
-            None => text.push_str(&format!(" (layer {:.12})", layer.hex())),
+    let mut places = places(report, package).into_iter();
+    let first = places.next()?;
+    Some(match places.len() {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    })
+}
+
+/// Everywhere that a package was found, for people: the path and its layer. Of a package of the distribution, whose path
+/// is that of its database, the layer alone, with what made it.
+pub(crate) fn places(report: &Report, package: &FindingPackage) -> Vec<String> {
+    let is_operating_system = package.kind.is_operating_system();
+    let mut places = Vec::new();
+    for Location { path, layer } in &package.locations {
+        let place = match layer.map(|layer| layer_words(report, layer)) {
+            Some((layer, made_by)) if is_operating_system => format!("{layer}{made_by}"),
+            None if is_operating_system => continue,
+            Some((layer, made_by)) if made_by == BASE => format!("{path} ({layer}, base image)"),
+            Some((layer, _)) => format!("{path} ({layer})"),
+            None => path.clone(),
+        };
+        if !places.contains(&place) {
+            places.push(place);
         }
     }
-    if package.locations.len() > 1 {
-        text.push_str(&format!(" and {} more", package.locations.len() - 1));
+    places
+}
+
+/// `layer 2 of 3`, and what made it: ` (base image)` or `: RUN make`.
+fn layer_words(report: &Report, layer: Digest) -> (String, String) {
+    let layers = &report.target.layers;
+    let Some(index) = layers.iter().position(|known| known.diff_id == layer) else {
+        return (format!("layer {:.12}", layer.hex()), String::new());
+    };
+    let words = format!("layer {} of {}", index + 1, layers.len());
+    if index < report.target.base_layers().len() {
+        return (words, BASE.to_owned());
     }
-    Some(text)
+    let made_by = layers.get(index).and_then(|layer| instruction(layer.created_by.as_deref()?));
+    (words, made_by.map_or_else(String::new, |made_by| format!(": {}", limited(&made_by, MAX_INSTRUCTION))))
 }
 
 /// How much of what can be run is explained; none where nothing can be run, or it was not measured.

@@ -272,3 +272,94 @@ fn a_bill_of_materials_that_was_scanned_is_no_container() {
     report.target.digest = None;
     assert_eq!(kinds(&report), ["application", "FILE"]);
 }
+
+/// The names of the failed cases.
+fn failed(report: &Report) -> Vec<String> {
+    let text = written(format_named("junit").unwrap(), report);
+    let cases = text.lines().filter(|line| line.contains("<failure") && !line.contains("portcullis.verdict"));
+    let name = |line: &str| line.split_once(" name=\"").unwrap().1.split_once(" in ").unwrap().0.to_owned();
+    cases.map(name).collect()
+}
+
+#[test]
+fn junit_fails_what_the_policy_counts() {
+    let mut report = sample::report();
+    let reasons = |reasons: &[(Outcome, &str, &str)]| -> Vec<Reason> {
+        let reason = |(result, rule, message): &(Outcome, &str, &str)| Reason {
+            result: *result,
+            rule: format!("vulnerabilities.{rule}"),
+            message: (*message).to_owned(),
+        };
+        reasons.iter().map(reason).collect()
+    };
+    let (fail, pass) = (Outcome::Fail, Outcome::Pass);
+    let [openssl, lodash, old] = ["CVE-2024-0001", "CVE-2021-23337", "CVE-2024-0002"];
+    let all = [openssl, openssl, lodash, old, "CVE-2025-0003", "GO-2023-2102"];
+    for (told, expected) in [
+        (&[(fail, "failOn", "2 vulnerabilities of severity critical: x")][..], &all[..2]),
+        (&[(fail, "failOn", "4 vulnerabilities of severity high or worse: x")], &all[..4]),
+        (&[(fail, "failOn", "5 vulnerabilities of severity low or worse: x")], &all[..5]),
+        (
+            &[(fail, "failOn", "4 vulnerabilities of severity low or worse: x"), (pass, "onlyFixed", "1 without")],
+            &all[..4],
+        ),
+        // What nobody has rated counts as the policy says.
+        (
+            &[(fail, "failOn", "5 vulnerabilities of severity high or worse: x")],
+            &[openssl, openssl, lodash, old, all[5]],
+        ),
+        // Of five, the two with a date are in grace.
+        (
+            &[(fail, "failOn", "2 vulnerabilities of severity high or worse: x"), (pass, "graceDays", "2 in grace")],
+            &[lodash, old],
+        ),
+        // Its numbers do not add up: none is left out.
+        (&[(fail, "failOn", "1 vulnerability of severity high or worse: x")], &all[..4]),
+        (&[(fail, "kev", "2 vulnerabilities known to be exploited: x")], &all[..2]),
+        (&[(pass, "kev", "2 vulnerabilities known to be exploited: x")], &[]),
+        (&[(fail, "epssAbove", "2 vulnerabilities with an EPSS score above 0.6: x")], &all[..2]),
+        (
+            &[(fail, "epssAbove", "3 vulnerabilities with an EPSS score above 0.4: x")],
+            &[openssl, openssl, "GO-2023-2102"],
+        ),
+        (&[(fail, "uncovered", "the database holds no advisories for PyPI")], &[]),
+    ] {
+        report.verdict.reasons = reasons(told);
+        assert_eq!(failed(&report), expected, "{told:?}");
+    }
+    report.verdict.policy.audit = true;
+    report.verdict.reasons = reasons(&[(fail, "failOn", "4 vulnerabilities of severity high or worse: x")]);
+    assert!(failed(&report).is_empty());
+}
+
+#[test]
+fn what_the_base_image_brings_is_told_and_every_place_in_html() {
+    let report = sample::report();
+    let base = "layer 1 of 2 (base image)";
+    let places = [("table", 2), ("markdown", 4), ("github-summary", 4), ("html", 4), ("junit", 4)];
+    for (name, times) in places {
+        let text = written(format_named(name).unwrap(), &report);
+        assert_eq!(text.matches(base).count(), times, "{name}: {text}");
+    }
+    let page = written(format_named("html").unwrap(), &report);
+    for path in ["opt/app/node_modules/lodash", "opt/app/node_modules/x/node_modules/lodash"] {
+        assert!(page.contains(&format!(">{path}/package.json (layer 2 of 2)</div>")), "{path}");
+    }
+    // Without a base image that is known, the instruction is told.
+    let mut report = sample::report();
+    report.target.base = None;
+    let text = written(format_named("table").unwrap(), &report);
+    assert!(text.contains("\n  in layer 1 of 2: ADD file:abc in /\n"), "{text}");
+}
+
+#[test]
+fn a_suppression_says_until_when() {
+    let report = sample::report();
+    let options = RenderOptions { show_suppressed: true, ..RenderOptions::default() };
+    for name in ["table", "junit", "html", "markdown", "sarif"] {
+        let mut out = Vec::new();
+        format_named(name).unwrap().write(&report, &options, &mut out).unwrap();
+        let text = unwrapped(&String::from_utf8(out).unwrap());
+        assert!(text.contains("(until 2027-01-01T00:00:00Z)"), "{name}: {text}");
+    }
+}

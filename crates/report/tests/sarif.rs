@@ -173,7 +173,7 @@ fn a_directory_points_to_files_of_the_repository() {
         (".", "", "portcullis/directory/any/"),
         ("services/a", "services/a/", "portcullis/services/a/any/"),
         ("services/b/", "services/b/", "portcullis/services/b/any/"),
-        ("/work/app", "", "portcullis/app/any/"),
+        ("/srv/app", "", "portcullis/app/any/"),
     ] {
         let report = directory(reference);
         let run = run(&report, &RenderOptions::default());

@@ -36,10 +36,12 @@ fn everything_on_one_page() {
                             update`)
 
             libssl3 3.0.11-1~deb12u2 (deb)
+              in layer 1 of 2 (base image)
               CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~deb12u1  [exploited] Memory is written out of bounds
               HIGH      CVE-2024-0002  fixed in 3.0.15-1~deb12u1  A certificate is not checked
 
             openssl 3.0.11-1~deb12u2 (deb)
+              in layer 1 of 2 (base image)
               CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~deb12u1  [exploited] Memory is written out of bounds
               LOW       CVE-2025-0003  will not be fixed          Timing differs by key
 
@@ -49,10 +51,10 @@ fn everything_on_one_page() {
 
             golang.org/x/net v0.17.0 (golang)
               in usr/local/bin/tool (layer 2 of 2)
-              UNKNOWN   GO-2023-2102  fixed in 0.17.1  HTTP/2 rapid reset
+              UNKNOWN   GO-2023-2102  fixed in v0.17.1  HTTP/2 rapid reset
 
             suppressed: CVE-2023-0004 in urllib3 1.26.5: policy-exception: no redirects are followed
-                (team@example.com)
+                (team@example.com) (until 2027-01-01T00:00:00Z)
             6 findings: 2 critical, 2 high, 1 low, 1 unknown; 1 suppressed
             could not read: opt/app/lib/huge.jar: nested archives are deeper than 8
             note: var/lib/dpkg/status: line 7: an unknown field
@@ -80,6 +82,49 @@ fn everything_on_one_page() {
 }
 
 #[test]
+fn ids_and_versions_are_whole_however_long() {
+    let mut report = sample::report();
+    let id = "x_RUBYSEC-nokogiri-GHSA-2qc6-mcvw-92cw";
+    let version = "0.0.0-20201216223049-8b5274cf687f";
+    let mut other = report.findings[3].clone();
+    (other.id, other.cve) = (id.into(), None);
+    report.findings[3].fixed_versions = vec![version.to_owned()];
+    let mut both = report.findings[3].clone();
+    (both.id, both.cve) = (format!("{id}-{}", "x".repeat(100)).into(), None);
+    both.fixed_versions = (1..20).map(|minor| format!("1.{minor}.10-rc.1")).collect();
+    report.findings.extend([other, both]);
+    for width in [40, 60, 100] {
+        let mut out = Vec::new();
+        let options = RenderOptions { width, ..RenderOptions::default() };
+        format_named("table").unwrap().write(&report, &options, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().all(|line| line.chars().count() <= width && line.trim_end() == line), "{text}");
+        let joined: String = text.split_whitespace().collect();
+        for whole in [id, version, "1.19.10-rc.1"] {
+            assert!(joined.contains(whole), "{whole} at {width}: {text}");
+        }
+        if width == 100 {
+            let (_, group) = text.split_once("lodash 4.17.20 (npm)\n").unwrap();
+            let (group, _) = group.split_once("\n\n").unwrap();
+            expect![[r#"
+                  in opt/app/node_modules/lodash/package.json (layer 2 of 2) and 1 more
+                  HIGH      CVE-2021-23337  fixed in 0.0.0-20201216223049-8b5274cf687f
+                            Command injection in lodash
+                  HIGH      x_RUBYSEC-nokogiri-GHSA-2qc6-mcvw-92cw
+                            fixed in 4.17.21  Command injection in lodash
+                  HIGH      x_RUBYSEC-nokogiri-GHSA-2qc6-mcvw-92cw-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+                            xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+                            fixed in 1.1.10-rc.1, 1.2.10-rc.1, 1.3.10-rc.1, 1.4.10-rc.1, 1.5.10-rc.1, 1.6.10-rc.1,
+                            1.7.10-rc.1, 1.8.10-rc.1, 1.9.10-rc.1, 1.10.10-rc.1, 1.11.10-rc.1, 1.12.10-rc.1,
+                            1.13.10-rc.1, 1.14.10-rc.1, 1.15.10-rc.1, 1.16.10-rc.1, 1.17.10-rc.1, 1.18.10-rc.1,
+                            1.19.10-rc.1
+                            Command injection in lodash"#]]
+            .assert_eq(group);
+        }
+    }
+}
+
+#[test]
 fn narrow_terminal() {
     check(
         &sample::report(),
@@ -98,12 +143,17 @@ fn narrow_terminal() {
                             update`)
 
             libssl3 3.0.11-1~deb12u2 (deb)
-              CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~d…  [exploited…
-              HIGH      CVE-2024-0002  fixed in 3.0.15-1~d…  A certific…
+              in layer 1 of 2 (base image)
+              CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~deb12u1
+                        [exploited] Memory is written out of bounds
+              HIGH      CVE-2024-0002  fixed in 3.0.15-1~deb12u1
+                        A certificate is not checked
 
             openssl 3.0.11-1~deb12u2 (deb)
-              CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~d…  [exploited…
-              LOW       CVE-2025-0003  will not be fixed     Timing dif…
+              in layer 1 of 2 (base image)
+              CRITICAL  CVE-2024-0001  fixed in 3.0.13-1~deb12u1
+                        [exploited] Memory is written out of bounds
+              LOW       CVE-2025-0003  will not be fixed  Timing differ…
 
             lodash 4.17.20 (npm)
               in opt/app/node_modules/lodash/package.json (layer 2 of …
@@ -111,7 +161,7 @@ fn narrow_terminal() {
 
             golang.org/x/net v0.17.0 (golang)
               in usr/local/bin/tool (layer 2 of 2)
-              UNKNOWN   GO-2023-2102  fixed in 0.17.1  HTTP/2 rapid res…
+              UNKNOWN   GO-2023-2102  fixed in v0.17.1  HTTP/2 rapid re…
 
             6 findings: 2 critical, 2 high, 1 low, 1 unknown; 1
                 suppressed
@@ -190,6 +240,7 @@ fn colours() {
                             update`)
 
             [1mlibssl3 3.0.11-1~deb12u2 (deb)[0m
+              [2min layer 1 of 2 (base image)[0m
               [1m[31mCRITICAL[0m  CVE-2024-0001  fixed in 3.0.13-1~deb12u1  [exploited] Memory is written out of bounds
 
             [1m1 finding: 1 critical[0m

@@ -8,7 +8,7 @@ use std::{fmt::Write as _, io};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portcullis_errors::count_of;
-use portcullis_model::{Digest, Finding, FixState, Outcome, Report, SeverityLevel};
+use portcullis_model::{Digest, Finding, FindingPackage, FixState, Outcome, Report, SeverityLevel};
 
 use crate::{
     PipelineRun, RenderOptions, ReportError, ReportFormat,
@@ -17,10 +17,13 @@ use crate::{
     links::page,
     text::{limited, markup},
     view::{
-        View, base_words, coverage_words, database_words, distribution_words, fix_words, gap_words, known_id,
-        place_words, target_words, verdict_word,
+        View, base_words, coverage_words, database_words, distribution_words, fix_words, gap_words, known_id, places,
+        suppression_words, target_words, verdict_word,
     },
 };
+
+/// How many further places of a package are shown.
+const MAX_PLACES: usize = 50;
 
 /// How many commands are shown.
 const MAX_COMMANDS: usize = 20;
@@ -190,8 +193,7 @@ fn controls(text: &mut String, has_baseline: bool) {
 
 fn row(text: &mut String, report: &Report, finding: &Finding, is_new: bool) {
     let package = &finding.package;
-    let place = place_words(report, package)
-        .map_or_else(String::new, |place| format!("<div class=\"place\">{}</div>", shown(&place)));
+    let place = place(report, package);
     let (class, rank) = match finding.severity.level {
         SeverityLevel::Critical => ("critical", 5),
         SeverityLevel::High => ("high", 4),
@@ -231,11 +233,25 @@ fn row(text: &mut String, report: &Report, finding: &Finding, is_new: bool) {
     text.push_str("</tr>\n");
 }
 
+/// Where a package is; what is more than one place is folded away.
+fn place(report: &Report, package: &FindingPackage) -> String {
+    let places = places(report, package);
+    let Some((first, more)) = places.split_first() else { return String::new() };
+    let mut text = format!("<div class=\"place\">{}</div>", shown(first));
+    if more.is_empty() {
+        return text;
+    }
+    text.push_str(&format!("<details class=\"place\">\n<summary>and {} more</summary>", more.len()));
+    more.iter().take(MAX_PLACES).for_each(|place| text.push_str(&format!("\n<div>{}</div>", shown(place))));
+    if let Some(rest) = more.len().checked_sub(MAX_PLACES).filter(|rest| *rest > 0) {
+        text.push_str(&format!("\n<div>and {rest} more</div>"));
+    }
+    text.push_str("\n</details>");
+    text
+}
+
 fn suppressed(finding: &Finding) -> String {
-    let why = finding
-        .suppressed
-        .as_ref()
-        .map_or_else(|| "not affected".to_owned(), |suppression| format!("{}: {}", suppression.by, suppression.reason));
+    let why = suppression_words(finding);
     format!("{} in {} {}: {why}", known_id(finding), finding.package.name, finding.package.version)
 }
 

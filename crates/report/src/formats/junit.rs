@@ -1,7 +1,7 @@
 //! JUnit XML, which nearly every CI system shows: one case for the verdict, one for each gap and each finding.
 //!
-//! Format: <https://github.com/testmoapp/junitxml>. A finding is a failed case only if the policy fails, so that a
-//! build is not red because of something that the policy accepts.
+//! Format: <https://github.com/testmoapp/junitxml>. A finding is a failed case only if the policy fails because of it, so
+//! that a build is not red because of something that the policy accepts.
 
 use std::{fmt::Write as _, io};
 
@@ -9,10 +9,12 @@ use portcullis_model::{Finding, Outcome, Report};
 
 use crate::{
     RenderOptions, ReportError, ReportFormat,
+    advice::{fixing_version, upgrade_command},
+    counted::Counted,
     text::{limited, markup},
     view::{
-        View, base_words, coverage_words, database_words, fix_words, gap_words, is_counting, known_id, target_words,
-        verdict_word,
+        View, base_words, coverage_words, database_words, fix_words, gap_words, is_counting, known_id, places,
+        suppression_words, target_words, verdict_word,
     },
 };
 
@@ -45,13 +47,17 @@ impl ReportFormat for Junit {
             let end = if report.verdict.result == Outcome::Pass { End::Skipped } else { End::Error };
             suite.case("portcullis.inventory", &gap.path, &end, &gap_words(gap));
         }
+        let counted = Counted::of(report);
         for finding in view.worst_first().into_iter().chain(view.suppressed.iter().copied()) {
-            suite.finding(report, finding);
+            suite.finding(report, finding, counted.counts(finding));
         }
         out.write_all(suite.document(report, &view).as_bytes())?;
         Ok(())
     }
 }
+
+/// How many places of a package are told.
+const MAX_PLACES: usize = 10;
 
 /// How a case ends.
 enum End {
@@ -84,24 +90,29 @@ impl Suite {
         self.lines("portcullis.verdict", &name, &end, &name, &reasons);
     }
 
-    fn finding(&mut self, report: &Report, finding: &Finding) {
+    fn finding(&mut self, report: &Report, finding: &Finding, counts: bool) {
         let package = &finding.package;
         let name =
             format!("{} in {} {}", known_id(finding), limited(&package.name, 200), limited(&package.version, 100));
         let is_audit = report.verdict.policy.audit;
         let end = match report.verdict.result {
             _ if !is_counting(finding) => End::Skipped,
-            Outcome::Fail if !is_audit => End::Failure,
+            Outcome::Fail if counts && !is_audit => End::Failure,
             Outcome::Fail | Outcome::Pass | Outcome::Unknown => End::Passed,
         };
         let mut text = format!("{}: {}", finding.severity.level, fix_words(finding));
         if !finding.title.is_empty() {
             text.push_str(&format!(": {}", finding.title));
         }
-        if let Some(suppression) = &finding.suppressed {
-            text.push_str(&format!(" ({}: {})", suppression.by, suppression.reason));
+        if finding.suppressed.is_some() {
+            text.push_str(&format!(" ({})", suppression_words(finding)));
         }
-        self.case(&format!("portcullis.{}", package.kind), &name, &end, &text);
+        let mut lines: Vec<_> = places(report, package).iter().take(MAX_PLACES).map(|p| format!("in {p}")).collect();
+        if is_counting(finding) {
+            let command = fixing_version(finding).and_then(|version| upgrade_command(package, version));
+            lines.extend(command.map(|command| format!("to fix it: {command}")));
+        }
+        self.lines(&format!("portcullis.{}", package.kind), &name, &end, &text, &lines);
     }
 
     fn case(&mut self, class: &str, name: &str, end: &End, text: &str) {

@@ -15,7 +15,7 @@ use crate::{
     text::{limited, markdown},
     view::{
         View, base_words, coverage_words, database_words, distribution_words, fix_words, gap_words, known_id,
-        place_words, target_words, verdict_word,
+        place_words, suppression_words, target_words, verdict_word,
     },
 };
 
@@ -258,10 +258,7 @@ fn suppressed(text: &mut String, view: &View<'_>, listed: usize, end: usize) {
         listed,
         end,
         view.suppressed.iter().map(|finding| {
-            let why = finding.suppressed.as_ref().map_or_else(
-                || "not affected".to_owned(),
-                |suppression| format!("{}: {}", suppression.by, suppression.reason),
-            );
+            let why = suppression_words(finding);
             format!("{} in {} {}: {why}", known_id(finding), finding.package.name, finding.package.version)
         }),
     );

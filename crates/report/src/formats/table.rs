@@ -10,10 +10,10 @@ use crate::{
     RenderOptions, ReportError, ReportFormat,
     advice::upgrade_command,
     baseline::Changes,
-    text::{clean, columns, cut, wrap},
+    text::{clean, columns, cut, limited, wrap},
     view::{
         Group, View, base_words, coverage_words, database_words, distribution_words, fix_words, gap_words, known_id,
-        place_words, target_words, verdict_word,
+        place_words, suppression_words, target_words, verdict_word,
     },
 };
 
@@ -80,6 +80,15 @@ struct Page {
     width: usize,
     color: bool,
 }
+
+/// Where the ids begin.
+const ID_COLUMN: usize = 12;
+
+/// The widest id beside others.
+const MAX_ID: usize = 24;
+
+/// The most characters of an id or a fix.
+const MAX_CELL: usize = 300;
 
 /// How many upgrades are named.
 const ADVISED: usize = 10;
@@ -148,33 +157,50 @@ impl Page {
             let place = cut(&place, self.width - 6);
             self.styled(2, Style::new().dimmed(), &format!("in {place}"));
         }
-        let id_width = group.findings.iter().map(|f| columns(&clean(known_id(f)))).max().unwrap_or(0).clamp(10, 24);
-        let fix_width = group.findings.iter().map(|f| columns(&fix_words(f))).max().unwrap_or(0).min(self.width / 3);
+        // One that is longer goes on lines of its own.
+        let widest =
+            |texts: &mut dyn Iterator<Item = usize>, most: usize| texts.filter(|w| *w <= most).max().unwrap_or(0);
+        let ids = &mut group.findings.iter().map(|finding| columns(&clean(known_id(finding))));
+        let fixes = &mut group.findings.iter().map(|finding| columns(&clean(&fix_words(finding))));
+        let widths = (widest(ids, MAX_ID).max(10), widest(fixes, self.width / 3));
         for finding in &group.findings {
             let is_new = changes.is_some_and(|changes| changes.is_new(finding));
-            self.finding(finding, is_new, id_width, fix_width);
+            self.finding(finding, is_new, widths);
         }
         self.text.push('\n');
     }
 
-    fn finding(&mut self, finding: &Finding, is_new: bool, id_width: usize, fix_width: usize) {
+    /// Severity, id, fix and title. Of these the title alone is cut.
+    fn finding(&mut self, finding: &Finding, is_new: bool, (id_width, fix_width): (usize, usize)) {
         let level = finding.severity.level;
-        let style = level_style(level);
-        let id = padded(known_id(finding), id_width);
-        let fix = padded(&fix_words(finding), fix_width);
-        let level = format!("{:<8}", level.as_str().to_uppercase());
         self.text.push_str("  ");
-        self.paint(style, &level);
-        self.text.push_str(&format!("  {id}  {fix}"));
+        self.paint(level_style(level), &format!("{:<8}", level.as_str().to_uppercase()));
+        self.text.push_str("  ");
+        let column = self.cell(&limited(known_id(finding), MAX_CELL), ID_COLUMN, id_width);
+        let column = self.cell(&limited(&fix_words(finding), MAX_CELL), column, fix_width);
         let title = if finding.kev { format!("[exploited] {}", finding.title) } else { finding.title.to_string() };
         let title = if is_new { format!("[new] {title}") } else { title };
-        let left = self.width.saturating_sub(2 + 8 + 2 + id_width + 2 + fix_width + 2);
+        let left = self.width.saturating_sub(column);
         if left >= 10 && !title.is_empty() {
-            self.text.push_str("  ");
             self.text.push_str(&cut(&title, left));
         }
-        self.text.truncate(self.text.trim_end_matches(' ').len());
+        self.text.truncate(self.text.trim_end_matches([' ', '\n']).len());
         self.text.push('\n');
+    }
+
+    /// Clean text at a column; the column that what comes next begins at. What is wider than its cell takes the lines that
+    /// it needs, and what comes next begins on a new one.
+    fn cell(&mut self, text: &str, column: usize, width: usize) -> usize {
+        if columns(text) <= width {
+            self.text.push_str(&format!("{}  ", padded(text, width)));
+            return column + width + 2;
+        }
+        for (index, line) in wrap(text, self.width.saturating_sub(column)).into_iter().enumerate() {
+            let indent = if index == 0 { 0 } else { column };
+            self.text.push_str(&format!("{:indent$}{line}\n", ""));
+        }
+        self.text.push_str(&format!("{:ID_COLUMN$}", ""));
+        ID_COLUMN
     }
 
     fn since_baseline(&mut self, view: &View<'_>, changes: &Changes<'_>) {
@@ -190,10 +216,7 @@ impl Page {
 
     fn suppressed(&mut self, view: &View<'_>) {
         for finding in &view.suppressed {
-            let why = finding.suppressed.as_ref().map_or_else(
-                || "not affected".to_owned(),
-                |suppression| format!("{}: {}", suppression.by, suppression.reason),
-            );
+            let why = suppression_words(finding);
             let package = &finding.package;
             let text = format!("suppressed: {} in {} {}: {why}", known_id(finding), package.name, package.version);
             self.line(0, Style::new().dimmed(), &text);

@@ -267,7 +267,7 @@ mod tests {
             ("registry.example:5000/app:1@sha256:00", "registry.example:5000/app"),
             ("docker:nginx:latest", "nginx"),
             ("oci-archive:/tmp/build/app.tar", "app.tar"),
-            ("dir:/work/app", "app"),
+            ("dir:/srv/app", "app"),
             ("", "image"),
         ] {
             assert_eq!(image_name(reference), name, "{reference}");
@@ -284,7 +284,7 @@ mod tests {
             ("app:1", "app:1", "app%3A1/package-lock.json"),
             ("..", "directory", "package-lock.json"),
             ("../other/app", "other/app", "package-lock.json"),
-            ("/work/app", "app", "package-lock.json"),
+            ("/srv/app", "app", "package-lock.json"),
             ("/", "root", "package-lock.json"),
         ] {
             let target = Target::named(reference);

@@ -16,7 +16,7 @@ use crate::{
     advice::{fixing_version, upgrade_command},
     baseline::{Alert, Changes, Known},
     text::limited,
-    view::{fix_words, known_id},
+    view::{fix_words, known_id, suppression_words},
 };
 
 pub(super) fn results(
@@ -106,10 +106,7 @@ fn capital(text: &str) -> String {
 
 fn suppression(finding: &Finding) -> Option<Suppression> {
     let justification = match &finding.suppressed {
-        Some(suppression) => {
-            let expires = suppression.expires.map_or_else(String::new, |end| format!(" (until {end})"));
-            format!("{}: {}{expires}", suppression.by, suppression.reason)
-        }
+        Some(_) => suppression_words(finding),
         None if finding.state == FixState::NotAffected => {
             "its source says that this package is not affected".to_owned()
         }
