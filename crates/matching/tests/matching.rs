@@ -124,7 +124,7 @@ fn an_upgrade_is_looked_up_in_its_turn() {
         remaining: 1,
         worst_remaining: Some(SeverityLevel::Unknown),
     };
-    assert_eq!(upgrades(&findings, &records), [expected.clone()]);
+    assert_eq!(upgrades(&findings, &records), std::slice::from_ref(&expected));
     let expected = Upgrade { remaining: 0, worst_remaining: None, ..expected };
     assert_eq!(upgrades(&findings, &records[..3]), [expected]);
     // What does not count is not to be fixed.

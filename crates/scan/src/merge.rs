@@ -70,13 +70,17 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     warnings.extend(leave_to_databases(&mut survivors));
     let distribution = distribution(&survivors);
     let symlinks = Symlinks::of(&standing_links(symlinks, &hides));
+    if symlinks.is_cut {
+        let what = "too many symbolic links: not all are followed to who owns what";
+        warnings.push(Warning::note("", what));
+    }
     let lists = survivors.iter().map(|survivor| (survivor.path.as_str(), survivor.top, survivor.current.as_slice()));
-    let owners = owners::find(lists, executables.keys().map(String::as_str), &symlinks);
+    let owners = owners::find(lists, executables.keys().map(String::as_str), &symlinks, &brought(&survivors));
     let mut packages = Packages::default();
     for survivor in &mut survivors {
         let owner = owners.get(&PathHash::of(&survivor.path));
         survivor.take_packages(diff_ids, |package, brought| {
-            // A file that came after its owner's own record is not what the owner installed.
+            // A file that came after its owner, or after the list that names it, is not what the owner installed.
             let owner = owner.filter(|owner| brought <= owner.recorded && owner.kind.is_operating_system());
             let owner = owner.map(|owner| owner.name.as_str()).filter(|_| !package.kind.is_operating_system());
             packages.add(package, distribution.as_ref(), owner);
@@ -105,6 +109,18 @@ pub(crate) fn merge(mut layers: Vec<LayerFacts>, diff_ids: &[Option<Digest>]) ->
     warnings.dedup();
     let (coverage, executables) = known.measure(executables, diff_ids);
     Merged { packages, warnings, distribution, coverage, executables }
+}
+
+/// The layer that brought each package of the distribution; of several of one name the last.
+fn brought(survivors: &[Survivor]) -> HashMap<(PackageType, &str), usize> {
+    let is_systems = |package: &Package| package.kind.is_operating_system();
+    let mut all = HashMap::new();
+    let lists = survivors.iter().filter(|survivor| survivor.packages().any(is_systems));
+    for (package, layer) in lists.flat_map(|survivor| survivor.packages().zip(survivor.brought())) {
+        let last = all.entry((package.kind, package.name.as_str())).or_insert(layer);
+        *last = layer.max(*last);
+    }
+    all
 }
 
 /// What files of one project say together.
@@ -242,25 +258,37 @@ impl Survivor {
         Some(Self { path, top, current, below })
     }
 
-    /// Gives its packages away, each with the layer that brought it. They are not kept twice.
-    fn take_packages(&mut self, diff_ids: &[Option<Digest>], mut take: impl FnMut(Package, usize)) {
-        let Self { path, top, current, below } = self;
+    fn packages(&self) -> impl Iterator<Item = &Package> {
+        self.current.iter().flat_map(|reading| &reading.packages)
+    }
+
+    /// The layers that brought its packages, one for each.
+    fn brought(&self) -> Vec<usize> {
+        let Self { path, top, below, .. } = self;
         let mut lower: Vec<(usize, HashSet<Same<'_>>)> = Vec::with_capacity(below.len());
-        for (layer, readings) in below.iter() {
+        for (layer, readings) in below {
             let packages = readings.iter().flat_map(|reading| &reading.packages);
             lower.push((*layer, packages.map(|package| same(package, path)).collect()));
         }
-        for mut package in current.iter_mut().flat_map(|reading| std::mem::take(&mut reading.packages)) {
-            let is_there = |(_, packages): &&(usize, HashSet<Same<'_>>)| packages.contains(&same(&package, path));
+        let brought = self.packages().map(|package| {
+            let is_there = |(_, packages): &&(usize, HashSet<Same<'_>>)| packages.contains(&same(package, path));
             // From the top down, for as long as the package is there.
-            let lower = lower.iter().take_while(is_there);
-            let brought = lower.last().map_or(*top, |(layer, _)| *layer);
+            lower.iter().take_while(is_there).last().map_or(*top, |(layer, _)| *layer)
+        });
+        brought.collect()
+    }
+
+    /// Gives its packages away, each with the layer that brought it. They are not kept twice.
+    fn take_packages(&mut self, diff_ids: &[Option<Digest>], mut take: impl FnMut(Package, usize)) {
+        let brought = self.brought();
+        let Self { path, current, below, .. } = self;
+        let packages = current.iter_mut().flat_map(|reading| std::mem::take(&mut reading.packages));
+        for (mut package, brought) in packages.zip(brought) {
             let layer = diff_ids.get(brought).copied().flatten();
             let location = Location { path: format!("{path}{}", inner(&package, path)), layer };
             package.locations = vec![location];
             take(package, brought);
         }
-        drop(lower);
         below.clear();
         below.shrink_to_fit();
     }

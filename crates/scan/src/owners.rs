@@ -13,7 +13,7 @@ pub(crate) type Owners = HashMap<PathHash, Owner>;
 pub(crate) struct Owner {
     pub(crate) kind: PackageType,
     pub(crate) name: String,
-    /// The layer of the record.
+    /// The layer up to which its claim counts.
     pub(crate) recorded: usize,
 }
 
@@ -30,21 +30,25 @@ impl Owner {
 
 /// Which package of the distribution owns each path that matters, by whichever name its list has for it.
 ///
-/// `files` are those that were read: each with its layer and what it said.
+/// `files` are those that were read: each with its layer and what it said. `brought` are the layers of the distribution's
+/// packages: the database that lists files may be written anew for another package's sake, long after this one came.
 pub(crate) fn find<'a>(
     files: impl Iterator<Item = (&'a str, usize, &'a [Reading])> + Clone,
     executables: impl Iterator<Item = &'a str> + Clone,
     symlinks: &Symlinks,
+    brought: &HashMap<(PackageType, &str), usize>,
 ) -> Owners {
     let paths = || files.clone().map(|(path, ..)| path).chain(executables.clone());
     let wanted: HashSet<PathHash> = paths().map(PathHash::of).collect();
     let aliases = aliases(paths(), &wanted, symlinks);
     let mut owners = Owners::new();
-    for (_, recorded, readings) in files.clone() {
+    for (_, written, readings) in files.clone() {
         for owned in readings.iter().flat_map(|reading| &reading.owned) {
+            let recorded =
+                brought.get(&(owned.kind, owned.package.as_str())).map_or(written, |came| written.min(*came));
             for named in &owned.paths {
                 let path = match aliases.get(named) {
-                    // A link that came after the list says nothing of where the files went that it names.
+                    // A link that came later says nothing of where the files went that it names.
                     Some((path, since)) if *since <= recorded => path,
                     None if wanted.contains(named) => named,
                     _ => continue,

@@ -14,8 +14,8 @@ use crate::merge::ancestors;
 /// Most bytes of a layer's links kept. Their names take some fifty bytes each in images of ten thousand links.
 const MAX_BYTES: usize = 8 << 20;
 
-/// Most links of an image looked at.
-const MAX_LINKS: usize = 100_000;
+/// Longest target of a link that is kept, and longest directory that is asked about, in bytes.
+const MAX_PATH: usize = 1024;
 
 /// Most links that a path may lead through, as in Linux.
 const MAX_FOLLOWED: usize = 40;
@@ -23,7 +23,10 @@ const MAX_FOLLOWED: usize = 40;
 /// Most parts of a path looked at, those of the links that it leads through included.
 const MAX_PARTS: usize = 256;
 
-/// Most names that one directory has here.
+/// Most parts looked at of all links of an image: ten thousand links have some hundred thousand.
+const MAX_ALL_PARTS: usize = 2_000_000;
+
+/// Most names that one directory has here, its own included.
 const MAX_NAMES: usize = 16;
 
 /// A symbolic link, as a layer has it.
@@ -38,7 +41,8 @@ impl Symlink {
     /// The link, if there is room for it among those that take `bytes` so far.
     pub(crate) fn within(path: &str, target: &str, bytes: &mut usize) -> Option<Self> {
         *bytes = bytes.saturating_add(size_of::<Self>() + path.len() + target.len());
-        (*bytes <= MAX_BYTES).then(|| Self { path: path.to_owned(), target: target.to_owned() })
+        (*bytes <= MAX_BYTES && target.len() <= MAX_PATH)
+            .then(|| Self { path: path.to_owned(), target: target.to_owned() })
     }
 }
 
@@ -57,25 +61,37 @@ pub(crate) struct Alias {
     pub(crate) since: usize,
 }
 
-/// The links that an image holds, by the directories that they lead to.
+/// The links that an image holds.
 #[derive(Debug, Default)]
-pub(crate) struct Symlinks(HashMap<String, Vec<Alias>>);
+pub(crate) struct Symlinks {
+    /// By the directories that they lead to.
+    by_target: HashMap<String, Vec<Alias>>,
+    /// Whether there were too many to follow them all.
+    pub(crate) is_cut: bool,
+}
 
 impl Symlinks {
     /// From the links by their paths.
     pub(crate) fn of(links: &BTreeMap<String, Standing>) -> Self {
         let mut by_target: HashMap<String, Vec<Alias>> = HashMap::new();
-        for path in links.keys().take(MAX_LINKS) {
-            if let Some(Alias { path: target, since }) = resolve(path, links) {
-                by_target.entry(target).or_default().push(Alias { path: path.clone(), since });
+        let mut left = MAX_ALL_PARTS;
+        for path in links.keys() {
+            if left == 0 {
+                break;
+            }
+            if let Some(Alias { path: target, since }) = resolve(path, links, &mut left) {
+                let aliases = by_target.entry(target).or_default();
+                if aliases.len() < MAX_NAMES {
+                    aliases.push(Alias { path: path.clone(), since });
+                }
             }
         }
-        Self(by_target)
+        Self { by_target, is_cut: left == 0 }
     }
 
     /// The other names of the directory at `path`.
     pub(crate) fn aliases(&self, path: &str) -> Vec<Alias> {
-        if self.0.is_empty() {
+        if self.by_target.is_empty() || path.len() > MAX_PATH {
             return Vec::new();
         }
         let mut names = vec![Alias { path: path.to_owned(), since: 0 }];
@@ -84,22 +100,24 @@ impl Symlinks {
         while let Some(Alias { path, since }) = names.get(asked).cloned() {
             asked += 1;
             for place in iter::once(path.as_str()).chain(ancestors(&path)) {
-                for link in self.0.get(place).into_iter().flatten() {
+                for link in self.by_target.get(place).into_iter().flatten() {
+                    if names.len() == MAX_NAMES {
+                        return names.split_off(1);
+                    }
                     let other = format!("{}{}", link.path, &path[place.len()..]);
-                    if names.len() < MAX_NAMES && names.iter().all(|known| known.path != other) {
+                    if other.len() <= MAX_PATH && names.iter().all(|known| known.path != other) {
                         names.push(Alias { path: other, since: since.max(link.since) });
                     }
                 }
             }
         }
-        names.remove(0);
-        names
+        names.split_off(1)
     }
 }
 
 /// Where the link at `path` leads to in the end, and from which layer on. None for what leads to the root, around in
-/// circles or to above itself: nothing is listed by such a name.
-fn resolve(path: &str, links: &BTreeMap<String, Standing>) -> Option<Alias> {
+/// circles or to above itself: nothing is listed by such a name. `budget` is how many parts may still be looked at.
+fn resolve(path: &str, links: &BTreeMap<String, Standing>, budget: &mut usize) -> Option<Alias> {
     let (mut followed, mut parts, mut since) = (0, 0, 0);
     let mut reached = String::new();
     // What is still to be gone through, the next part last.
@@ -109,12 +127,11 @@ fn resolve(path: &str, links: &BTreeMap<String, Standing>) -> Option<Alias> {
         if parts > MAX_PARTS {
             return None;
         }
-        let parent = reached.rfind('/').unwrap_or(0);
         match part {
             "" | "." => continue,
             // Above the root is the root.
             ".." => {
-                reached.truncate(parent);
+                reached.truncate(reached.rfind('/').unwrap_or(0));
                 continue;
             }
             _ => {}
@@ -124,6 +141,7 @@ fn resolve(path: &str, links: &BTreeMap<String, Standing>) -> Option<Alias> {
             reached.push('/');
         }
         reached.push_str(part);
+        *budget = budget.checked_sub(1)?;
         if let Some(Standing { target, brought }) = links.get(&reached) {
             followed += 1;
             if followed > MAX_FOLLOWED {
@@ -132,6 +150,7 @@ fn resolve(path: &str, links: &BTreeMap<String, Standing>) -> Option<Alias> {
             since = since.max(*brought);
             reached.truncate(if target.starts_with('/') { 0 } else { parent });
             left.extend(target.rsplit('/'));
+            *budget = budget.saturating_sub(target.len() / 2);
         }
     }
     let is_above = path.strip_prefix(&reached).is_some_and(|below| below.starts_with('/'));
@@ -186,6 +205,25 @@ mod tests {
         assert!(aliases(&[("d/l", "/e"), ("e/m", "/d")], "d").len() < MAX_NAMES);
         let long = "../".repeat(MAX_PARTS) + "b";
         assert_eq!(aliases(&[("a", &long)], "b"), []);
+    }
+
+    #[test]
+    fn a_crowd_of_links_costs_no_more_than_its_share() {
+        // As many that lead to one directory, and as many through a chain of long ones.
+        let crowd: Vec<(String, String)> =
+            (0..50_000).map(|link| (format!("l{link}"), "/usr/lib".to_owned())).collect();
+        let chain = (0..42).map(|link| (format!("c{link}"), format!("/c{}{}", link + 1, "/a/..".repeat(200))));
+        let ends = (0..50_000).map(|link| (format!("e{link}"), "/c0".to_owned()));
+        let chain: Vec<(String, String)> = chain.chain(ends).collect();
+        for (pairs, is_cut) in [(crowd, false), (chain, true)] {
+            let pairs: Vec<(&str, &str)> = pairs.iter().map(|(path, target)| (&**path, &**target)).collect();
+            let symlinks = Symlinks::of(&links(&pairs));
+            assert_eq!(symlinks.is_cut, is_cut);
+            assert!(symlinks.by_target.values().all(|aliases| aliases.len() <= MAX_NAMES));
+            for directory in 0..3_000 {
+                assert!(symlinks.aliases(&format!("usr/lib/d{directory}")).len() < MAX_NAMES);
+            }
+        }
     }
 
     /// Where `path` leads to, and how many links it led through, by recursion: none in circles.

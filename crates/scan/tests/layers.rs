@@ -176,9 +176,9 @@ fn a_language_s_package_that_the_distribution_installed_is_the_distribution_s() 
     const LIST: &str = "var/lib/dpkg/info/python3-yaml.list";
     let list = format!("/.\n/usr\n/{METADATA}\n");
     let metadata = |version| format!("Metadata-Version: 2.1\nName: yaml\nVersion: {version}\n\n");
-    let debian = ImageBuilder::debian(12)
-        .package("python3-yaml", "6.0-3")
-        .layer(Layer::new().file(METADATA, metadata("6.0")).file(LIST, list));
+    let status = dpkg_status(&[DebianPackage::new("python3-yaml", "6.0-3")]);
+    let installed = Layer::new().file(METADATA, metadata("6.0")).file(LIST, list).file("var/lib/dpkg/status", status);
+    let debian = ImageBuilder::debian(12).layer(installed);
     let owner = |builder: &ImageBuilder| {
         let taken = taken(&builder.build());
         let package = taken.inventory.packages.into_iter().find(|package| package.name == "yaml").unwrap();
@@ -194,6 +194,35 @@ fn a_language_s_package_that_the_distribution_installed_is_the_distribution_s() 
 }
 
 #[test]
+fn what_came_after_a_package_is_not_its_own_though_the_database_is_written_anew() {
+    const FILE: &str = "usr/lib/node_modules/npm/node_modules/lodash/package.json";
+    const LIST: &str = "var/lib/dpkg/info/nodejs.list";
+    let alpine = |others: &str| {
+        let (folder, file) = FILE.rsplit_once('/').unwrap();
+        let database = format!("P:nodejs\nV:20.1-r0\nA:x86_64\nF:{folder}\nR:{file}\n\n{others}");
+        Layer::new().file("lib/apk/db/installed", database).file("etc/os-release", "ID=alpine\nVERSION_ID=3.20.1\n")
+    };
+    let is_owned = |builder: ImageBuilder| {
+        let taken = taken(&builder.build());
+        taken.inventory.packages.iter().find(|package| package.name == "lodash").unwrap().owned_by.is_some()
+    };
+    let base = ImageBuilder::new().layer(alpine("").file(FILE, npm("lodash", "4.17.21")));
+    let added = alpine("P:jq\nV:1.7-r0\nA:x86_64\n\n");
+    assert!(is_owned(base.clone().layer(added.clone())), "as it was");
+    let replaced = base.layer(Layer::new().file(FILE, npm("lodash", "4.17.15")));
+    assert!(!is_owned(replaced.clone()));
+    assert!(!is_owned(replaced.layer(added)), "another package came after that");
+    // A list of a package that came long before claims what came with the list.
+    let debian = ImageBuilder::debian(12).package("nodejs", "18.1-1");
+    let late = Layer::new().file(FILE, npm("lodash", "4.17.15")).file(LIST, format!("/{FILE}\n"));
+    assert!(!is_owned(debian.clone().layer(late)));
+    // The package itself came anew.
+    let status = dpkg_status(&[DebianPackage::new("nodejs", "18.2-1")]);
+    let upgraded = Layer::new().file(FILE, npm("lodash", "4.17.15")).file(LIST, format!("/{FILE}\n"));
+    assert!(is_owned(debian.layer(upgraded.file("var/lib/dpkg/status", status))));
+}
+
+#[test]
 fn a_list_may_name_its_files_through_a_link_to_their_directory() {
     const REAL: &str = "usr/share/python/packages/yaml-6.0.dist-info/METADATA";
     const LINK: &str = "usr/lib/python3/dist-packages";
@@ -201,9 +230,10 @@ fn a_list_may_name_its_files_through_a_link_to_their_directory() {
     let metadata = |version| format!("Metadata-Version: 2.1\nName: yaml\nVersion: {version}\n\n");
     let list = |layer: Layer| {
         let listed = format!("/.\n/usr\n/{LINK}/yaml-6.0.dist-info/METADATA\n");
-        layer.file("var/lib/dpkg/info/python3-yaml.list", listed)
+        let status = dpkg_status(&[DebianPackage::new("python3-yaml", "6.0-3")]);
+        layer.file("var/lib/dpkg/info/python3-yaml.list", listed).file("var/lib/dpkg/status", status)
     };
-    let debian = || ImageBuilder::debian(12).package("python3-yaml", "6.0-3");
+    let debian = || ImageBuilder::debian(12);
     let is_owned = |builder: &ImageBuilder| {
         let taken = taken(&builder.build());
         taken.inventory.packages.iter().any(|package| package.name == "yaml" && package.owned_by.is_some())
@@ -234,8 +264,12 @@ fn a_list_may_name_its_files_through_a_link_to_their_directory() {
 
 #[test]
 fn programs_are_known_by_lists_that_name_them_through_links() {
-    let list = |layer: Layer| layer.file("var/lib/dpkg/info/tool.list", "/usr/sbin/tool\n/usr/sbin\n");
-    let debian = |layer| ImageBuilder::debian(12).package("tool", "1.0-1").layer(layer);
+    let status = dpkg_status(&[DebianPackage::new("tool", "1.0-1")]);
+    let list = |layer: Layer| {
+        let layer = layer.file("var/lib/dpkg/info/tool.list", "/usr/sbin/tool\n/usr/sbin\n");
+        layer.file("var/lib/dpkg/status", &status)
+    };
+    let debian = |layer| ImageBuilder::debian(12).layer(layer);
     let known = |builder: &ImageBuilder| taken(&builder.build()).coverage.unwrap().known_files;
     let program = Layer::new().executable("usr/bin/tool", b"\x7fELF");
     assert_eq!(known(&debian(list(program.clone()))), 0);
