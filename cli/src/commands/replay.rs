@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_model::Report;
+use portcullis_model::{DatabaseInfo, Report, Timestamp, Verdict};
 use portcullis_policy::ExitStatus;
 use portcullis_scan::{Change, Taken, compare_verdicts};
 
@@ -16,12 +16,14 @@ use crate::{
 pub(crate) fn run(args: &ReplayArgs) -> Outcome {
     let ReplayArgs { verdict, judge } = args;
     let recorded = read_report(verdict)?;
-    // The moment is an input too: grace periods and expiries are counted to it.
-    let now = recorded.verdict.time;
     let database = settings::database(judge.db.as_ref())?;
+    let now = moment(&recorded.verdict, &database.info());
     let policy = settings::policy(judge, &recorded.target.reference, now)?;
     let vex = settings::vex(&judge.vex)?;
     let taken = taken(&recorded);
+    if now != recorded.verdict.time {
+        say(&format!("judged for the moment that the database was built, {now}: it was {}", recorded.verdict.time));
+    }
     let report = portcullis_scan::judge_with_vex(taken, &database, database.info(), &policy, &vex, now)?;
     let text = |report: &Report| serde_json::to_string_pretty(&report.verdict).unwrap_or_default();
     output::print(&format!("{}\n", text(&report)))?;
@@ -43,6 +45,15 @@ pub(crate) fn run(args: &ReplayArgs) -> Outcome {
     }
     say(&format!("the verdict was {}, and is {} with these inputs", recorded.verdict.result, report.verdict.result));
     Ok(ExitStatus::from(&report.verdict))
+}
+
+/// The moment is an input too: grace periods and expiries are counted to it. To that of the recorded verdict, what a later
+/// database adds would be of the future; beyond our own clock there is nothing to be known.
+fn moment(recorded: &Verdict, database: &DatabaseInfo) -> Timestamp {
+    if database.digest == recorded.inputs.database {
+        return recorded.time;
+    }
+    recorded.time.max(database.built.min(settings::clock()))
 }
 
 /// The inventory as it was taken: what matching has added to the warnings is added again.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use portcullis_errors::count_of;
-use portcullis_model::{DatabaseInfo, Finding, FixState, SeverityLevel, Timestamp};
+use portcullis_model::{CLOCK_SKEW_SECONDS, DatabaseInfo, Finding, FixState, SeverityLevel, Timestamp};
 
 use crate::{
     Action, DistributionState, Facts, VulnerabilityRules,
@@ -80,6 +80,15 @@ fn judge_database(rules: &VulnerabilityRules, database: &DatabaseInfo, now: Time
     let age = now.seconds_since(database.built);
     let rule = "vulnerabilities.maxDatabaseAge";
     match rules.max_database_age {
+        // Its age cannot be told.
+        Some(_) if age < -DAY => {
+            let built = database.built;
+            let message = format!(
+                "the advisory database is of {built}, which is after {now}, the moment of this judgement: a clock is wrong, \
+                 or SOURCE_DATE_EPOCH"
+            );
+            reasons.unknown(rule, message);
+        }
         Some(limit) if age > limit.seconds() => {
             let message = format!(
                 "the advisory database is of {}, {} old; the limit is {limit}: run `portcullis db update`",
@@ -153,7 +162,7 @@ fn classify<'a>(rules: &VulnerabilityRules, finding: &'a Finding, now: Timestamp
     // Where a last affected version is named, a later one may be the fix: nobody says that there is none.
     if rules.only_fixed && finding.state != FixState::Fixed && finding.last_affected.is_none() {
         classes.unfixed.push(finding);
-    } else if let Some(end) = grace_end(rules, finding).filter(|end| *end > now) {
+    } else if let Some(end) = grace_end(rules, finding, now).filter(|end| *end > now) {
         classes.graced.push((end, finding));
     } else if is_severe == Some(true) {
         classes.severe.push(finding);
@@ -162,10 +171,12 @@ fn classify<'a>(rules: &VulnerabilityRules, finding: &'a Finding, now: Timestamp
     }
 }
 
-/// When a finding's grace ends; none where it has none: without a day of publication nothing can be counted from it.
-fn grace_end(rules: &VulnerabilityRules, finding: &Finding) -> Option<Timestamp> {
+/// When a finding's grace ends; none where it has none: without a day of publication nothing can be counted from it, and
+/// from one that has not come yet the grace would have no end.
+fn grace_end(rules: &VulnerabilityRules, finding: &Finding, now: Timestamp) -> Option<Timestamp> {
     let days = rules.grace_days?;
-    let end = finding.published?.unix().saturating_add(i64::from(days) * DAY);
+    let published = finding.published.filter(|day| day.seconds_since(now) <= CLOCK_SKEW_SECONDS)?;
+    let end = published.unix().saturating_add(i64::from(days) * DAY);
     Some(Timestamp::from_unix(end))
 }
 

@@ -271,7 +271,7 @@ pub fn judge_with_vex(
     let inventory_digest = canonical_digest(&inventory);
     let matches = portcullis_matching::match_all(&inventory.packages, distribution.as_ref(), lookup)?;
     let Matches { mut findings, warnings, coverage: advisory_coverage } = matches;
-    let of_vex = portcullis_vex::apply(vex, &target, distribution.as_ref(), &inventory.packages, &mut findings);
+    let of_vex = portcullis_vex::apply(vex, &target, distribution.as_ref(), &inventory.packages, &mut findings, now);
     inventory.warnings.extend(warnings.into_iter().chain(of_vex));
     inventory.warnings.sort();
     inventory.warnings.dedup();

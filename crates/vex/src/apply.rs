@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use portcullis_model::{Digest, Distribution, Finding, Location, Package, Suppression, Target, Warning};
+use portcullis_model::{
+    CLOCK_SKEW_SECONDS, Digest, Distribution, Finding, Location, Package, Suppression, Target, Timestamp, Warning,
+};
 
 use crate::{Component, Document, Product, Statement, Status};
 
@@ -21,8 +23,9 @@ pub struct Image<'a> {
 const MAX_REASON: usize = 400;
 
 /// Suppresses the findings that `documents` rule out. Of several statements on one finding the latest counts, and of
-/// equally late ones the worst; a statement without a time is older than any other. What is suppressed already keeps its
-/// reason. Says of each document how much of it speaks of nothing that was found.
+/// equally late ones the worst; a statement without a time is older than any other, and one that is later than `now` rules
+/// nothing out. What is suppressed already keeps its reason. Says of each document how much of it speaks of nothing that
+/// was found, or comes from the future.
 #[must_use]
 pub fn apply(
     documents: &[Document],
@@ -30,6 +33,7 @@ pub fn apply(
     distribution: Option<&Distribution>,
     packages: &[Package],
     findings: &mut [Finding],
+    now: Timestamp,
 ) -> Vec<Warning> {
     if documents.is_empty() {
         return Vec::new();
@@ -61,6 +65,9 @@ pub fn apply(
                 continue;
             }
             used.insert(place);
+            if statement.status.rules_out() && statement.is_after(now) {
+                continue;
+            }
             let is_later =
                 latest.is_none_or(|(_, known)| (known.time, known.status) < (statement.time, statement.status));
             if is_later {
@@ -73,7 +80,7 @@ pub fn apply(
             finding.suppressed = suppression(document, statement).map(Box::new);
         }
     }
-    documents.iter().enumerate().flat_map(|(number, document)| notes(number, document, &used)).collect()
+    documents.iter().enumerate().flat_map(|(number, document)| notes(number, document, &used, now)).collect()
 }
 
 /// Every id of a finding, as statements are indexed.
@@ -99,12 +106,27 @@ fn suppression(document: &Document, statement: &Statement) -> Option<Suppression
     Some(Suppression { by: place(document), reason, expires: None })
 }
 
-fn notes(number: usize, document: &Document, used: &BTreeSet<(usize, usize)>) -> Vec<Warning> {
+impl Statement {
+    /// Whether it was made after that moment, by more than clocks differ.
+    fn is_after(&self, now: Timestamp) -> bool {
+        self.time.is_some_and(|time| time.seconds_since(now) > CLOCK_SKEW_SECONDS)
+    }
+}
+
+fn notes(number: usize, document: &Document, used: &BTreeSet<(usize, usize)>, now: Timestamp) -> Vec<Warning> {
     let spoken = used.iter().filter(|(of, _)| *of == number).count();
     let all = document.statements.len();
     let place = place(document);
     let mut notes: Vec<Warning> =
         document.problems.iter().map(|problem| Warning::note(&*place, problem.clone())).collect();
+    let later = document.statements.iter().filter(|statement| statement.is_after(now));
+    let (later, latest) =
+        later.fold((0_usize, None), |(count, latest), statement| (count + 1, latest.max(statement.time)));
+    if let Some(latest) = latest {
+        let what =
+            format!("{later} of its {all} statements are later than {now}, up to {latest}: they rule nothing out");
+        notes.push(Warning::note(&*place, what));
+    }
     if spoken < all {
         let what = format!("{} of its {all} statements speak of nothing that was found", all - spoken);
         notes.push(Warning::note(&*place, what));

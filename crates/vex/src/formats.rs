@@ -73,7 +73,11 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Document, VexError> {
     }
     problems.sort();
     problems.dedup();
-    problems.truncate(MAX_PROBLEMS);
+    let untold = problems.len().saturating_sub(MAX_PROBLEMS);
+    if untold > 0 {
+        problems.truncate(MAX_PROBLEMS);
+        problems.push(format!("{untold} more of its problems are not listed"));
+    }
     let id = if id.trim().is_empty() { name.to_owned() } else { id };
     Ok(Document { id, digest: Digest::of(bytes), format, statements, problems, components })
 }

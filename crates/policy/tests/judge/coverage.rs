@@ -176,6 +176,20 @@ fn database_age() {
         - pass vulnerabilities: no vulnerability was found
     "#]],
     );
+    // A day ahead is what clocks and time zones make; beyond, its age cannot be told.
+    for (built, expected) in [
+        ("2026-11-26T12:00:00Z", Outcome::Pass),
+        ("2026-11-26T12:00:01Z", Outcome::Unknown),
+        ("2099-01-01T00:00:00Z", Outcome::Unknown),
+    ] {
+        image.database.built = built.parse().unwrap();
+        let judgement = image.judge(&policy("vulnerabilities: {failOn: high, maxDatabaseAge: 24h}"));
+        assert_eq!(judgement.result, expected, "{built}");
+    }
+    image.check("vulnerabilities: {failOn: high, maxDatabaseAge: 24h}", expect![[r#"
+        unknown
+        - unknown vulnerabilities.maxDatabaseAge: the advisory database is of 2099-01-01T00:00:00Z, which is after 2026-11-25T12:00:00Z, the moment of this judgement: a clock is wrong, or SOURCE_DATE_EPOCH
+    "#]]);
     image.database.built = "2026-01-01".parse().unwrap();
     image.database.starter = true;
     image.check(

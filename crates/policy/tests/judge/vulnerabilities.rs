@@ -177,6 +177,17 @@ fn grace_is_counted_from_publication() {
         - fail vulnerabilities.failOn: 3 vulnerabilities of severity high or worse: CVE-1 in openssl 3.0.11-1, CVE-2 in openssl 3.0.11-1, CVE-3 in openssl 3.0.11-1
         - pass vulnerabilities.graceDays: 1 vulnerability in grace, the first until 2026-11-30T00:00:00Z
     "#]]);
+    // From a day that has not come yet no grace is counted; clocks differ.
+    let image = Image::with(&[
+        "CVE-1 high fixed published=2026-11-25T12:05:00Z",
+        "CVE-2 high fixed published=2026-11-25T12:05:01Z",
+        "CVE-3 high fixed published=2099-01-01",
+    ]);
+    image.check("vulnerabilities: {failOn: high, graceDays: 14}", expect![[r#"
+        fail
+        - fail vulnerabilities.failOn: 2 vulnerabilities of severity high or worse: CVE-2 in openssl 3.0.11-1, CVE-3 in openssl 3.0.11-1
+        - pass vulnerabilities.graceDays: 1 vulnerability in grace, the first until 2026-12-09T12:05:00Z
+    "#]]);
 }
 
 #[test]

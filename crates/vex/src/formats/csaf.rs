@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use portcullis_model::Timestamp;
 use serde::Deserialize;
 
 use super::{Draft, joined, time};
@@ -26,10 +27,12 @@ struct DocumentRecord {
     tracking: Option<TrackingRecord>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct TrackingRecord {
     #[serde(default)]
     id: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
     #[serde(default)]
     current_release_date: Option<String>,
 }
@@ -150,17 +153,22 @@ struct ThreatRecord {
 
 pub(super) fn read(bytes: &[u8], draft: &mut Draft) -> Result<(), serde_json::Error> {
     let Record { document, product_tree, vulnerabilities } = serde_json::from_slice(bytes)?;
-    let tracking = document.tracking.unwrap_or(TrackingRecord { id: None, current_release_date: None });
-    draft.id = tracking.id.unwrap_or_default();
-    let released = time(tracking.current_release_date.as_deref());
+    let TrackingRecord { id, status, current_release_date } = document.tracking.unwrap_or_default();
+    draft.id = id.unwrap_or_default();
+    let released = time(current_release_date.as_deref());
+    // A draft is for its party's own use, or to ask others what they think: nobody stands by it yet.
+    let is_draft = status.is_some_and(|status| status.eq_ignore_ascii_case("draft"));
+    if is_draft {
+        draft.problem("it is a draft: it rules nothing out".into());
+    }
     let tree = product_tree.map(|tree| Tree::of(tree, draft)).unwrap_or_default();
     for record in vulnerabilities.into_iter().flatten() {
-        gather(record, &tree, released, draft);
+        gather(record, &tree, released, is_draft, draft);
     }
     Ok(())
 }
 
-fn gather(record: VulnerabilityRecord, tree: &Tree, released: Option<portcullis_model::Timestamp>, draft: &mut Draft) {
+fn gather(record: VulnerabilityRecord, tree: &Tree, released: Option<Timestamp>, is_draft: bool, draft: &mut Draft) {
     let VulnerabilityRecord { cve, ids, product_status, flags, threats } = record;
     let ids: Vec<String> = cve.into_iter().chain(ids.into_iter().flatten().map(|id| id.text)).collect();
     let Some(status) = product_status else { return };
@@ -178,9 +186,9 @@ fn gather(record: VulnerabilityRecord, tree: &Tree, released: Option<portcullis_
         (Status::Affected, vec![status.known_affected, status.first_affected, status.last_affected]),
         (Status::UnderInvestigation, vec![status.under_investigation]),
     ];
-    for (status, lists) in of_status {
+    for (status, lists) in of_status.into_iter().filter(|(status, _)| !is_draft || !status.rules_out()) {
         // Products of one reason and one day are one statement.
-        let mut groups: HashMap<(String, Option<portcullis_model::Timestamp>), Vec<Product>> = HashMap::new();
+        let mut groups: HashMap<(String, Option<Timestamp>), Vec<Product>> = HashMap::new();
         let mut order = Vec::new();
         for id in lists.iter().flatten() {
             let Some(product) = tree.product(id) else {

@@ -150,6 +150,15 @@ fn gather(record: Record, subjects: &[usize], draft: &mut Draft) {
         }
         let detail = record.impact_statement.as_deref().or(record.status_notes.as_deref());
         let reason = joined(record.justification.as_deref(), detail);
+        // The specification demands one of them: without, the statement is not valid.
+        let said = [record.justification.as_deref(), record.impact_statement.as_deref()];
+        if status == Status::NotAffected && said.into_iter().flatten().all(|text| text.trim().is_empty()) {
+            let id: String = ids.first().map_or("nothing", String::as_str).chars().take(60).collect();
+            draft.problem(format!(
+                "`not_affected` on {id} without `justification` or `impact_statement`: it is left out"
+            ));
+            continue;
+        }
         let latest = time(last_updated.as_deref()).max(time(own_time.as_deref()));
         draft.statement(ids, named, status, reason, latest.or_else(|| time(timestamp.as_deref())));
     }

@@ -15,7 +15,8 @@ fn is_ruled_out(packages: &[portcullis_model::Package], statements: Value) -> bo
 
 fn of_module(product: &str, status: &str, day: u8) -> Value {
     json!({"vulnerability": {"name": "CVE-2024-1000"}, "timestamp": format!("2026-01-{day:02}T00:00:00Z"),
-           "products": [{"@id": product, "subcomponents": [{"@id": MODULE}]}], "status": status})
+           "products": [{"@id": product, "subcomponents": [{"@id": MODULE}]}], "status": status,
+           "justification": "vulnerable_code_not_in_execute_path"})
 }
 
 #[test]
@@ -48,7 +49,8 @@ fn a_package_that_others_need_too_is_not_ruled_out() {
 
 #[test]
 fn a_digest_stands_above_the_name_beside_it() {
-    let statement = json!({"vulnerability": {"name": "CVE-2024-1000"}, "status": "not_affected"});
+    let statement = json!({"vulnerability": {"name": "CVE-2024-1000"}, "status": "not_affected",
+                           "impact_statement": "we call none of it"});
     let attested = |digest: &Digest| {
         json!({
             "subject": [{"name": "registry.example/team/app", "digest": {"sha256": digest.hex()}}],
@@ -94,4 +96,83 @@ fn versions_of_cyclonedx_limit_what_is_said() {
     ] {
         assert_eq!(rules_out(versions.clone()), counts(&ALL), "{versions}");
     }
+}
+
+/// What becomes of the finding in lodash, and what is noted.
+fn of_lodash(json: &Value) -> (bool, Vec<String>) {
+    let (lines, warnings) = applied_to(&packages(), &[document(json)]);
+    let is_ruled_out = lines.iter().any(|line| line.starts_with("lodash: vex:"));
+    (is_ruled_out, warnings.into_iter().map(|warning| warning.message).collect())
+}
+
+#[test]
+fn what_is_said_later_than_the_scan_rules_nothing_out() {
+    let at = |status: &str, time: &str| {
+        json!({"vulnerability": {"name": "CVE-2024-1000"}, "timestamp": time, "products": [{"@id": LODASH}],
+               "status": status, "justification": "component_not_present"})
+    };
+    let (before, now, late) = ("2026-05-31T00:00:00Z", "2026-06-01T00:05:00Z", "2026-06-01T00:05:01Z");
+    let note = |count: &str| {
+        format!(
+            "{count} statements are later than 2026-06-01T00:00:00Z, up to 2099-01-01T00:00:00Z: they rule nothing out"
+        )
+    };
+    let far = "2099-01-01T00:00:00Z";
+    let said = |statements: Value| of_lodash(&openvex(statements));
+    assert_eq!(said(json!([at("affected", before), at("not_affected", far)])), (false, vec![note("1 of its 2")]));
+    assert_eq!(said(json!([at("not_affected", far), at("fixed", late)])), (false, vec![note("2 of its 2")]));
+    // What was said before still holds.
+    assert_eq!(said(json!([at("not_affected", before), at("fixed", far)])), (true, vec![note("1 of its 2")]));
+    // That something is affected may be known from a clock that is wrong.
+    assert_eq!(said(json!([at("not_affected", before), at("affected", far)])), (false, vec![note("1 of its 2")]));
+    // Clocks differ.
+    assert_eq!(said(json!([at("affected", before), at("not_affected", now)])), (true, vec![]));
+    // So do the other formats.
+    let mut cyclonedx = cyclonedx("7", &json!({"ref": "7"}));
+    let (is_ruled_out, _) = of_lodash(&cyclonedx);
+    assert!(is_ruled_out);
+    cyclonedx["metadata"] = json!({"timestamp": far});
+    assert_eq!(of_lodash(&cyclonedx), (false, vec![note("1 of its 1")]));
+    assert_eq!(of_lodash(&csaf("final", far)), (false, vec![note("1 of its 1")]));
+}
+
+#[test]
+fn openvex_that_does_not_say_why_is_left_out() {
+    let with = |field: &str, text: &str| {
+        of_lodash(&openvex(json!([{"vulnerability": {"name": "CVE-2024-1000"}, "products": [{"@id": LODASH}],
+                                   "status": "not_affected", field: text}])))
+    };
+    for field in ["justification", "impact_statement"] {
+        assert_eq!(with(field, "it is not called"), (true, vec![]), "{field}");
+    }
+    let left_out = "`not_affected` on CVE-2024-1000 without `justification` or `impact_statement`: it is left out";
+    for (field, text) in [("justification", " "), ("status_notes", "it is not called")] {
+        assert_eq!(with(field, text), (false, vec![left_out.to_owned()]), "{field}");
+    }
+}
+
+fn csaf(status: &str, released: &str) -> Value {
+    json!({
+        "document": {"category": "csaf_vex", "tracking": {
+            "id": "1", "status": status, "current_release_date": released}},
+        "product_tree": {"full_product_names": [
+            {"name": "lodash", "product_id": "a", "product_identification_helper": {"purl": LODASH}}]},
+        "vulnerabilities": [{"cve": "CVE-2024-1000", "product_status": {"known_not_affected": ["a"]}}],
+    })
+}
+
+#[test]
+fn a_draft_of_csaf_rules_nothing_out() {
+    let day = "2026-01-01T00:00:00Z";
+    for status in ["final", "interim"] {
+        assert_eq!(of_lodash(&csaf(status, day)), (true, vec![]), "{status}");
+    }
+    assert_eq!(of_lodash(&csaf("draft", day)), (false, vec!["it is a draft: it rules nothing out".to_owned()]));
+}
+
+#[test]
+fn problems_beyond_the_first_are_counted() {
+    let of_nothing = |id: u8| json!({"vulnerability": format!("CVE-1-{id}"), "status": "fixed"});
+    let (_, notes) = of_lodash(&openvex((0..25).map(of_nothing).collect()));
+    assert_eq!((notes.len(), notes[20].as_str()), (21, "5 more of its problems are not listed"));
 }

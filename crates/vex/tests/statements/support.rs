@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis_model::{
     Digest, Distribution, Evidence, Finding, FixState, Location, Package, PackageUrl, Severity, SourcePackage, Target,
-    Text, Warning,
+    Text, Timestamp, Warning,
 };
 use portcullis_vex::{Document, apply, read};
 use serde_json::{Value, json};
@@ -76,6 +76,11 @@ pub(crate) fn debian() -> Distribution {
     }
 }
 
+/// The moment of the scan.
+pub(crate) fn now() -> Timestamp {
+    "2026-06-01T00:00:00Z".parse().unwrap()
+}
+
 /// One finding of each package, of `CVE-2024-1000`; what is said of each after the documents were applied.
 pub(crate) fn applied(documents: &[Document]) -> (Vec<String>, Vec<Warning>) {
     applied_to(&packages(), documents)
@@ -85,7 +90,7 @@ pub(crate) fn applied(documents: &[Document]) -> (Vec<String>, Vec<Warning>) {
 pub(crate) fn applied_to(packages: &[Package], documents: &[Document]) -> (Vec<String>, Vec<Warning>) {
     let mut findings: Vec<Finding> =
         packages.iter().map(|package| finding(package, "GHSA-1", Some("CVE-2024-1000"))).collect();
-    let warnings = apply(documents, &target(), Some(&debian()), packages, &mut findings);
+    let warnings = apply(documents, &target(), Some(&debian()), packages, &mut findings, now());
     let said = findings.into_iter().map(|finding| match finding.suppressed {
         Some(suppression) => format!("{}: {}: {}", finding.package.name, suppression.by, suppression.reason),
         None => format!("{}: counts", finding.package.name),
