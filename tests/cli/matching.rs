@@ -108,6 +108,32 @@ fn a_vex_document_suppresses_in_sight_and_is_an_input_of_the_verdict() {
     assert!(stderr.contains("no VEX document") && stderr.contains("hint:"), "{stderr}");
 }
 
+/// To the moment of an old report, what a later database adds would be of the future.
+#[test]
+fn a_later_database_replays_to_its_own_day() {
+    let folder = folder();
+    let path = folder.path();
+    let policy = "apiVersion: portcullis.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: test}\n\
+                  spec: {vulnerabilities: {failOn: none, maxDatabaseAge: 400d, uncovered: audit}}\n";
+    std::fs::write(path.join("policy.yaml"), policy).unwrap();
+    let recorded = report(path, &["--policy", "policy.yaml"], 0);
+    std::fs::write(path.join("report.json"), recorded.to_string()).unwrap();
+    let later = AdvisoryRecord::new("CVE-2026-0100").affects("npm", "left-pad", "0", None);
+    std::fs::write(path.join("advisories/later.json"), later.field("modified", json!("2026-09-30T00:00:00Z")).json())
+        .unwrap();
+    let day = ("SOURCE_DATE_EPOCH", "1791000000");
+    let mut build = portcullis();
+    build.current_dir(path).env(day.0, day.1).args(["db", "build", "--from", "advisories", "-o", "later.db", "-q"]);
+    outcome(&mut build, 0);
+    let replay = ["replay", "report.json", "--policy", "policy.yaml", "--db", "later.db"];
+    let (verdict, stderr) = run(path, &replay, 0);
+    assert!(verdict.contains("\"time\": \"2026-09-30T00:00:00Z\""), "{verdict}");
+    assert!(stderr.contains("judged for the moment that the database is of, 2026-09-30T00:00:00Z"), "{stderr}");
+    // A scan of an earlier moment is not judged by it.
+    let (text, _) = run(path, &["scan", "layout", "-q", "--policy", "policy.yaml", "--db", "later.db"], 44);
+    assert!(text.contains("unknown vulnerabilities.maxDatabaseAge: the advisory database is of 2026-09-30"), "{text}");
+}
+
 #[test]
 fn what_a_trusted_signer_attests_beside_the_image_is_a_document() {
     let folder = folder();

@@ -22,7 +22,10 @@ pub(crate) fn run(args: &ReplayArgs) -> Outcome {
     let vex = settings::vex(&judge.vex)?;
     let taken = taken(&recorded);
     if now != recorded.verdict.time {
-        say(&format!("judged for the moment that the database was built, {now}: it was {}", recorded.verdict.time));
+        say(&format!(
+            "judged for the moment that the database is of, {now}: the verdict was of {}",
+            recorded.verdict.time
+        ));
     }
     let report = portcullis_scan::judge_with_vex(taken, &database, database.info(), &policy, &vex, now)?;
     let text = |report: &Report| serde_json::to_string_pretty(&report.verdict).unwrap_or_default();
