@@ -22,11 +22,11 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Who runs the program: nobody in particular.
 const USER: u32 = 65_532;
 
-/// What scripts of pipelines use, and what systems run them with: Woodpecker through base64, and CircleCI wants tar and
-/// gzip. The busybox of Debian and Ubuntu is all of these.
-const APPLETS: &str = "[ awk base64 basename cat chmod cp cut date dirname echo env expr false find grep gunzip gzip head \
-                       id ln ls mkdir mktemp mv printf pwd rm sed sh sha256sum sleep sort tail tar tee \
-                       test touch tr true uname wc which xargs";
+/// What scripts of pipelines use, and what systems run them with: Woodpecker through base64, Gitea gives the folder
+/// away by id and chown, and CircleCI wants tar and gzip. The busybox of Debian and Ubuntu is all of these.
+const APPLETS: &str = "[ awk base64 basename cat chmod chown cp cut date dirname echo env expr false find grep \
+                       gunzip gzip head id ln ls mkdir mktemp mv printf pwd rm sed sh sha256sum sleep sort tail \
+                       tar tee test touch tr true uname wc which xargs";
 
 /// What that busybox is not, and Jenkins runs each script with.
 const NOHUP: &str = "#!/bin/sh\ntrap '' HUP\nexec \"$@\"\n";
