@@ -90,15 +90,15 @@ impl<'a> Hits<'a> {
 }
 
 /// What findings are told of an advisory: taken from it, or copied where it speaks of several vulnerabilities. Its other
-/// CVEs are no aliases of one of them.
+/// CVEs are no aliases of one of them, nor is it known which of them its other names are of.
 fn told(advisory: &mut Advisory) -> Advisory {
     if advisory.cves.len() == 1 {
         return std::mem::take(advisory);
     }
-    let Advisory { id, aliases, summary, cwes, references, .. } = &*advisory;
+    let Advisory { id, aliases, cves, summary, cwes, references, .. } = &*advisory;
     Advisory {
         id: id.clone(),
-        aliases: aliases.iter().filter(|alias| !alias.starts_with("CVE-")).cloned().collect(),
+        aliases: if cves.is_empty() { aliases.clone() } else { Vec::new() },
         summary: summary.clone(),
         cwes: cwes.clone(),
         references: references.iter().take(MAX_REFERENCES).cloned().collect(),

@@ -248,6 +248,31 @@ fn records_of_one_vulnerability_are_one_finding() {
 }
 
 #[test]
+fn a_record_of_several_vulnerabilities_does_not_make_them_one() {
+    let record = |id: &str, aliases: &[&str], fixed: &str| {
+        AdvisoryRecord::new(id).aliases(aliases).affects("npm", "x", "0", Some(fixed))
+    };
+    let names = ["CVE-2020-0001", "CVE-2020-0002", "GHSA-1", "GHSA-2", "GHSA-3"];
+    let records = [
+        record("RUSTSEC-1", &names, "1.2.0"),
+        record("GHSA-1", &["CVE-2020-0001"], "1.1.0"),
+        record("GHSA-2", &["CVE-2020-0002"], "1.2.0"),
+    ];
+    let told: Vec<String> = matched(&npm("1.0.0"), &records)
+        .findings
+        .iter()
+        .map(|finding| format!("{} {:?} {:?}", finding.id, finding.aliases, finding.fixed_versions))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            r#"GHSA-1 ["CVE-2020-0001", "RUSTSEC-1"] ["1.1.0", "1.2.0"]"#,
+            r#"GHSA-2 ["CVE-2020-0002", "RUSTSEC-1"] ["1.2.0"]"#,
+        ]
+    );
+}
+
+#[test]
 fn distributions_speak_of_source_packages() {
     let mut ssl = package(PackageType::Deb, "libssl3", "3.0.11-1+b1");
     ssl.source = Some(SourcePackage { name: "openssl".into(), version: "3.0.11-1".into() });

@@ -16,6 +16,9 @@ use crate::{
 /// Most facts, executables and links of a layer kept. The largest real layer has some ten thousand.
 const MAX_FACTS: usize = 500_000;
 
+/// Most streams that read one file at a time, for its names: each of an archive holds some forty kilobytes.
+const MAX_STREAMS: usize = 256;
+
 /// Most bytes held of one file in one piece, whatever its reader asks.
 const MAX_WHOLE: usize = 64 * 1024 * 1024;
 
@@ -109,6 +112,7 @@ impl FactGatherer {
         contents: &mut dyn Contents,
     ) -> Result<(), ContentsError> {
         let mut wanted = Vec::new();
+        let (mut streams, mut left_out) = (0, 0_usize);
         for &path in names {
             let header = FileHeader { path, ..*file };
             let has_digests = self.options.hashes_archives;
@@ -116,8 +120,20 @@ impl FactGatherer {
                 true => reader.select_with_digests(&header),
                 false => reader.select(&header),
             };
-            let readers = self.readers().filter_map(|reader| Some((reader, select(reader)?)));
-            wanted.extend(readers.map(|(reader, selection)| Wanted { path, reader, selection }));
+            for reader in self.readers() {
+                let Some(selection) = select(reader) else { continue };
+                let is_stream = matches!(selection, Selection::Stream(_));
+                if is_stream && streams == MAX_STREAMS {
+                    left_out += 1;
+                    continue;
+                }
+                streams += usize::from(is_stream);
+                wanted.push(Wanted { path, reader, selection });
+            }
+        }
+        if left_out > 0 {
+            let what = format!("{left_out} more hard links to this file are not read");
+            self.facts.warn(Warning::gap(file.path, what));
         }
         if wanted.is_empty() {
             return Ok(());

@@ -161,6 +161,20 @@ fn a_hard_link_whose_path_says_something_else_is_another_package() {
 }
 
 #[test]
+fn a_crowd_of_hard_links_to_an_archive_is_a_gap() {
+    let jar =
+        portcullis_testkit::jar(&[("META-INF/maven/a/b/pom.properties", b"groupId=a\nartifactId=b\nversion=1.0\n")]);
+    let mut layer = Layer::new().file("store/4f", jar);
+    for link in 0..300 {
+        layer = layer.hard_link(&format!("app/{link}.jar"), "store/4f");
+    }
+    let taken = taken(&ImageBuilder::new().layer(layer).build());
+    assert_eq!(taken.inventory.packages[0].locations.len(), 256);
+    let warnings: Vec<&str> = taken.inventory.warnings.iter().map(|warning| &*warning.message).collect();
+    assert_eq!(warnings, ["44 more hard links to this file are not read"]);
+}
+
+#[test]
 fn a_hard_link_to_nothing_is_a_listed_gap() {
     let taken = taken(&ImageBuilder::new().layer(Layer::new().hard_link(X, "not/here")).build());
     assert_eq!(taken.inventory.warnings.len(), 1);

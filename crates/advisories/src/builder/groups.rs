@@ -2,8 +2,11 @@
 //!
 //! Aliases are symmetric and transitive (a union-find over ids); `upstream` is followed one way, from a
 //! distribution's record to what it is about. All ids are numbers here.
+//!
+//! A record may be an alias of several that have nothing in common, as that of a release is which fixes eight
+//! vulnerabilities. So what names CVEs itself is of those alone, and no alias of what names others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     names::{Names, Sorted},
@@ -59,8 +62,18 @@ pub(super) struct Groups {
     /// CVEs of each closure, and where they end.
     cves: Vec<u32>,
     cve_ends: Vec<u32>,
+    /// The CVEs that records name themselves, where their groups have others; of those CVEs themselves.
+    own: HashMap<u32, Own>,
     /// Ids of records with more aliases or CVEs than are kept.
     pub(super) cut: Vec<u32>,
+}
+
+/// What a record says of itself, apart from what its group does.
+#[derive(Default)]
+struct Own {
+    cves: Vec<u32>,
+    /// Its aliases.
+    named: HashSet<u32>,
 }
 
 impl Groups {
@@ -90,8 +103,16 @@ impl Groups {
             *end += 1;
         }
         let closure = vec![NONE; group.len()];
-        let mut groups =
-            Self { group, members, ends, closure, cves: Vec::new(), cve_ends: Vec::new(), cut: Vec::new() };
+        let mut groups = Self {
+            group,
+            members,
+            ends,
+            closure,
+            cves: Vec::new(),
+            cve_ends: Vec::new(),
+            own: HashMap::new(),
+            cut: Vec::new(),
+        };
         for head in linked.heads {
             let root = groups.group_of(head.id);
             if groups.closure[root as usize] == NONE && !groups.close(root, linked) {
@@ -101,7 +122,28 @@ impl Groups {
                 groups.cut.push(head.id);
             }
         }
+        for head in linked.heads {
+            groups.keep_own(head, linked);
+        }
         groups
+    }
+
+    /// Keeps the CVEs that a record names itself, if it is in a group of more.
+    fn keep_own(&mut self, head: &Head, linked: Linked<'_>) {
+        let all = self.cves(head.id);
+        // What is upstream is another's to name.
+        if all.len() < 2 || head.upstream > 0 {
+            return;
+        }
+        let named: HashSet<u32> = linked.aliases(head).iter().copied().collect();
+        let cves: Vec<u32> = all.iter().copied().filter(|cve| named.contains(cve) || *cve == head.id).collect();
+        if cves.is_empty() {
+            return;
+        }
+        for cve in all.to_vec() {
+            self.own.entry(cve).or_insert_with(|| Own { cves: vec![cve], ..Own::default() });
+        }
+        self.own.insert(head.id, Own { cves, named });
     }
 
     pub(super) fn group_of(&self, id: u32) -> u32 {
@@ -116,11 +158,21 @@ impl Groups {
 
     /// Every other id of the record's vulnerability, in their order.
     pub(super) fn aliases(&self, id: u32) -> impl Iterator<Item = u32> {
-        self.members(self.group_of(id)).iter().copied().filter(move |&other| other != id).take(MAX_IDS)
+        let own = self.own.get(&id);
+        let is_alias = move |other: u32| match (own, self.own.get(&other)) {
+            (Some(own), Some(other)) => other.cves.iter().any(|cve| own.cves.contains(cve)),
+            (Some(own), None) => own.named.contains(&other),
+            (None, _) => true,
+        };
+        let members = self.members(self.group_of(id)).iter().copied().take(2 * MAX_IDS);
+        members.filter(move |&other| other != id && is_alias(other)).take(MAX_IDS)
     }
 
     /// The CVEs that the record speaks of, in the order of their numbers.
     pub(super) fn cves(&self, id: u32) -> &[u32] {
+        if let Some(own) = self.own.get(&id) {
+            return &own.cves;
+        }
         let closure = self.closure[self.group_of(id) as usize] as usize;
         let start = closure.checked_sub(1).map_or(0, |before| self.cve_ends[before]);
         &self.cves[start as usize..self.cve_ends[closure] as usize]
