@@ -129,6 +129,67 @@ fn one_scan_writes_many_reports_and_each_form_says_the_same() {
     assert_eq!(inventories[0], inventories[2]);
 }
 
+/// The names of what failed, but for the verdict.
+fn failed(junit: &str) -> Vec<&str> {
+    let cases = junit.lines().filter(|line| line.contains("<failure") && !line.contains("portcullis.verdict"));
+    cases.map(|line| line.split_once(" name=\"").unwrap().1.split_once('"').unwrap().0).collect()
+}
+
+#[test]
+fn a_directory_of_sources_is_told_in_files_of_the_repository_and_junit_fails_what_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let [sources, advisories] = ["services/a", "advisories"].map(|name| folder.path().join(name));
+    std::fs::create_dir_all(&sources).unwrap();
+    std::fs::create_dir(&advisories).unwrap();
+    let packages = serde_json::json!({
+        "": {"name": "a", "version": "1.0.0"},
+        "node_modules/lodash": {"version": "4.17.15"}, "node_modules/minimist": {"version": "1.2.0"},
+    });
+    let lock = serde_json::json!({"name": "a", "version": "1.0.0", "lockfileVersion": 3, "packages": packages});
+    std::fs::write(sources.join("package-lock.json"), lock.to_string()).unwrap();
+    for (id, package, fixed, vector) in [
+        ("CVE-2026-0001", "lodash", Some("4.17.21"), "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"),
+        ("CVE-2026-0002", "lodash", None, "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"),
+        ("CVE-2026-0003", "minimist", Some("1.2.6"), "CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N"),
+    ] {
+        let severity = serde_json::json!([{"type": "CVSS_V3", "score": vector}]);
+        let advisory = AdvisoryRecord::new(id).affects("npm", package, "0", fixed).field("severity", severity);
+        std::fs::write(advisories.join(format!("{id}.json")), advisory.json()).unwrap();
+    }
+    let mut build = portcullis();
+    outcome(build.current_dir(folder.path()).args(["db", "build", "--from", "advisories", "-o", "one.db"]), 0);
+    let report = |folder: &Path, target: &str, more: &[&str]| {
+        let database = if folder.join("one.db").exists() { "one.db" } else { "../../one.db" };
+        let arguments = [&[target, "-q", "--db", database], more].concat();
+        scan(folder, &arguments, 42).0
+    };
+    for (from, target, file, category) in [
+        (folder.path(), "services/a", "services/a/package-lock.json", "portcullis/services/a/any/"),
+        (sources.as_path(), ".", "package-lock.json", "portcullis/directory/any/"),
+    ] {
+        let log: serde_json::Value = serde_json::from_str(&report(from, target, &["-o", "sarif"])).unwrap();
+        let run = &log["runs"][0];
+        assert_eq!(run["automationDetails"]["id"], category);
+        let results = run["results"].as_array().unwrap();
+        let uri = |result: &serde_json::Value| {
+            result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(results.iter().map(uri).collect::<Vec<_>>(), [file; 3]);
+        let issues: serde_json::Value =
+            serde_json::from_str(&report(from, target, &["-o", "gitlab-codequality"])).unwrap();
+        assert!(issues.as_array().unwrap().iter().all(|issue| issue["location"]["path"] == file), "{issues}");
+    }
+    let (fixed, unfixed) = ("CVE-2026-0001 in lodash 4.17.15", "CVE-2026-0002 in lodash 4.17.15");
+    for (more, expected) in [
+        (&["--fail-on", "critical"][..], &[fixed, unfixed][..]),
+        (&["--fail-on", "critical", "--ignore-unfixed"], &[fixed]),
+        (&["--fail-on", "low"], &[fixed, unfixed, "CVE-2026-0003 in minimist 1.2.0"]),
+    ] {
+        let junit = report(folder.path(), "services/a", &[more, &["-o", "junit"]].concat());
+        assert_eq!(failed(&junit), expected, "{junit}");
+    }
+}
+
 #[test]
 fn the_same_input_gives_the_same_bytes() {
     let folder = stored();

@@ -1,4 +1,5 @@
-//! Annotations of a GitHub Actions job: commands on standard output that put the findings beside the Dockerfile's lines.
+//! Annotations of a GitHub Actions job: commands on standard output that put the findings beside the lines of the
+//! Dockerfile, or the files of a directory.
 //!
 //! Format: <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#setting-an-error-message>.
 //! GitHub shows ten of each level a step; one is kept for what more there is.
@@ -9,9 +10,10 @@ use portcullis_errors::count_of;
 use portcullis_model::{Outcome, Report, SeverityLevel};
 
 use crate::{
-    Dockerfile, RenderOptions,
+    RenderOptions,
     advice::{Advice, upgrade_command},
     baseline::Changes,
+    formats::sarif::Places,
     text::limited,
     view::{Group, View, fix_words, gap_words, known_id, place_words, target_words, verdict_word},
 };
@@ -42,6 +44,7 @@ pub fn annotations(report: &Report, options: &RenderOptions) -> String {
     let told_gaps = view.gaps.len().min(page.room(WARNING));
     let kept = [0, told_gaps, 0];
     let mut left_out = LeftOut { packages: [0; 3], gaps: view.gaps.len() - told_gaps };
+    let places = Places::of(report, options);
     for group in &view.groups {
         let level = level_of(group);
         let kind = LEVELS.iter().position(|known| *known == level).unwrap_or(2);
@@ -50,7 +53,7 @@ pub fn annotations(report: &Report, options: &RenderOptions) -> String {
             continue;
         }
         let advice = view.advice.iter().find(|advice| advice.package == group.package);
-        page.group(report, group, level, advice, changes.as_ref(), options.dockerfile.as_ref());
+        page.group(report, group, level, advice, changes.as_ref(), &places);
     }
     for gap in view.gaps.iter().take(told_gaps) {
         page.command("warning", "Not known", None, &gap_words(gap));
@@ -116,7 +119,7 @@ impl Page {
         level: &str,
         advice: Option<&Advice<'_>>,
         changes: Option<&Changes<'_>>,
-        dockerfile: Option<&Dockerfile>,
+        places: &Places<'_>,
     ) {
         let Some(worst) = group.findings.first() else { return };
         let package = group.package;
@@ -146,12 +149,8 @@ impl Page {
         if let Some(place) = place_words(report, package) {
             message.push_str(&format!("in {}\n", limited(&place, 300)));
         }
-        let line = dockerfile.and_then(|dockerfile| {
-            let layer = package.locations.first()?.layer?;
-            let layer = report.target.layers.iter().find(|known| known.diff_id == layer)?;
-            let lines = dockerfile.lines_of(layer)?;
-            Some((dockerfile.path.as_str(), *lines.start(), *lines.end()))
-        });
+        let place = package.locations.first().and_then(|location| places.in_repository(worst, &location.path));
+        let line = place.as_ref().map(|(file, lines)| (file.as_str(), *lines.start(), *lines.end()));
         self.command(level, &title, line, message.trim_end());
     }
 

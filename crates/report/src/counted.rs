@@ -60,10 +60,10 @@ fn severe<'a>(report: &Report, judged: &[&'a Finding], reason: &Reason) -> Vec<&
     if told.is_none_or(|told| told > found.len()) {
         found.extend(unrated);
     }
-    // Grace is counted from the day of publication: the newest are in it.
+    // Grace is counted from the day of publication: the newest are in it, but none that is of the future.
     let graced = note("vulnerabilities.graceDays").and_then(number).unwrap_or(0);
     if told.is_some_and(|told| told.saturating_add(graced) == found.len()) {
-        found.sort_by_key(|finding| Reverse(finding.published));
+        found.sort_by_key(|finding| Reverse(finding.published.filter(|day| *day <= report.verdict.time)));
         found.drain(..graced);
     }
     found

@@ -6,7 +6,7 @@ mod sample;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use portcullis_model::{Report, SeverityLevel, Warning};
+use portcullis_model::{Location, Report, SeverityLevel, Target, Warning};
 use portcullis_report::{Baseline, Dockerfile, RenderOptions, annotations};
 
 /// A command, read as the runner reads it
@@ -74,6 +74,17 @@ fn the_verdict_comes_first_and_what_is_new_is_said() {
     assert!(commands(&report, &same).iter().all(|command| !command.message.starts_with("new: ")));
     let passing = commands(&sample::clean_report(), &RenderOptions::default());
     assert_eq!(passing[0].level, "notice");
+}
+
+#[test]
+fn a_directory_is_annotated_in_its_files() {
+    let mut report = sample::report();
+    report.target = Target::named("./services/a");
+    report.findings.retain(|finding| finding.package.name == "lodash");
+    Arc::make_mut(&mut report.findings[0].package).locations =
+        vec![Location { path: "package-lock.json".to_owned(), layer: None }];
+    let told = commands(&report, &RenderOptions::default());
+    assert_eq!((&*told[1].properties["file"], &*told[1].properties["line"]), ("services/a/package-lock.json", "1"));
 }
 
 #[test]

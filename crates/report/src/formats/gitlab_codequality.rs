@@ -56,7 +56,7 @@ impl ReportFormat for GitlabCodequality {
                 limited(&finding.title, 300),
                 fix_words(finding)
             );
-            let place = issuer.places.in_repository(finding, path);
+            let place = issuer.places.in_repository(finding, path).map(|(file, lines)| (file, *lines.start()));
             issues.push(issuer.issue(known_id(finding), severity(finding.severity.level), &key, &words, place));
         }
         write_json(&deduplicated(issues), out)

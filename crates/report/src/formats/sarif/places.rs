@@ -3,7 +3,7 @@
 //! A file of a directory is one of the repository that the directory lies in: its path is the directory as it was typed
 //! and the path in it. A file of an image is none; its path begins with the image's name.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, fmt::Write as _, ops::RangeInclusive};
 
 use portcullis_model::{Digest, Finding, Report, Target};
 use serde_sarif::sarif::{ArtifactLocation, Location, LogicalLocation, Message, PhysicalLocation, Region};
@@ -197,11 +197,11 @@ impl<'a> Places<'a> {
         Some((file, *lines.get(&layer(finding, path)?)?))
     }
 
-    /// The file of the repository that a finding is in, and the line in it: that of the Dockerfile which brought the
+    /// The file of the repository that a finding is in, and the lines in it: those of the Dockerfile which brought the
     /// layer, or a file of a directory. None for an image's files without one.
-    pub(crate) fn in_repository(&self, finding: &Finding, path: &str) -> Option<(String, usize)> {
-        let line = self.line(finding, path).map(|(file, lines)| (file.to_owned(), lines.first));
-        line.or_else(|| Some((self.file(path)?, 1)))
+    pub(crate) fn in_repository(&self, finding: &Finding, path: &str) -> Option<(String, RangeInclusive<usize>)> {
+        let lines = self.line(finding, path).map(|(file, lines)| (file.to_owned(), lines.first..=lines.last));
+        lines.or_else(|| Some((self.file(path)?, 1..=1)))
     }
 
     /// The directory as it was typed; empty for the folder itself, and for an image.
