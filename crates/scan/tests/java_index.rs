@@ -3,25 +3,13 @@
 
 mod support;
 
-use std::{
-    fmt::Write as _,
-    io::{Cursor, Write as _},
-};
+use std::fmt::Write as _;
 
 use portcullis_image::{Image, OpenOptions, Source};
 use portcullis_scan::{InventoryOptions, JavaIndex, LayerCache, Taken, take_inventory};
 use portcullis_testkit::{BuiltImage, ImageBuilder, Layer};
 use sha1::{Digest as _, Sha1};
-use zip::{ZipWriter, write::SimpleFileOptions};
-
-fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, contents) in files {
-        writer.start_file(*name, SimpleFileOptions::default()).unwrap();
-        writer.write_all(contents).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
-}
+use support::archive;
 
 /// An image, and where its layout and what is read of it lie.
 struct Fixture {

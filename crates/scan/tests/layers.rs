@@ -6,7 +6,7 @@ mod support;
 
 use portcullis_image::Source;
 use portcullis_testkit::{Compression, DebianPackage, ImageBuilder, Layer, dpkg_status, tar};
-use support::{npm, packages, take, taken};
+use support::{archive, npm, packages, take, taken};
 
 const X: &str = "app/node_modules/x/package.json";
 const Y: &str = "app/node_modules/y/package.json";
@@ -162,8 +162,7 @@ fn a_hard_link_whose_path_says_something_else_is_another_package() {
 
 #[test]
 fn a_crowd_of_hard_links_to_an_archive_is_a_gap() {
-    let jar =
-        portcullis_testkit::jar(&[("META-INF/maven/a/b/pom.properties", b"groupId=a\nartifactId=b\nversion=1.0\n")]);
+    let jar = archive(&[("META-INF/maven/a/b/pom.properties", b"groupId=a\nartifactId=b\nversion=1.0\n")]);
     let mut layer = Layer::new().file("store/4f", jar);
     for link in 0..300 {
         layer = layer.hard_link(&format!("app/{link}.jar"), "store/4f");

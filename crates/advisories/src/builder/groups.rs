@@ -130,17 +130,17 @@ impl Groups {
 
     /// Keeps the CVEs that a record names itself, if it is in a group of more.
     fn keep_own(&mut self, head: &Head, linked: Linked<'_>) {
-        let all = self.cves(head.id);
-        // What is upstream is another's to name.
-        if all.len() < 2 || head.upstream > 0 {
-            return;
-        }
+        let all = match self.cves(head.id) {
+            // What is upstream is another's to name.
+            all if all.len() > 1 && head.upstream == 0 => all.to_vec(),
+            _ => return,
+        };
         let named: HashSet<u32> = linked.aliases(head).iter().copied().collect();
         let cves: Vec<u32> = all.iter().copied().filter(|cve| named.contains(cve) || *cve == head.id).collect();
         if cves.is_empty() {
             return;
         }
-        for cve in all.to_vec() {
+        for cve in all {
             self.own.entry(cve).or_insert_with(|| Own { cves: vec![cve], ..Own::default() });
         }
         self.own.insert(head.id, Own { cves, named });

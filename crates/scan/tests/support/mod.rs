@@ -6,9 +6,12 @@
     reason = "each test is a program of its own, and uses a part of this"
 )]
 
+use std::io::{Cursor, Write as _};
+
 use portcullis_image::{Image, OpenOptions, Source};
 use portcullis_scan::{InventoryOptions, Taken, take_inventory};
 use portcullis_testkit::{BuiltImage, ImageBuilder};
+use zip::{ZipWriter, write::SimpleFileOptions};
 
 /// Opens `source` and takes its inventory.
 pub fn take(source: &Source) -> Taken {
@@ -47,4 +50,14 @@ pub fn lines(image: &BuiltImage, taken: &Taken) -> Vec<String> {
 /// A `package.json`.
 pub fn npm(name: &str, version: &str) -> String {
     format!(r#"{{"name": "{name}", "version": "{version}"}}"#)
+}
+
+/// A zip archive, as jars are.
+pub fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, contents) in files {
+        writer.start_file(*name, SimpleFileOptions::default()).unwrap();
+        writer.write_all(contents).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
 }
