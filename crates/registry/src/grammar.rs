@@ -4,6 +4,8 @@
 //! <https://github.com/distribution/reference/blob/v0.6.0/normalize.go>. A test compares it with `oci-spec`, whose
 //! regular expression takes more time to build than all of a verification.
 
+use reqwest::Url;
+
 const DOCKER_HUB: &str = "docker.io";
 /// The longest tag, in bytes.
 const MAX_TAG: usize = 128;
@@ -56,6 +58,25 @@ pub(crate) fn parse(text: &str) -> Result<Parts<'_>, Wrong> {
 /// Whether the first of several parts is read as a host, and not as a folder of Docker Hub.
 pub(crate) fn is_host(part: &str) -> bool {
     part.contains(['.', ':']) || part == "localhost"
+}
+
+/// What is wrong with a host that the grammar takes, and how to write it: whoever resolves names takes `0443`, `127.1` and
+/// `0x7f000001` for something else, and then one registry has several names.
+pub(crate) fn wrong_host(registry: &str) -> Option<(&'static str, Option<String>)> {
+    let (host, port) = registry.split_once(':').map_or((registry, None), |(host, port)| (host, Some(port)));
+    if let Some(text) = port {
+        let number: Option<u16> = text.parse().ok().filter(|number| *number > 0);
+        let Some(number) = number else { return Some(("its port is not one of 1 to 65535", None)) };
+        if number.to_string() != text {
+            return Some(("its port is not written as usual", Some(format!("write the port as `{number}`"))));
+        }
+    }
+    let read = Url::parse(&format!("https://{host}/"));
+    match read.as_ref().ok().and_then(Url::host_str) {
+        Some(read) if read == host => None,
+        Some(read) => Some(("its host is not written as usual", Some(format!("write the host as `{read}`")))),
+        None => Some(("its host is none", None)),
+    }
 }
 
 fn is_tag(text: &str) -> bool {

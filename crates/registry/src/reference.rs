@@ -140,6 +140,9 @@ impl FromStr for Reference {
             grammar::parse(&lowered).map_err(|wrong| explained(wrong, text, name))?;
         // A digest makes it meaningless to say which tag was left out.
         let tag = tag.or(if digest.is_none() { Some("latest") } else { None }).map(ToOwned::to_owned);
+        if let Some((reason, hint)) = grammar::wrong_host(registry) {
+            return Err(refused(reason, hint.as_deref()));
+        }
         let (registry, repository) = canonical(registry, repository);
         if repository.len() > MAX_REPOSITORY {
             return Err(refused("its repository is longer than 255 characters", None));
@@ -238,7 +241,12 @@ mod tests {
             ("127.0.0.1:5000/a/b/c", "127.0.0.1:5000/a/b/c:latest"),
             ("Registry.Example/Team".to_lowercase().as_str(), "registry.example/team:latest"),
             ("registry.example:443/x", "registry.example/x:latest"),
+            ("registry.example:65535/x", "registry.example:65535/x:latest"),
+            ("10.0.0.1:443/x", "10.0.0.1/x:latest"),
+            ("xn--rgistry-bya.example/x", "xn--rgistry-bya.example/x:latest"),
+            ("5000.example/x", "5000.example/x:latest"),
             ("registry.example:5000", "docker.io/library/registry.example:5000"),
+            ("registry.example:0443", "docker.io/library/registry.example:0443"),
         ] {
             let parsed: Reference = text.parse().unwrap();
             assert_eq!(parsed.to_string(), canonical, "{text}");
@@ -276,6 +284,33 @@ mod tests {
             "https://registry.example/x",
             "docker.io./library/x",
             "[::1]:5000/x",
+            "[::1]/x",
+            "registry.example:0443/x",
+            "registry.example:00443/x",
+            "registry.example:0/x",
+            "registry.example:65536/x",
+            "registry.example:65979/x",
+            "registry.example:18446744073709552059/x",
+            "registry.example:+443/x",
+            "registry.example:-443/x",
+            "registry.example:/x",
+            "registry.example:443:443/x",
+            "registry:0443/x",
+            "localhost:05000/x",
+            "docker.io:0443/nginx",
+            "registry.example./x",
+            "registry.example.:443/x",
+            "régistry.example/x",
+            "registry。example/x",
+            "127.1/x",
+            "127.1:5000/x",
+            "0177.0.0.1/x",
+            "127.0.0.01:5000/x",
+            "0x7f.0.0.1/x",
+            "0x7f000001:5000/x",
+            "2130706433:5000/x",
+            "1.2.3.256/x",
+            "xn--abc.example/x",
             "nginx:1:2",
             "../x",
             "a//b",
@@ -298,6 +333,19 @@ mod tests {
         assert_eq!("registry.example:443/x".parse::<Reference>().unwrap().to_string(), "registry.example/x:latest");
     }
 
+    #[test]
+    fn another_spelling_of_a_host_is_refused_with_the_usual_one() {
+        for (text, hint) in [
+            ("registry.example:0443/x", "write the port as `443`"),
+            ("localhost:005000/x", "write the port as `5000`"),
+            ("2130706433:5000/x", "write the host as `127.0.0.1`"),
+            ("0x7f.1/x", "write the host as `127.0.0.1`"),
+        ] {
+            let error = text.parse::<Reference>().unwrap_err();
+            assert_eq!(error.hint().as_deref(), Some(hint), "{error}");
+        }
+    }
+
     /// By its canonical form: what is said of it can be said again.
     #[test]
     fn repositories_have_an_end() {
@@ -312,6 +360,21 @@ mod tests {
     }
 
     proptest! {
+        /// Two names of which one is not the other's reach different places.
+        #[test]
+        fn who_is_asked_is_whose_name_it_is(host in "[0-9a-fA-Fx.-]{1,12}|(xn--)?[a-c]{1,3}(\\.(xn--)?[0-9a-c-]{1,6}){0,3}",
+            port in "(:[0-9]{0,6})?") {
+            if let Ok(parsed) = format!("{host}{port}/x").parse::<Reference>()
+                && parsed.registry() != DOCKER_HUB {
+                let url: reqwest::Url = format!("https://{}/", parsed.api_host()).parse().unwrap();
+                let port = url.port_or_known_default().unwrap();
+                let asked = format!("{}:{port}", url.host_str().unwrap());
+                let named = parsed.registry();
+                let named = if named.contains(':') { named.to_owned() } else { format!("{named}:443") };
+                prop_assert_eq!(named, asked);
+            }
+        }
+
         #[test]
         fn canonical_is_a_fixed_point(text in "[a-zA-Z0-9./:@_-]{0,60}|\\PC{0,60}") {
             if let Ok(parsed) = text.parse::<Reference>() {
