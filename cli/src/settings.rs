@@ -211,10 +211,12 @@ impl Access {
             progress: _,
             cache,
         } = source;
+        let deadline = Instant::now().checked_add(*timeout);
         let mut options = OpenOptions {
             platform: platform.as_deref().map(parse_platform).transpose()?,
             // Temporary folders are often held in memory; an image's archive is large.
             spool: places::caches(cache.place.cache_dir.as_ref()).map(|root| root.join("archives")),
+            deadline,
             ..OpenOptions::default()
         };
         let mut runtime = None;
@@ -226,6 +228,7 @@ impl Access {
                 ca_file: ca_file.clone(),
                 client_certificate: client_cert.clone(),
                 timeout: (*timeout).min(Options::default().timeout),
+                deadline,
                 ..Options::default()
             };
             let client = Client::new(client_options, Credentials::from_environment()?)?;
@@ -234,7 +237,7 @@ impl Access {
             runtime = Some(started);
         }
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let limits = Limits { deadline: Instant::now().checked_add(*timeout), ..Limits::default() };
+        let limits = Limits { deadline, ..Limits::default() };
         let CacheArgs { no_cache, place } = cache;
         let cache = if *no_cache { None } else { layer_cache(place) };
         let java_index = java_index.as_deref().map(JavaIndex::open).transpose().map_err(ScanError::from)?;

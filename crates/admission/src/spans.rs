@@ -172,7 +172,7 @@ fn outcome(span: &Span, told: &'static str) {
 
 const fn because(error: &RegistryError) -> &'static str {
     match error {
-        RegistryError::TimedOut { .. } => "timeout",
+        RegistryError::TimedOut { .. } | RegistryError::Late { .. } => "timeout",
         error if error.is_not_found() => "not-found",
         error if error.is_unauthorized() => "refused",
         error if error.is_temporary() => "away",

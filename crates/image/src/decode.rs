@@ -2,12 +2,16 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read},
+    sync::Arc,
     time::Instant,
 };
 
 use portcullis_model::{Digest, Hasher};
 
-use crate::{gzip::Gzip, layer::Limits};
+use crate::{
+    gzip::Gzip,
+    layer::{Limits, TIME_IS_OVER},
+};
 
 /// Bytes read from the source at a time.
 const CHUNK: usize = 128 * 1024;
@@ -21,11 +25,18 @@ pub(crate) struct Hashing<R> {
     source: R,
     hasher: Hasher,
     bytes: u64,
+    /// Why the source ended early. What came before it is no layer: each further attempt fails as the first did.
+    broken: Option<Broken>,
 }
+
+/// An error that is told more than once.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+struct Broken(Arc<io::Error>);
 
 impl<R: Read> Hashing<R> {
     pub(crate) fn new(source: R) -> Self {
-        Self { source, hasher: Hasher::new(), bytes: 0 }
+        Self { source, hasher: Hasher::new(), bytes: 0, broken: None }
     }
 
     /// Reads to the end, so that the digest is of all there is; gives up after `limit` bytes in all.
@@ -45,7 +56,17 @@ impl<R: Read> Hashing<R> {
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.source.read(buffer)?;
+        if let Some(broken) = &self.broken {
+            return Err(io::Error::new(broken.0.kind(), broken.clone()));
+        }
+        let length = match self.source.read(buffer) {
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => {
+                let broken = self.broken.insert(Broken(Arc::new(error))).clone();
+                return Err(io::Error::new(broken.0.kind(), broken));
+            }
+        };
         self.hasher.update(&buffer[..length]);
         self.bytes += length as u64;
         Ok(length)
@@ -133,7 +154,7 @@ impl<R: Read> Unpacked<R> {
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            return Err(io::Error::other("the time for this scan is over"));
+            return Err(io::Error::other(TIME_IS_OVER));
         }
         let length = self.decoder.read(buffer)?;
         self.left = self
@@ -144,5 +165,32 @@ impl<R: Read> Read for Unpacked<R> {
             hasher.update(&buffer[..length]);
         }
         Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails once, and has nothing more to give after that.
+    struct BreaksOff(bool);
+
+    impl Read for BreaksOff {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if std::mem::replace(&mut self.0, true) {
+                return Ok(0);
+            }
+            buffer.fill(0);
+            Err(io::Error::new(io::ErrorKind::TimedOut, "nothing comes"))
+        }
+    }
+
+    #[test]
+    fn what_broke_off_has_no_digest() {
+        let mut hashing = Hashing::new(b"start".chain(BreaksOff(false)));
+        let mut read = Vec::new();
+        assert!(hashing.read_to_end(&mut read).is_err());
+        let error = hashing.finish(100).unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::TimedOut, "nothing comes"));
     }
 }

@@ -83,6 +83,9 @@ pub enum ImageError {
         /// Why.
         why: String,
     },
+    /// A pipe or a device where a file is needed.
+    #[error("{} is neither a file nor a folder", .0.display())]
+    Pipe(PathBuf),
     /// An archive that is not whole.
     #[error("{what} cannot be scanned: {why}")]
     Damaged {
@@ -161,6 +164,8 @@ pub(crate) fn offered<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
+const MORE_TIME: &str = "allow more time with `--timeout`";
+
 impl Hint for ImageError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -168,13 +173,19 @@ impl Hint for ImageError {
             Self::Ambiguous { target } => {
                 Some(format!("registry:{target} is the image in the registry, ./{target} what lies here"))
             }
+            Self::File { cause, .. } if cause.kind() == io::ErrorKind::TimedOut => Some(MORE_TIME.into()),
             Self::File { cause, .. } => file_hint(cause).map(ToOwned::to_owned),
             Self::Damaged { .. } => {
                 Some("save or copy the image again: a part of it is missing, or was changed".into())
             }
+            Self::Pipe(path) => Some(format!(
+                "give it on standard input, with `-` as the target; a bill of materials may be `sbom:{}`",
+                path.display()
+            )),
             Self::Digest { .. } | Self::Layer(LayerError::Digest { .. }) => {
                 Some("fetch or export the image again; if it stays so, do not trust where it came from".into())
             }
+            Self::Layer(LayerError::Late(_)) => Some(MORE_TIME.into()),
             Self::Offline(reference) => Some(format!(
                 "leave out --offline; or save the image to a file and scan that: \
                  skopeo copy docker://{reference} oci-archive:image.tar"

@@ -14,6 +14,9 @@ use crate::{
     tar::{Kind, TarError, TarReader},
 };
 
+/// Why reading stops at the deadline.
+pub const TIME_IS_OVER: &str = "the time for this scan is over";
+
 /// What one layer may cost at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -23,6 +26,17 @@ pub struct Limits {
     pub unpacked_bytes: u64,
     /// The moment at which reading stops.
     pub deadline: Option<Instant>,
+}
+
+impl Limits {
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// What it means that a layer could not be had: past the deadline, that it came too slowly.
+    pub(crate) fn failure<E: From<LayerError>>(&self, layer: Digest, otherwise: impl FnOnce(Digest) -> E) -> E {
+        if self.is_late() { LayerError::Late(layer).into() } else { otherwise(layer) }
+    }
 }
 
 impl Default for Limits {
@@ -42,6 +56,9 @@ pub enum LayerError {
         /// The digest of what was read.
         actual: Digest,
     },
+    /// Its bytes did not come in time, so that nobody knows whether they are those that were named.
+    #[error("layer {0} was not read: {TIME_IS_OVER}")]
+    Late(Digest),
     /// Its bytes could not be had.
     #[error("layer {layer} cannot be read")]
     Read {
@@ -78,7 +95,7 @@ pub(crate) fn visit(
     visitor: &mut dyn LayerVisitor,
 ) -> Result<(), LayerError> {
     let Named { digest, size, unpacked } = named;
-    let unreadable = |cause| LayerError::Read { layer: digest, cause };
+    let unreadable = |cause| limits.failure(digest, |layer| LayerError::Read { layer, cause });
     let decoder = Decoder::new(source).map_err(unreadable)?;
     let plain = decoder.is_plain();
     let decoder = Unpacked::new(decoder, limits, unpacked && !plain);
@@ -106,7 +123,7 @@ enum WalkError {
     Entries(u64),
     #[error("it unpacks to more than {0} bytes")]
     Unpacked(u64),
-    #[error("the time for this scan is over")]
+    #[error("{TIME_IS_OVER}")]
     Deadline,
 }
 
@@ -189,7 +206,7 @@ impl<R: Read> Walk<R> {
     }
 
     fn is_late(&self) -> bool {
-        self.limits.deadline.is_some_and(|deadline| Instant::now() > deadline)
+        self.limits.is_late()
     }
 }
 

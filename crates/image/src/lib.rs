@@ -18,6 +18,7 @@ mod isal;
 mod layer;
 mod layout;
 mod manifest;
+mod patient;
 mod registry;
 mod sbom;
 mod source;
@@ -31,11 +32,12 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 pub use engine::{EngineImage, EngineImages, EngineKind, Untagged};
 pub use error::ImageError;
-pub use layer::{LayerError, Limits};
+pub use layer::{LayerError, Limits, TIME_IS_OVER};
 use portcullis_filetree::LayerVisitor;
 use portcullis_model::{Digest, Platform, Target};
 pub use registry::{Mirror, RegistryAccess};
@@ -59,11 +61,13 @@ pub struct OpenOptions {
     pub spool: Option<PathBuf>,
     /// The largest such archive, in bytes.
     pub spool_limit: u64,
+    /// The moment at which pipes and standard input are no longer waited for.
+    pub deadline: Option<Instant>,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { platform: None, registry: None, spool: None, spool_limit: 16 << 30 }
+        Self { platform: None, registry: None, spool: None, spool_limit: 16 << 30, deadline: None }
     }
 }
 
@@ -145,11 +149,14 @@ impl Image {
             Source::Containerd { name, namespace } => engine::open_containerd(name, namespace.as_deref(), platform),
             Source::Cri(name) => engine::open_cri(name, options),
             Source::StandardInput { name } => {
-                spool::open_stream(std::io::stdin().lock(), "standard input", name.as_deref(), options)
+                let place = "standard input";
+                let source = patient::reader(options.deadline, || Ok(std::io::stdin()))
+                    .map_err(|cause| ImageError::File { path: place.into(), cause })?;
+                spool::open_stream(source, place, name.as_deref(), options)
             }
             Source::RootFs(path) => Ok(Self::directory(path.clone(), false)),
             Source::Directory(path) => Ok(Self::directory(path.clone(), true)),
-            Source::Sbom(path) => sbom::open(path),
+            Source::Sbom(path) => sbom::open(path, options.deadline),
         }
     }
 
@@ -274,7 +281,8 @@ impl Image {
                 layer::visit(source, Named { size: size.or(Some(stored)), ..named }, limits, visitor)?;
             }
             Blob::Remote(remote) => {
-                let source = remote.open(digest, size.unwrap_or_default())?;
+                let opened = remote.open(digest, size.unwrap_or_default());
+                let source = opened.map_err(|error| limits.failure(*digest, |_| ImageError::from(error)))?;
                 layer::visit(source, named, limits, visitor)?;
             }
             Blob::Directory(path) => {

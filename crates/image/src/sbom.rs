@@ -4,11 +4,12 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use portcullis_model::{Digest, Target};
 
-use crate::{Image, ImageError};
+use crate::{Image, ImageError, patient};
 
 /// Largest document taken, in bytes, as it is stored.
 const MAX_BYTES: u64 = 256 << 20;
@@ -16,13 +17,20 @@ const MAX_BYTES: u64 = 256 << 20;
 /// Standard input.
 const STDIN: &str = "-";
 
-/// Opens a document; `-` is standard input.
-pub(crate) fn open(path: &Path) -> Result<Image, ImageError> {
+/// Opens a document; `-` is standard input. A pipe is read until the deadline.
+pub(crate) fn open(path: &Path, deadline: Option<Instant>) -> Result<Image, ImageError> {
     let unreadable = |cause| ImageError::File { path: path.to_owned(), cause };
     if path == Path::new(STDIN) {
-        return read("standard input".to_owned(), &mut io::stdin().lock());
+        let name = "standard input";
+        let mut source = patient::reader(deadline, || Ok(io::stdin()))
+            .map_err(|cause| ImageError::File { path: name.into(), cause })?;
+        return read(name.to_owned(), &mut source);
     }
-    read(path.display().to_string(), &mut File::open(path).map_err(unreadable)?)
+    let opened = path.to_owned();
+    // A file has no need of another thread.
+    let deadline = deadline.filter(|_| !path.is_file());
+    let mut source = patient::reader(deadline, || File::open(opened)).map_err(unreadable)?;
+    read(path.display().to_string(), &mut source)
 }
 
 /// Reads a document to its end.
@@ -39,6 +47,10 @@ pub(crate) fn read(name: String, source: &mut dyn Read) -> Result<Image, ImageEr
 
 /// Whether a file is one, by its first bytes; what is compressed, by its name.
 pub(crate) fn is_sbom(path: &Path) -> bool {
+    // Opening a pipe waits for whoever writes into it, and what is read of it is gone.
+    if !path.is_file() {
+        return false;
+    }
     let mut head = [0; 256];
     let Ok(length) = File::open(path).and_then(|mut file| file.read(&mut head)) else { return false };
     let head = head.get(..length).unwrap_or_default();

@@ -59,6 +59,10 @@ impl Store {
         if metadata.is_dir() {
             return Ok(Self::Directory(path.to_owned()));
         }
+        if !metadata.is_file() {
+            // Already opening a pipe may wait for ever, and an archive is read more than once.
+            return Err(ImageError::Pipe(path.to_owned()));
+        }
         Archive::open(path, None).map(Self::Archive)
     }
 

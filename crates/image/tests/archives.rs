@@ -4,7 +4,12 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use portcullis_errors::Hint as _;
 use portcullis_image::{Image, ImageError, Limits, OpenOptions, Source};
@@ -183,4 +188,28 @@ fn what_is_no_archive_or_not_whole_is_told_apart() {
     assert!(error.to_string().ends_with("has no image named `team/two:1`; it has team/one:1"), "{error}");
     let missing = read(&folder.path().join("missing.tar"), None).unwrap_err();
     assert!(missing.hint().unwrap().starts_with("check the path"), "{missing}");
+}
+
+#[test]
+fn a_pipe_is_read_or_refused_and_never_waited_for_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let [silent, pipe] = ["silent", "pipe"].map(|name| folder.path().join(name));
+    assert!(std::process::Command::new("mkfifo").args([&silent, &pipe]).status().unwrap().success());
+    let name = silent.to_str().unwrap();
+    // Nobody writes into it.
+    for scheme in ["", "oci-archive:", "docker-archive:"] {
+        let error = Source::parse(&format!("{scheme}{name}"))
+            .and_then(|source| Image::open(&source, &OpenOptions::default()).map(|_| ()))
+            .unwrap_err();
+        assert!(error.to_string().ends_with("is neither a file nor a folder"), "{error}");
+    }
+    let source = Source::parse(&format!("sbom:{name}")).unwrap();
+    let within = |time| OpenOptions { deadline: Some(Instant::now() + time), ..OpenOptions::default() };
+    let error = Image::open(&source, &within(Duration::from_millis(200))).map(|_| ()).unwrap_err();
+    assert!(portcullis_errors::chain(&error).contains("the time for this scan is over"), "{error}");
+    let source = Source::Sbom(pipe.clone());
+    let writer = std::thread::spawn(move || fs::write(pipe, b"{}"));
+    let image = Image::open(&source, &within(Duration::from_secs(3600))).unwrap();
+    writer.join().unwrap().unwrap();
+    assert_eq!(image.sbom.as_deref(), Some(&b"{}"[..]));
 }

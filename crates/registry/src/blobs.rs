@@ -202,7 +202,7 @@ impl Reading {
     }
 
     fn timed_out(&self) -> RegistryError {
-        RegistryError::TimedOut { subject: self.subject.clone(), limit: self.patience }
+        self.inner.timed_out(&self.subject, self.patience)
     }
 }
 

@@ -1,6 +1,11 @@
 //! The client: its options, and what it is made of. The operations are in `manifests`, `blobs` and `referrers`.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use portcullis_errors::printable;
 use reqwest::Url;
@@ -33,6 +38,8 @@ pub struct Options {
     pub client_certificate: Option<PathBuf>,
     /// How long one request may take, and how long a stream may stay silent.
     pub timeout: Duration,
+    /// The moment after which nothing is asked, waited for or read any more, however large it is.
+    pub deadline: Option<Instant>,
     /// How often a request is repeated after 429, 5xx and broken connections.
     pub retries: u32,
     /// The most that is waited before one repetition, whatever the registry asks.
@@ -52,6 +59,7 @@ impl Default for Options {
             ca_file: None,
             client_certificate: None,
             timeout: Duration::from_secs(30),
+            deadline: None,
             retries: 3,
             max_wait: Duration::from_secs(20),
             allow_private: true,

@@ -87,6 +87,12 @@ pub enum RegistryError {
         /// How long was waited.
         limit: Duration,
     },
+    /// The time for all of it is over: that of the command, whatever this request could have taken.
+    #[error("{subject}: the time for this command is over")]
+    Late {
+        /// What was asked for.
+        subject: Hosted,
+    },
     /// The answer is not what a registry says: HTML, broken JSON, a foreign redirect.
     #[error("{subject}: the answer makes no sense: {reason}")]
     Malformed {
@@ -184,6 +190,7 @@ impl RegistryError {
                 | Self::Unreachable { .. }
                 | Self::Interrupted { .. }
                 | Self::TimedOut { .. }
+                | Self::Late { .. }
         )
     }
 
@@ -223,7 +230,7 @@ impl Hint for RegistryError {
             Self::Throttled { .. } => "try again later, or log in for a higher limit".into(),
             Self::Failing { .. } | Self::Interrupted { .. } => "try again later".into(),
             Self::Unreachable { subject, source } => unreachable_hint(subject, source.as_ref()),
-            Self::TimedOut { .. } => "try again, or allow more time with `--timeout`".into(),
+            Self::TimedOut { .. } | Self::Late { .. } => "try again, or allow more time with `--timeout`".into(),
             Self::Malformed { .. } => "is this a registry? a proxy or login page may answer in its place".into(),
             Self::Credentials { source, .. } => return source.hint(),
             Self::Forbidden { .. } => "allow the host explicitly if it is meant to be asked".into(),

@@ -1,6 +1,6 @@
 //! One request and its answer: credentials, redirects, time limits, repetitions, and what each status means.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use portcullis_errors::printable;
@@ -59,10 +59,10 @@ impl Inner {
         self.repeated(|| async {
             let started = tokio::time::Instant::now();
             let mut response = self.send_once(call).await?;
-            let patience = self.patience(response.content_length().unwrap_or(0).min(limit));
-            let left = patience.saturating_sub(started.elapsed());
+            let patience = self.allowance(response.content_length().unwrap_or(0).min(limit));
+            let left = self.before_deadline(patience.saturating_sub(started.elapsed()));
             let body = tokio::time::timeout(left, read_bounded(&mut response, &call.subject, limit));
-            let body = body.await.map_err(|_elapsed| timed_out(&call.subject, patience))??;
+            let body = body.await.map_err(|_elapsed| self.timed_out(&call.subject, patience))??;
             Ok((response, body))
         })
         .await
@@ -76,7 +76,9 @@ impl Inner {
         loop {
             match attempt().await {
                 Err(error) if error.is_retried() && repetitions < self.options.retries => {
-                    let Some(wait) = self.wait(&error, repetitions) else { return Err(error) };
+                    let wait =
+                        self.wait(&error, repetitions).filter(|wait| self.left().is_none_or(|left| *wait < left));
+                    let Some(wait) = wait else { return Err(error) };
                     tracing::debug!(%error, ?wait, "the registry is asked again");
                     tokio::time::sleep(wait).await;
                     repetitions += 1;
@@ -99,12 +101,35 @@ impl Inner {
     async fn send_once(&self, call: &Call<'_>) -> Result<Response, RegistryError> {
         let patience = self.patience(call.body.as_ref().map_or(0, |body| body.len() as u64));
         let answer = tokio::time::timeout(patience, self.challenged(call));
-        answer.await.map_err(|_elapsed| timed_out(&call.subject, patience))?
+        answer.await.map_err(|_elapsed| self.timed_out(&call.subject, patience))?
     }
 
-    /// How long something of this size may take. Large content has more time, but not for ever.
+    /// How long something of this size may take. Large content has more time, but not for ever, and none beyond the
+    /// deadline.
     pub(crate) fn patience(&self, bytes: u64) -> Duration {
+        self.before_deadline(self.allowance(bytes))
+    }
+
+    fn allowance(&self, bytes: u64) -> Duration {
         self.options.timeout + Duration::from_secs(bytes / MIN_BYTES_PER_SECOND)
+    }
+
+    fn before_deadline(&self, time: Duration) -> Duration {
+        self.left().map_or(time, |left| time.min(left))
+    }
+
+    /// How long it is to the deadline, where there is one.
+    fn left(&self) -> Option<Duration> {
+        self.options.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// The error where `limit` has passed: the request's own, or what was left to the deadline.
+    pub(crate) fn timed_out(&self, subject: &Hosted, limit: Duration) -> RegistryError {
+        let subject = subject.clone();
+        match self.left() {
+            Some(Duration::ZERO) => RegistryError::Late { subject },
+            _ => RegistryError::TimedOut { subject, limit },
+        }
     }
 
     async fn challenged(&self, call: &Call<'_>) -> Result<Response, RegistryError> {
@@ -185,7 +210,7 @@ impl Inner {
             cause = inner.source();
         }
         if error.is_timeout() {
-            return timed_out(&subject, self.options.timeout);
+            return self.timed_out(&subject, self.options.timeout);
         }
         if error.is_body() || error.is_decode() {
             return RegistryError::Interrupted { subject, source: error.into() };
@@ -212,10 +237,6 @@ impl Inner {
         let body = read_bounded(&mut response, &subject, MAX_ERROR_BYTES).await.unwrap_or_default();
         Err(refusal(subject, status, retry_after, &body, with_credentials))
     }
-}
-
-fn timed_out(subject: &Hosted, limit: Duration) -> RegistryError {
-    RegistryError::TimedOut { subject: subject.clone(), limit }
 }
 
 /// What is slower than this for its whole length is cut.

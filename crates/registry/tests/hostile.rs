@@ -159,6 +159,30 @@ async fn silence_is_cut() {
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
+/// However large the answers say to be: a request's own limit grows with that, the command's does not.
+#[tokio::test]
+async fn nothing_lasts_beyond_the_deadline() {
+    const LARGE: u64 = 1 << 40;
+    let address = serve(move |_| {
+        let start = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from_static(b"{"))]);
+        let body = futures_util::StreamExt::chain(start, futures_util::stream::pending());
+        let mut answer = manifest_answer(media_type::OCI_MANIFEST, Body::from_stream(body));
+        answer.headers_mut().insert("content-length", LARGE.into());
+        answer
+    })
+    .await;
+    let at = image(address, "app:v1");
+    let deadline = Some(Instant::now() + Duration::from_millis(1500));
+    let options = Options { timeout: Duration::from_secs(3600), deadline, ..quick_options() };
+    let client = Client::new(options, Credentials::anonymous()).unwrap();
+    let stream = client.blob_stream(&at, &Digest::of(b"x"), LARGE).await.unwrap();
+    let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(matches!(error, RegistryError::Late { .. }), "{error:?}");
+    // Nor does anything begin, nor is anything tried again.
+    let error = client.blob(&at, &Digest::of(b"x"), LARGE).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Late { .. }), "{error:?}");
+}
+
 #[tokio::test]
 async fn an_answer_that_never_ends_is_cut() {
     let endless = || {

@@ -28,12 +28,12 @@ use gatherer::{FactGatherer, GatherOptions};
 pub use java_index::{JavaIndex, JavaIndexError};
 use layer_facts::LayerFacts;
 use portcullis_errors::Hint;
-use portcullis_image::{Image, ImageError, Limits};
+use portcullis_image::{Image, ImageError, LayerError, Limits, TIME_IS_OVER};
 pub use portcullis_matching::ADVISORIES;
 use portcullis_matching::Matches;
 use portcullis_model::{
     AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, ExecutableFile, Hasher, Inputs, Inventory,
-    LookupError, Package, PackageType, Report, SCHEMA_VERSION, Target, Timestamp, Tool,
+    LookupError, Package, PackageType, Report, SCHEMA_VERSION, Target, Timestamp, Tool, Warning,
 };
 use portcullis_packages::SbomError;
 use portcullis_policy::{DistributionState, Facts, Policy};
@@ -222,18 +222,34 @@ fn layer_facts(
         return Ok(facts);
     }
     let mut visitor = FactGatherer::new(gather);
-    image.visit_layer(index, limits, &mut visitor)?;
+    if let Some(gap) = late(image.visit_layer(index, limits, &mut visitor))? {
+        // What did come may be anybody's.
+        return Ok(LayerFacts { warnings: vec![gap], ..LayerFacts::default() });
+    }
     let (mut facts, links) = visitor.finish();
     // What a reader wants may be a second name of a file that nobody wanted when it passed by.
     if links.are_unread() {
         let mut visitor = FactGatherer::looking_for(links.into_targets(), gather);
-        image.visit_layer(index, limits, &mut visitor)?;
-        facts.add_links(visitor.finish().0);
+        match late(image.visit_layer(index, limits, &mut visitor))? {
+            Some(gap) => facts.warn(gap),
+            None => facts.add_links(visitor.finish().0),
+        }
     }
     if let Some((cache, key)) = entry.filter(|_| !is_late(limits)) {
         cache.store(&key, &facts);
     }
     Ok(facts)
+}
+
+/// The gap where a layer did not come in time: it says nothing then, and the others still count.
+fn late(outcome: Result<(), ImageError>) -> Result<Option<Warning>, ImageError> {
+    match outcome {
+        Ok(()) => Ok(None),
+        Err(ImageError::Layer(LayerError::Late(layer))) => {
+            Ok(Some(Warning::gap(format!("layer {layer}"), format!("it was not read: {TIME_IS_OVER}"))))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether reading may have been cut short: then what was read is not what there is.

@@ -7,18 +7,20 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::Request,
     http::{StatusCode, header},
     response::IntoResponse as _,
 };
-use portcullis_image::{Image, OpenOptions, RegistryAccess, Source};
+use futures_util::{StreamExt as _, stream};
+use portcullis_image::{Image, Limits, OpenOptions, RegistryAccess, Source, TIME_IS_OVER};
 use portcullis_registry::{Client, Credentials, Options, PlainHttp};
-use portcullis_scan::{InventoryOptions, LayerCache, Taken, take_inventory};
+use portcullis_scan::{InventoryOptions, LayerCache, ScanError, Taken, take_inventory};
 use portcullis_testkit::{BuiltImage, ImageBuilder, Layer};
 use support::npm;
 use tokio::runtime::Runtime;
@@ -32,6 +34,11 @@ struct Registry {
 impl Registry {
     /// Serves an image under `NAME:v1`.
     fn start(runtime: &Runtime, name: &str, image: &BuiltImage) -> Self {
+        Self::start_with(runtime, name, image, None)
+    }
+
+    /// As [`Self::start`], but of one layer the second half never comes.
+    fn start_with(runtime: &Runtime, name: &str, image: &BuiltImage, hanging: Option<usize>) -> Self {
         let blob = |digest: portcullis_model::Digest| format!("/v2/{name}/blobs/{digest}");
         let mut files: HashMap<String, Bytes> = HashMap::new();
         for at in ["v1".to_owned(), image.digest().to_string()] {
@@ -39,14 +46,21 @@ impl Registry {
         }
         files.insert(blob(portcullis_model::Digest::of(&image.config)), image.config.clone().into());
         files.extend(image.layers.iter().map(|layer| (blob(layer.digest), layer.bytes.clone().into())));
+        let hanging = hanging.map(|index| blob(image.layers[index].digest));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let record = Arc::clone(&asked);
         let router = Router::new().fallback(move |request: Request| {
             let path = request.uri().path().to_owned();
             let answer = files.get(&path).cloned();
+            let hangs = hanging.as_ref() == Some(&path);
             record.lock().unwrap().push(path);
             async move {
                 let kind = "application/vnd.oci.image.manifest.v1+json";
+                if let Some(bytes) = answer.clone().filter(|_| hangs) {
+                    let half = stream::iter([Ok::<_, std::io::Error>(bytes.slice(..bytes.len() / 2))]);
+                    let headers = [(header::CONTENT_LENGTH, bytes.len().to_string())];
+                    return (headers, Body::from_stream(half.chain(stream::pending()))).into_response();
+                }
                 answer.map_or_else(
                     || StatusCode::NOT_FOUND.into_response(),
                     |bytes| ([(header::CONTENT_TYPE, kind)], bytes).into_response(),
@@ -76,6 +90,37 @@ fn take(runtime: &Runtime, name: &str, mirrors: &[&str], cache: Option<&LayerCac
     let image = Image::open(&Source::parse(name).unwrap(), &options).unwrap();
     let options = InventoryOptions { jobs: 2, cache, ..InventoryOptions::default() };
     take_inventory(&image, &options).unwrap()
+}
+
+/// The image's inventory within these options' time, uncached.
+fn take_in_time(runtime: &Runtime, name: &str, options: Options) -> Result<Taken, ScanError> {
+    let limits = Limits { deadline: options.deadline, ..Limits::default() };
+    let options = Options { plain_http: PlainHttp::Always, retries: 0, ..options };
+    let client = Client::new(options, Credentials::anonymous()).unwrap();
+    let registry = Some(RegistryAccess { client, runtime: runtime.handle().clone(), mirrors: Vec::new() });
+    let options = OpenOptions { registry, ..OpenOptions::default() };
+    let image = Image::open(&Source::parse(name).unwrap(), &options).unwrap();
+    take_inventory(&image, &InventoryOptions { jobs: 3, limits, ..InventoryOptions::default() })
+}
+
+#[test]
+fn a_slow_layer_is_a_gap_and_no_forgery() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let one = image("one");
+    let registry = Registry::start_with(&runtime, "team/one", &one, Some(2));
+    let name = format!("{}/team/one:v1", registry.address);
+    // The request's own limit is far away: only the deadline ends this test.
+    let deadline = Some(Instant::now() + Duration::from_secs(3));
+    let options = Options { timeout: Duration::from_secs(3600), deadline, ..Options::default() };
+    let taken = take_in_time(&runtime, &name, options).unwrap();
+    let place = format!("layer {}", one.layers[2].digest);
+    let gap = taken.inventory.warnings.iter().find(|warning| warning.path == place).unwrap();
+    assert!(gap.message.contains(TIME_IS_OVER), "{gap:?}");
+    assert!(!taken.inventory.packages.iter().any(|package| package.name == "one"));
+    // Where the command has time left, a request without an answer is an error, and none about digests.
+    let options = Options { timeout: Duration::from_millis(500), ..Options::default() };
+    let error = portcullis_errors::chain(&take_in_time(&runtime, &name, options).unwrap_err());
+    assert!(error.contains("no answer within 0.5 s"), "{error}");
 }
 
 fn image(own: &str) -> BuiltImage {
