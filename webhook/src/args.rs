@@ -144,7 +144,7 @@ pub(crate) struct ServerArgs {
     /// How long one image's answer may take: less than the webhook's timeoutSeconds.
     #[arg(long, env = "PORTCULLIS_WEBHOOK_TIMEOUT", value_name = "TIME", default_value = "8s")]
     pub(crate) timeout: Age,
-    /// Reviews at the same time; others wait.
+    /// Looks at registries at the same time, half of them at one host; others wait.
     #[arg(long, env = "PORTCULLIS_MAX_REVIEWS", value_name = "N", default_value_t = 64,
           value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub(crate) max_reviews: u16,

@@ -120,7 +120,12 @@ impl Metrics {
         }
         family("exempted_total", "counter", "Reviews that an exemption let in.", &[("", read(exempted))]);
         family("policies", "gauge", "Policies that are asked.", &[("", policies.to_string())]);
-        family("reviews_in_flight", "gauge", "Reviews under way.", &[("", in_flight.to_string())]);
+        family(
+            "reviews_in_flight",
+            "gauge",
+            "Looks at registries under way, for reviews.",
+            &[("", in_flight.to_string())],
+        );
         text
     }
 

@@ -84,8 +84,8 @@ async fn ready(Shared(server): Shared<Arc<Server>>) -> Response {
 }
 
 async fn metrics(Shared(server): Shared<Arc<Server>>) -> Response {
-    let in_flight = server.max_reviews.saturating_sub(server.permits.available_permits());
-    let text = server.metrics.text(server.gate().policies().count(), in_flight);
+    let gate = server.gate();
+    let text = server.metrics.text(gate.policies().count(), gate.looks_under_way());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
@@ -174,12 +174,11 @@ impl Bodies {
 struct Turn<'a> {
     bytes: Vec<u8>,
     _units: SemaphorePermit<'a>,
-    _review: SemaphorePermit<'a>,
 }
 
 impl<'a> Turn<'a> {
-    /// Waits before anything is read, so that no more bytes are held than may be. A body that does not come takes no
-    /// review's place.
+    /// Waits before anything is read, so that no more bytes are held than may be. Looks at registries have turns of their
+    /// own, so that a review which needs none does not wait for those that do.
     async fn of(server: &'a Server, body: Body) -> Result<Self, (StatusCode, String)> {
         let ending = |_closed| (StatusCode::SERVICE_UNAVAILABLE, "the server is ending".to_owned());
         // A length that is not told may be any.
@@ -189,8 +188,7 @@ impl<'a> Turn<'a> {
         let read = tokio::time::timeout(ARRIVAL, read(body, bytes)).await;
         let late = |_elapsed| Err((StatusCode::REQUEST_TIMEOUT, "the body does not come".to_owned()));
         let bytes = read.unwrap_or_else(late)?;
-        let review = server.permits.acquire().await.map_err(ending)?;
-        Ok(Self { bytes, _units: units, _review: review })
+        Ok(Self { bytes, _units: units })
     }
 }
 

@@ -12,7 +12,7 @@ use axum_server::{Handle, tls_rustls::RustlsConfig};
 use portcullis_admission::{Gate, Options, PolicySet, Surroundings};
 use portcullis_attest::TrustRoot;
 use portcullis_registry::{Client, Credentials};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::{
     args::{Args, ClusterArgs, EvidenceArgs, ServerArgs},
@@ -57,6 +57,7 @@ pub(crate) async fn serve(args: Args, spans: Option<Arc<Spans>>) -> Result<(), S
         surroundings: around.surroundings(args.cluster.pull_secrets),
         allowed_registries: args.registry.allow_registry.clone(),
         evidence_lifetime: Duration::from_secs(evidence_lifetime.seconds().unsigned_abs()),
+        max_looks: usize::from(server.max_reviews),
     };
     let client = Client::new(args.registry.options(timeout), Credentials::from_environment()?)?.with_tls_ready()?;
     let gate = Gate::new(files, client, options)?;
@@ -78,9 +79,7 @@ pub(crate) async fn serve(args: Args, spans: Option<Arc<Spans>>) -> Result<(), S
         namespaces: around.namespaces.clone(),
         events: around.client.clone().filter(|_| args.cluster.events).map(Events::start),
         reports: around.client.clone().filter(|_| args.cluster.reports).map(Reports::new),
-        permits: Semaphore::new(usize::from(server.max_reviews)),
         bodies: Bodies::default(),
-        max_reviews: usize::from(server.max_reviews),
         limit: timeout + Duration::from_secs(1),
         metrics: Metrics::with(spans),
         is_ending: AtomicBool::new(false),

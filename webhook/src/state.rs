@@ -9,7 +9,7 @@ use std::{
 };
 
 use portcullis_admission::{Gate, GateError, PolicySet, ReadySet};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use crate::{
     cluster::{Events, Namespaces, Reports},
@@ -29,11 +29,8 @@ pub(crate) struct Server {
     pub(crate) events: Option<Events>,
     /// Where Reports are asked for.
     pub(crate) reports: Option<Reports>,
-    /// Reviews that may be under way.
-    pub(crate) permits: Semaphore,
     /// What bodies may hold together.
     pub(crate) bodies: Bodies,
-    pub(crate) max_reviews: usize,
     /// For a whole request: waiting, reading and answering.
     pub(crate) limit: Duration,
     pub(crate) metrics: Metrics,
@@ -110,9 +107,7 @@ pub(crate) mod tests {
             namespaces: None,
             events: None,
             reports: None,
-            permits: Semaphore::new(1),
             bodies: Bodies::default(),
-            max_reviews: 1,
             limit: Duration::from_secs(1),
             metrics: Metrics::default(),
             is_ending: AtomicBool::new(false),

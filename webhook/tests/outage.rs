@@ -58,6 +58,47 @@ async fn evidence_outlives_a_registry_and_a_restart() {
     assert!(!is_allowed(&webhook.validate(&pod(&[&pinned])).await));
 }
 
+/// A tenant may name any registry: one that takes connections and never answers is nobody else's outage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_hangs_keeps_nobody_else_waiting() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hanging = listener.local_addr().unwrap();
+    let (asked, mut first) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((connection, _)) = listener.accept().await {
+            kept.push(connection);
+            _ = asked.send(());
+        }
+    });
+    let registry = EmbeddedRegistry::start(Options::default()).unwrap();
+    let (at, key) = (registry.address(), SigningKey::generate().unwrap());
+    // Another host than that which hangs.
+    let host = format!("localhost:{}", at.port());
+    let resource = Some(format!("{host}/app:v1").parse().unwrap());
+    let (_, digest) = attested(at, "app:v1", &key, Attested { resource, ..Attested::default() }).await;
+    let policy = policy("baseline", at, &key, "");
+    let policy =
+        policy.replace(&format!("images: [\"{at}/**\"]"), &format!("images: [\"{hanging}/**\", \"{host}/**\"]"));
+    let (plain, unmatched) = (hanging.to_string(), ["--unmatched", "allow"]);
+    let flags = ["--plain-http", &plain, "--plain-http", &host, "--max-reviews", "2", "--timeout", "20s"];
+    let webhook = Webhook::start(&policy, at, &[&flags[..], &unmatched].concat());
+    let objects: Vec<Value> = (0..12).map(|number| pod(&[&format!("{hanging}/app{number}:v1")])).collect();
+    let attackers = futures_util::future::join_all(objects.iter().map(|object| webhook.mutate(object)));
+    let innocent = async {
+        first.recv().await.unwrap();
+        let needs_none = webhook.validate(&pod(&["registry.example/unmatched:v1"])).await;
+        (needs_none, webhook.validate(&pod(&[&format!("{host}/app@{digest}")])).await)
+    };
+    tokio::select! {
+        answers = attackers => panic!("those who hang were answered first: {answers:?}"),
+        (needs_none, needs_another) = innocent => {
+            assert!(is_allowed(&needs_none), "{needs_none}");
+            assert!(is_allowed(&needs_another), "{needs_another}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn nobody_can_write_a_pass_into_the_file() {
     let registry = EmbeddedRegistry::start(Options::default()).unwrap();

@@ -161,10 +161,11 @@ impl Gate {
     }
 
     async fn resolve_by(&self, reference: &Reference, way: &Way) -> Result<Digest, Arc<RegistryError>> {
-        let (client, at) = (way.client.clone(), reference.clone());
+        let (client, at, turns) = (way.client.clone(), reference.clone(), Arc::clone(&self.work.turns));
         let work = || {
             async move {
-                let Manifest { bytes, .. } = client.manifest(&at).await.map_err(Arc::new)?;
+                let answer = turns.look(&at, client.manifest(&at), is_silence).await;
+                let Manifest { bytes, .. } = answer.flatten().map_err(Arc::new)?;
                 Ok(Digest::of(&bytes))
             }
             .boxed()
@@ -181,24 +182,46 @@ impl Gate {
     }
 
     async fn discover_by(&self, image: &Reference, digest: Digest, way: &Way, ways: &Ways) -> Answer {
-        let (client, at) = (way.client.clone(), image.clone());
+        let (client, at, turns) = (way.client.clone(), image.clone(), Arc::clone(&self.work.turns));
         let work = || {
             let began = self.work.looks.begin();
-            async move { (began, Arc::new(discover(&client, &at, &digest, &[]).await)) }.boxed()
+            async move {
+                let looking = discover(&client, &at, &digest, &[]);
+                match turns.look(&at, looking, has_met_silence).await {
+                    Ok(found) => (began, Arc::new(found)),
+                    Err(error) => unseen(&digest, error),
+                }
+            }
+            .boxed()
         };
         let limit = ways.limit(way);
         let span = spans::look(image, Look::Evidence, way.name.is_none());
         let discovering = self.work.discovering.run(((image.name(), digest), way.name), work);
         let found = tokio::time::timeout(limit, discovering).instrument(span.clone()).await;
-        let (began, found) = found.unwrap_or_else(|_elapsed| {
-            let error = ProblemError::Registry(Box::new(timed_out(image, limit)));
-            let problem = Problem { what: format!("evidence of {digest}"), error };
-            // It has seen nothing at all, however early.
-            (u64::MAX, Arc::new(Discovery { candidates: Vec::new(), problems: vec![problem] }))
-        });
+        let (began, found) = found.unwrap_or_else(|_elapsed| unseen(&digest, timed_out(image, limit)));
         spans::discovered(&span, &found);
         Answer { name: way.name, began, found }
     }
+}
+
+/// A look that has seen nothing at all, however early it began.
+fn unseen(digest: &Digest, error: RegistryError) -> (u64, Arc<Discovery>) {
+    let error = ProblemError::Registry(Box::new(error));
+    let problem = Problem { what: format!("evidence of {digest}"), error };
+    (u64::MAX, Arc::new(Discovery { candidates: Vec::new(), problems: vec![problem] }))
+}
+
+/// Whether a registry did not answer.
+pub(crate) const fn is_silence<T>(answer: &Result<T, RegistryError>) -> bool {
+    matches!(answer, Err(RegistryError::TimedOut { .. }))
+}
+
+fn has_met_silence(found: &Discovery) -> bool {
+    let is_silence = |error: &ProblemError| match error {
+        ProblemError::Registry(error) => matches!(**error, RegistryError::TimedOut { .. }),
+        _ => false,
+    };
+    found.problems.iter().any(|problem| is_silence(&problem.error))
 }
 
 fn timed_out(image: &Reference, limit: Duration) -> RegistryError {

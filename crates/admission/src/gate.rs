@@ -26,6 +26,7 @@ use crate::{
     set::{Place, ReadySet},
     shared::{InFlight, Kept},
     surroundings::labels_of,
+    turns::Turns,
 };
 
 /// How long evidence that was enough is kept. It is judged again each time it is used, so that a limit of age, a grace
@@ -63,6 +64,8 @@ pub struct Options {
     pub allowed_registries: Vec<Pattern>,
     /// How long evidence counts while its registry cannot be asked. A policy's `maxAge` counts all the same.
     pub evidence_lifetime: Duration,
+    /// Looks at registries at once; others wait. Of one host, at most half as many.
+    pub max_looks: usize,
 }
 
 impl Default for Options {
@@ -76,6 +79,7 @@ impl Default for Options {
             surroundings: None,
             allowed_registries: Vec::new(),
             evidence_lifetime: Duration::from_secs(86_400),
+            max_looks: 512,
         }
     }
 }
@@ -129,6 +133,7 @@ pub(crate) struct Rooms {
 }
 
 pub(crate) struct Work {
+    pub(crate) turns: Arc<Turns>,
     pub(crate) resolving: InFlight<(Reference, Option<Digest>), Result<Digest, Arc<RegistryError>>>,
     /// With the number of the look.
     pub(crate) discovering: InFlight<FoundKey, (u64, Arc<Discovery>)>,
@@ -142,8 +147,8 @@ pub(crate) struct Work {
     pub(crate) platforms: Kept<FoundKey, Option<Arc<Vec<OfPlatform>>>>,
 }
 
-impl Default for Work {
-    fn default() -> Self {
+impl Work {
+    fn new(options: &Options) -> Self {
         let room = NAMESPACES_ROOM;
         let of_namespaces = Rooms {
             passed: Kept::with_room(room),
@@ -152,6 +157,7 @@ impl Default for Work {
             silent: Kept::with_room(NAMESPACES_INDEXES),
         };
         Self {
+            turns: Arc::new(Turns::new(options.max_looks, options.time_limit)),
             resolving: InFlight::default(),
             discovering: InFlight::default(),
             looks: Looks::default(),
@@ -162,9 +168,7 @@ impl Default for Work {
             platforms: Kept::default(),
         }
     }
-}
 
-impl Work {
     /// Both.
     pub(crate) const fn all_rooms(&self) -> [&Rooms; 2] {
         [&self.shared, &self.of_namespaces]
@@ -190,7 +194,8 @@ impl Gate {
     /// When a key or identity of a policy cannot be used.
     pub fn new(set: impl Into<PolicySet>, client: Client, options: Options) -> Result<Self, GateError> {
         let set = ReadySet::new(set.into(), options.trust_root.as_ref())?;
-        Ok(Self { set, client, options, work: Arc::default() })
+        let work = Arc::new(Work::new(&options));
+        Ok(Self { set, client, options, work })
     }
 
     /// The same gate with other policies.
@@ -225,6 +230,12 @@ impl Gate {
     /// The names and digests of its policies.
     pub fn policies(&self) -> impl Iterator<Item = &portcullis_model::PolicyRef> {
         self.set.policies.iter().map(|ready| &ready.reference)
+    }
+
+    /// How many looks at registries are under way.
+    #[must_use]
+    pub fn looks_under_way(&self) -> usize {
+        self.work.turns.taken()
     }
 
     pub(crate) fn policies_with_rules(&self) -> impl Iterator<Item = &Arc<ReadyPolicy>> {

@@ -22,6 +22,7 @@ mod set;
 mod shared;
 mod surroundings;
 mod told;
+mod turns;
 
 pub mod spans;
 

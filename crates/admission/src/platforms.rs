@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::{
     Gate,
-    access::{Way, Ways},
+    access::{Way, Ways, is_silence},
     authorities::ReadyPolicy,
     evidence::alone,
     judging::Judged,
@@ -93,8 +93,11 @@ impl Gate {
         let at = image.with_digest(digest);
         // Policies that speak of the same image come by here together.
         let ask = |way: &Way| {
-            let (client, at) = (way.client.clone(), at.clone());
-            let work = || async move { read(&client, &at).await.map_err(Arc::new) }.boxed();
+            let (client, at, turns) = (way.client.clone(), at.clone(), Arc::clone(&self.work.turns));
+            let work = || {
+                let reading = async move { turns.look(&at, read(&client, &at), is_silence).await.flatten() };
+                async move { reading.await.map_err(Arc::new) }.boxed()
+            };
             self.work.reading.run(key(way), work)
         };
         let ((found, bytes), way) = ways.first(image, ask).await?;
