@@ -34,6 +34,8 @@ pub struct Sbom {
     pub format: String,
     /// What it describes, as it names it; empty where it does not say.
     pub subject: String,
+    /// The package URL of the image that it describes; empty where it describes none, or does not say which.
+    pub image: String,
     /// Whether parts of it were not read, so that packages may be missing that it lists.
     pub is_cut: bool,
     /// What it lists. Packages are sorted, have their purl, and the locations that the document gives: none, where it

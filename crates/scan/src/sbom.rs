@@ -10,7 +10,7 @@ pub(crate) fn take(target: &Target, document: &[u8]) -> Result<Taken, ScanError>
     let name = &target.reference;
     let read = read_sbom(name, document).map_err(|cause| ScanError::Sbom { name: name.clone(), cause })?;
     // What was cut off is a gap among its warnings.
-    let Sbom { format, subject, is_cut: _, reading } = read;
+    let Sbom { format, subject, image, is_cut: _, reading } = read;
     let mut warnings = reading.warnings;
     let of = if subject.is_empty() { String::new() } else { format!(" of {subject}") };
     let article = if format.starts_with("SPDX") { "an" } else { "a" };
@@ -25,6 +25,9 @@ pub(crate) fn take(target: &Target, document: &[u8]) -> Result<Taken, ScanError>
     target.labels.insert("sbom.format".to_owned(), format);
     if !subject.is_empty() {
         target.labels.insert("sbom.subject".to_owned(), subject);
+    }
+    if !image.is_empty() {
+        target.labels.insert(portcullis_vex::IMAGE_LABEL.to_owned(), image);
     }
     let inventory = Inventory { packages: reading.packages, warnings };
     Ok(Taken {
@@ -52,5 +55,13 @@ mod tests {
         assert_eq!(gaps("[]"), none);
         assert_eq!(gaps("\"a text in the place of a list\""), none);
         assert_eq!(gaps(r#"[{"type": "library", "name": "a", "version": "1", "purl": "pkg:cargo/a@1"}]"#), [""; 0]);
+    }
+
+    #[test]
+    fn the_image_that_a_document_describes_is_kept() {
+        let document = r#"{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [],
+            "metadata": {"component": {"type": "container", "name": "app", "purl": "pkg:oci/app@sha256:00"}}}"#;
+        let labels = take(&Target::named("bom.json"), document.as_bytes()).unwrap().target.labels;
+        assert_eq!(labels.get(portcullis_vex::IMAGE_LABEL).map(String::as_str), Some("pkg:oci/app@sha256:00"));
     }
 }

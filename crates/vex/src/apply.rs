@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use portcullis_model::{
-    CLOCK_SKEW_SECONDS, Digest, Distribution, Finding, Location, Package, Suppression, Target, Timestamp, Warning,
+    CLOCK_SKEW_SECONDS, Digest, Distribution, Finding, Location, Package, PackageUrl, Suppression, Target, Timestamp,
+    Warning,
 };
 
 use crate::{Component, Document, Product, Statement, Status};
@@ -18,6 +19,9 @@ pub struct Image<'a> {
     /// What it runs on, where that is known.
     pub architecture: Option<&'a str>,
 }
+
+/// The label of a bill of materials' target that holds the package URL of the image that the bill describes.
+pub const IMAGE_LABEL: &str = "sbom.image";
 
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 400;
@@ -38,10 +42,8 @@ pub fn apply(
     if documents.is_empty() {
         return Vec::new();
     }
-    let digests: Vec<Digest> =
-        [target.digest, target.index_digest, target.config_digest].into_iter().flatten().collect();
-    let architecture = target.platform.as_ref().map(|platform| platform.architecture.as_str());
-    let image = Image { reference: &target.reference, digests: &digests, architecture };
+    let Named { reference, digests, architecture } = Named::of(target);
+    let image = Image { reference: &reference, digests: &digests, architecture: architecture.as_deref() };
     let by_purl: HashMap<&str, &Package> = packages.iter().map(|package| (package.purl.as_str(), package)).collect();
     let scene = Scene { image, distribution, packages };
     let mut by_id: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
@@ -81,6 +83,54 @@ pub fn apply(
         }
     }
     documents.iter().enumerate().flat_map(|(number, document)| notes(number, document, &used, now)).collect()
+}
+
+/// What a target is called.
+struct Named {
+    reference: String,
+    digests: Vec<Digest>,
+    architecture: Option<String>,
+}
+
+impl Named {
+    fn of(target: &Target) -> Self {
+        // An image's labels are its builder's to write: only a bill's target has ours.
+        let described = target.labels.get(IMAGE_LABEL).filter(|_| !target.is_image());
+        if let Some(purl) = described.and_then(|purl| PackageUrl::parse(purl).ok()) {
+            return Self::described(&purl);
+        }
+        Self {
+            reference: target.reference.clone(),
+            digests: [target.digest, target.index_digest, target.config_digest].into_iter().flatten().collect(),
+            architecture: target.platform.as_ref().map(|platform| platform.architecture.clone()),
+        }
+    }
+
+    /// `pkg:oci/app@sha256:…?repository_url=registry.example/team/app&tag=v1`. The address may end with the name or not.
+    fn described(purl: &PackageUrl<'_>) -> Self {
+        let path = match &*purl.namespace {
+            "" => purl.name.to_string(),
+            namespace => format!("{namespace}/{}", purl.name),
+        };
+        let base = purl.qualifier("repository_url");
+        let base = base.split_once("://").map_or(base, |(_, rest)| rest).trim_end_matches('/');
+        let repository = match base {
+            "" => path,
+            base if base.ends_with(&format!("/{path}")) => base.to_owned(),
+            base => format!("{base}/{path}"),
+        };
+        let digest: Option<Digest> = purl.version.parse().ok();
+        let tag = match (purl.qualifier("tag"), digest) {
+            ("", None) => &*purl.version,
+            (tag, _) => tag,
+        };
+        let architecture = purl.qualifier("arch");
+        Self {
+            reference: if tag.is_empty() { repository } else { format!("{repository}:{tag}") },
+            digests: digest.into_iter().collect(),
+            architecture: (!architecture.is_empty()).then(|| architecture.to_owned()),
+        }
+    }
 }
 
 /// Every id of a finding, as statements are indexed.

@@ -11,7 +11,7 @@ mod component;
 mod formats;
 mod write;
 
-pub use apply::{Image, apply};
+pub use apply::{IMAGE_LABEL, Image, apply};
 pub use component::Component;
 pub use formats::read;
 use portcullis_errors::Hint;

@@ -276,6 +276,7 @@ impl<'a> Fields<'a> {
         }
         let is_image = ["pkg:oci/", "pkg:docker/"].iter().any(|kind| found.purl.starts_with(kind));
         if is_root && is_image {
+            gathered.image(&found.purl);
             return;
         }
         // What holds others, and what is no software, needs a purl to be a package.

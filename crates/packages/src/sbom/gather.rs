@@ -25,6 +25,9 @@ pub(super) const MAX_PLACES: usize = 1000;
 /// Most spellings of distributions looked at.
 const MAX_DISTROS: usize = 64;
 
+/// Longest package URL of an image that is kept, in bytes.
+const MAX_IMAGE_BYTES: usize = 2000;
+
 /// A component, as its format describes it; empty is unknown.
 #[derive(Debug, Default)]
 pub(super) struct Found<'a> {
@@ -57,6 +60,7 @@ pub(super) struct Gathered {
     format_version: String,
     document_name: String,
     subject: String,
+    image: String,
     packages: Vec<Package>,
     /// Packages that nothing but their name tells of: what the document describes is among them.
     unidentified: Vec<usize>,
@@ -76,6 +80,7 @@ impl Gathered {
             format_version: String::new(),
             document_name: String::new(),
             subject: String::new(),
+            image: String::new(),
             packages: Vec::new(),
             unidentified: Vec::new(),
             links: Links::default(),
@@ -109,6 +114,13 @@ impl Gathered {
         if self.subject.is_empty() {
             let between = if version.is_empty() { "" } else { " " };
             self.subject = format!("{}{between}{}", short(name), short(version));
+        }
+    }
+
+    /// The image that the document describes, by its package URL.
+    pub(super) fn image(&mut self, purl: &str) {
+        if self.image.is_empty() && purl.len() <= MAX_IMAGE_BYTES {
+            self.image = purl.to_owned();
         }
     }
 
@@ -299,6 +311,7 @@ impl Gathered {
             is_cut: self.problems.is_cut(),
             format: format!("{} {}", self.format, self.format_version).trim_end().to_owned(),
             subject,
+            image: self.image,
             reading: Reading {
                 packages,
                 distribution: self.distribution.map(Box::new),

@@ -1,10 +1,11 @@
 //! What a statement does not speak of, although it comes near.
 
-use portcullis_model::{Digest, Location};
+use portcullis_model::{Digest, Location, Target};
 use serde_json::{Value, json};
 
 use crate::support::{
-    ALL, BINARY, LODASH, MODULE, applied_to, counts, document, not_affected, openvex, package, packages, said,
+    ALL, BINARY, LODASH, MODULE, applied_in, applied_to, counts, document, not_affected, openvex, package, packages,
+    said,
 };
 
 /// Whether the module of `app` is ruled out by a statement of this status on `app`.
@@ -175,4 +176,41 @@ fn problems_beyond_the_first_are_counted() {
     let of_nothing = |id: u8| json!({"vulnerability": format!("CVE-1-{id}"), "status": "fixed"});
     let (_, notes) = of_lodash(&openvex((0..25).map(of_nothing).collect()));
     assert_eq!((notes.len(), notes[20].as_str()), (21, "5 more of its problems are not listed"));
+}
+
+#[test]
+fn what_is_said_of_an_image_holds_for_its_bill() {
+    let digest = Digest::of(b"the image");
+    let bill_of = |purl: &str| {
+        let mut target = Target { digest: Some(Digest::of(b"the bill")), ..Target::named("bom.json") };
+        target.labels.insert(portcullis_vex::IMAGE_LABEL.to_owned(), purl.to_owned());
+        target
+    };
+    let is_ruled_out = |target: &Target, product: &str| {
+        let (lines, _) = applied_in(target, &packages(), &[document(&openvex(json!([not_affected(product)])))]);
+        lines.iter().all(|line| line.contains("vex:"))
+    };
+    let purl = format!("pkg:oci/app@{digest}?repository_url=registry.example/team/app&tag=v1&arch=amd64");
+    for product in [
+        &*purl,
+        &format!("pkg:oci/app@{digest}"),
+        "pkg:oci/app?repository_url=registry.example/team&tag=v1",
+        "pkg:oci/app",
+        "registry.example/team/app:v1",
+    ] {
+        assert!(is_ruled_out(&bill_of(&purl), product), "{product}");
+    }
+    for product in [
+        &*format!("pkg:oci/app@{}", Digest::of(b"another")),
+        "pkg:oci/app?tag=v2",
+        "pkg:oci/app?arch=arm64",
+        "pkg:oci/other",
+        "bom.json",
+    ] {
+        assert!(!is_ruled_out(&bill_of(&purl), product), "{product}");
+    }
+    assert!(is_ruled_out(&bill_of("pkg:docker/library/nginx@1.27"), "pkg:docker/library/nginx@1.27"));
+    // Whoever builds an image writes its labels: they do not make another one of it.
+    let image = Target { config_digest: Some(Digest::of(b"config")), ..bill_of(&purl) };
+    assert!(!is_ruled_out(&image, &purl));
 }

@@ -88,9 +88,14 @@ pub(crate) fn applied(documents: &[Document]) -> (Vec<String>, Vec<Warning>) {
 
 /// The same of other packages.
 pub(crate) fn applied_to(packages: &[Package], documents: &[Document]) -> (Vec<String>, Vec<Warning>) {
+    applied_in(&target(), packages, documents)
+}
+
+/// The same of another target.
+pub(crate) fn applied_in(target: &Target, packages: &[Package], documents: &[Document]) -> (Vec<String>, Vec<Warning>) {
     let mut findings: Vec<Finding> =
         packages.iter().map(|package| finding(package, "GHSA-1", Some("CVE-2024-1000"))).collect();
-    let warnings = apply(documents, &target(), Some(&debian()), packages, &mut findings, now());
+    let warnings = apply(documents, target, Some(&debian()), packages, &mut findings, now());
     let said = findings.into_iter().map(|finding| match finding.suppressed {
         Some(suppression) => format!("{}: {}: {}", finding.package.name, suppression.by, suppression.reason),
         None => format!("{}: counts", finding.package.name),
