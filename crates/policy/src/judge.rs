@@ -7,7 +7,7 @@ use portcullis_model::{
     Timestamp, Verdict, Warning, WarningKind,
 };
 
-use crate::{Action, Policy, PolicySpec, UnknownAction, licenses, rules, vulnerabilities};
+use crate::{Action, Policy, PolicySpec, UnknownAction, exceptions, licenses, rules, vulnerabilities};
 
 /// What is known of an image.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +123,7 @@ pub fn judge(policy: &Policy, facts: &Facts<'_>, now: Timestamp) -> Judgement {
             format!("the exception for {} by {} has expired and does not count", exception.id, exception.owner);
         reasons.note("exceptions", message);
     }
+    exceptions::tell_misses(policy, facts.findings, now, &mut reasons);
     rules::judge(&spec.rules, facts, &mut reasons);
     if facts.database.starter {
         let message = "judged by the starter database, which knows little: run `portcullis db update`";
