@@ -208,9 +208,9 @@ pub(crate) struct DiffArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Check policy files.
+    /// Check files of policies or exemptions.
     Check {
-        /// The files.
+        /// The files; - for standard input.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },

@@ -55,7 +55,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Gitlab(args) => gitlab::run(&args, &global),
         Command::Ci(command) => ci::run(&command, &global),
         Command::Db(command) => db::run(&command, &global),
-        Command::Policy(command) => policy::run(&command),
+        Command::Policy(command) => policy::run(&command, &global),
         Command::Key(command) => key::run(&command, &global),
         Command::SignBlob(args) => sign_blob::run(&args, &global),
         Command::VerifyBundle(args) => verify_bundle::run(&args),

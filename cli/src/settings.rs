@@ -124,29 +124,47 @@ pub(crate) fn baseline(args: &BaselineArgs) -> Result<Option<Baseline>, Failure>
     baseline.as_ref().map(read).transpose()
 }
 
+/// The policy that is asked.
+pub(crate) struct Chosen {
+    pub(crate) policy: Policy,
+    /// That others of its file speak of the image, too, and are not asked.
+    pub(crate) note: Option<String>,
+}
+
 /// The policy of a file, or of `--fail-on`; deny from *high* on by default.
-pub(crate) fn policy(judge: &JudgeArgs, name: &str, now: Timestamp) -> Result<Policy, Failure> {
+pub(crate) fn policy(judge: &JudgeArgs, name: &str, now: Timestamp) -> Result<Chosen, Failure> {
     let Some(path) = &judge.policy else {
-        return Ok(Policy::default_with(judge.fail_on.unwrap_or(SeverityLevel::High), judge.ignore_unfixed));
+        let policy = Policy::default_with(judge.fail_on.unwrap_or(SeverityLevel::High), judge.ignore_unfixed);
+        return Ok(Chosen { policy, note: None });
     };
     let mut policies = policies(path, now)?;
-    let applying = policies.iter().position(|policy| policy.applies_to(name));
-    match (policies.len(), applying) {
-        // One policy in the file is the one that is meant; scope says where the gate asks it.
-        (1, _) => Ok(policies.remove(0)),
-        (_, Some(index)) => Ok(policies.remove(index)),
-        (_, None) => Err(Failure::new(format!("no policy of {} applies to {name}", path.display()))
-            .with_hint("widen `images` of one of them, or give a file with one policy")),
+    // One policy in the file is the one that is meant; scope says where the gate asks it.
+    if policies.len() > 1 {
+        policies.retain(|policy| policy.applies_to(name));
     }
+    let count = policies.len();
+    let Some(policy) = policies.into_iter().next() else {
+        return Err(Failure::new(format!("no policy of {} applies to {name}", path.display()))
+            .with_hint("widen `images` of one of them, or give a file with one policy"));
+    };
+    let (first, name) = (printable(&policy.name, 100), printable(name, 200));
+    let note =
+        format!("note: 1 of {count} policies that speak of {name} was asked: {first}; the gate asks all of them");
+    Ok(Chosen { note: (count > 1).then_some(note), policy })
 }
 
 /// Every policy of a file.
 pub(crate) fn policies(path: &Path, now: Timestamp) -> Result<Vec<Policy>, Failure> {
+    Ok(Policy::parse(&policy_text(path)?, &path.display().to_string(), now)?)
+}
+
+/// What a file of policies or exemptions holds.
+pub(crate) fn policy_text(path: &Path) -> Result<String, Failure> {
     let size = std::fs::metadata(path).context(|| format!("cannot read {}", path.display()))?.len();
     if size > MAX_POLICY_BYTES as u64 {
         return Err(Failure::new(format!("{} is larger than {MAX_POLICY_BYTES} bytes", path.display())));
     }
-    Ok(Policy::parse(&read_text(path)?, &path.display().to_string(), now)?)
+    read_text(path)
 }
 
 /// A key's text: `env://NAME`, or a file.

@@ -37,8 +37,9 @@ pub(crate) fn run(args: &AttestArgs, global: &Global) -> Outcome {
             (access, parsed, report)
         }
         None => {
-            let scan::Scanned { access, source, report } =
-                scan::scan(image, source, judge, vex, plan.needs_executables(), now)?;
+            let scanned = scan::scan(image, source, judge, vex, plan.needs_executables(), now)?;
+            scanned.tell_note(global);
+            let scan::Scanned { access, source, report, note: _ } = scanned;
             (access, source, report)
         }
     };

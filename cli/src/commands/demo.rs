@@ -155,7 +155,7 @@ impl Demo {
     }
 
     fn scan(&mut self, name: &str) -> Result<Report, Failure> {
-        let scan::Scanned { access, source, report } = self.scanned(name, None)?;
+        let scan::Scanned { access, source, report, note: _ } = self.scanned(name, None)?;
         let folder = self.folder.join(name);
         fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
         for (format, file) in FORMATS {
@@ -179,7 +179,7 @@ impl Demo {
         let cannot = || "cannot build the database".to_owned();
         add_directory(&mut builder, &folder).context(cannot)?;
         builder.write(&database).context(cannot)?;
-        let scan::Scanned { access, source, report } = self.scanned(name, Some(&database))?;
+        let scan::Scanned { access, source, report, note: _ } = self.scanned(name, Some(&database))?;
         self.attest(name, &access, &source, &report)?;
         for change in portcullis_scan::compare_verdicts(&before.verdict, &report.verdict) {
             self.say(&format!("   changed since the first scan: {}\n", change.input))?;

@@ -11,6 +11,7 @@ use crate::{
     args::ReplayArgs,
     diagnostics::{Outcome, say},
     output, settings,
+    settings::Chosen,
 };
 
 pub(crate) fn run(args: &ReplayArgs) -> Outcome {
@@ -18,7 +19,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Outcome {
     let recorded = read_report(verdict)?;
     let database = settings::database(judge.db.as_ref())?;
     let now = moment(&recorded.verdict, &database.info());
-    let policy = settings::policy(judge, &recorded.target.reference, now)?;
+    let Chosen { policy, note } = settings::policy(judge, &recorded.target.reference, now)?;
     let vex = settings::vex(&judge.vex)?;
     let taken = taken(&recorded);
     if now != recorded.verdict.time {
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Outcome {
     let report = portcullis_scan::judge_with_vex(taken, &database, database.info(), &policy, &vex, now)?;
     let text = |report: &Report| serde_json::to_string_pretty(&report.verdict).unwrap_or_default();
     output::print(&format!("{}\n", text(&report)))?;
+    note.iter().for_each(|note| say(note));
     let changes = compare_verdicts(&recorded.verdict, &report.verdict);
     for Change { input, recorded, current } in &changes {
         say(&format!("changed: {input} was {recorded}, is {current}"));

@@ -12,7 +12,7 @@ use crate::{
     output::Outputs,
     progress::Progress,
     settings,
-    settings::Access,
+    settings::{Access, Chosen},
 };
 
 pub(crate) fn run(args: &ScanArgs, global: &Global) -> Outcome {
@@ -21,7 +21,9 @@ pub(crate) fn run(args: &ScanArgs, global: &Global) -> Outcome {
     let plan = if *attest { Some(attest::Plan::new(sign, source)?) } else { None };
     let now = settings::now()?;
     let executables = outputs.need_executables() || plan.as_ref().is_some_and(attest::Plan::needs_executables);
-    let Scanned { access, source, report } = scan(target, source, judge, vex, executables, now)?;
+    let scanned = scan(target, source, judge, vex, executables, now)?;
+    scanned.tell_note(global);
+    let Scanned { access, source, report, note: _ } = scanned;
     access.tell_notes(global);
     outputs.write(&report, global)?;
     if let Some(plan) = plan {
@@ -41,6 +43,15 @@ pub(crate) struct Scanned {
     pub(crate) access: Access,
     pub(crate) source: Source,
     pub(crate) report: Report,
+    /// That a policy was not asked.
+    pub(crate) note: Option<String>,
+}
+
+impl Scanned {
+    /// Tells those who did not ask for silence.
+    pub(crate) fn tell_note(&self, global: &Global) {
+        self.note.iter().filter(|_| !global.quiet).for_each(|note| say(note));
+    }
 }
 
 /// Scans and judges.
@@ -60,12 +71,12 @@ pub(crate) fn scan(
     let mut vex = settings::vex(&judge.vex)?;
     let (access, source, image) = Access::open(target, source)?;
     vex.extend(vex::attested(attested_vex, &access, &source, &image)?);
-    let policy = settings::policy(judge, &policy_name(&source, &image), now)?;
+    let Chosen { policy, note } = settings::policy(judge, &policy_name(&source, &image), now)?;
     let taken = take(&image, &access, executables)?;
     // A bill of materials lies in memory, and was read.
     drop(image);
     let report = portcullis_scan::judge_with_vex(taken, &database, database.info(), &policy, &vex, now)?;
-    Ok(Scanned { access, source, report })
+    Ok(Scanned { access, source, report, note })
 }
 
 /// Takes the inventory of an open image.

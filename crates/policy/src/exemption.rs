@@ -80,6 +80,12 @@ impl Exemption {
         crate::parse::exemptions(text, file, now)
     }
 
+    /// Whether `text` holds one, so that [`Self::parse`] is meant for it and not [`crate::Policy::parse`].
+    #[must_use]
+    pub fn is_in(text: &str) -> bool {
+        crate::parse::holds(text, &["PolicyExemption"])
+    }
+
     /// What is wrong with it; empty for one that can be asked.
     #[must_use]
     pub fn check(&self, now: Timestamp) -> Vec<Problem> {

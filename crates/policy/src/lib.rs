@@ -14,6 +14,8 @@ mod age;
 mod authority;
 mod canonical;
 mod pattern;
+mod plain;
+mod remarks;
 mod selector;
 
 mod check;

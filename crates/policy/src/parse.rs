@@ -98,6 +98,19 @@ pub(crate) fn exemptions(text: &str, file: &str, now: Timestamp) -> Result<Vec<E
     Ok(exemptions)
 }
 
+/// Whether a text holds a document of one of these kinds, alone or in a list.
+pub(crate) fn holds(text: &str, kinds: &[&str]) -> bool {
+    // What is too large or no YAML is told by those who read it.
+    if text.len() > MAX_POLICY_BYTES {
+        return false;
+    }
+    let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options()).unwrap_or_default();
+    let is_one = |object: &Value| object.get("kind").and_then(Value::as_str).is_some_and(|kind| kinds.contains(&kind));
+    let in_list =
+        |object: &Value| object.get("items").and_then(Value::as_array).is_some_and(|all| all.iter().any(is_one));
+    documents.iter().any(|object| is_one(object) || in_list(object))
+}
+
 /// What `kubectl get -o yaml` wrote; the error where it is not that.
 fn of_cluster<T>(
     text: &str,

@@ -20,6 +20,7 @@ use crate::{
     Facts, Rule,
     expression::{Language, Scope, entries, parse},
     judge::{Reasons, shown},
+    plain::never_boolean,
 };
 
 /// The most nodes of an expression, macros expanded.
@@ -35,8 +36,23 @@ const LONG: [&str; 2] = ["findings", "packages"];
 static LANGUAGE: Language = Language { variables: VARIABLES, functions: &[], max_depth: 3 };
 
 /// Those that may take a long list as a whole: they are linear in it, and give none back inside another value.
-const OVER_LISTS: [&str; 11] =
-    ["_?_:_", "_&&_", "_||_", "!_", "_+_", "_==_", "_!=_", "_[_]", "@in", "size", "@not_strictly_false"];
+const OVER_LISTS: [&str; 15] = [
+    "_?_:_",
+    "_&&_",
+    "_||_",
+    "!_",
+    "_+_",
+    "_==_",
+    "_!=_",
+    "_<_",
+    "_<=_",
+    "_>_",
+    "_>=_",
+    "_[_]",
+    "@in",
+    "size",
+    "@not_strictly_false",
+];
 
 /// Why an expression is refused; none if it can be evaluated.
 pub(crate) fn problem(rule: &Rule) -> Option<String> {
@@ -47,7 +63,15 @@ fn compile(rule: &Rule) -> Result<IdedExpr, String> {
     let expression = parse(&rule.expression)?;
     let mut check = Check { nodes: 0, scope: Scope::new(&LANGUAGE) };
     check.expression(&expression, 0, true)?;
-    Ok(expression)
+    match never_boolean(&expression, &of_name) {
+        Some(what) => Err(format!("it gives {what}, and is never true or false")),
+        None => Ok(expression),
+    }
+}
+
+/// What the names of long lists and numbers stand for.
+fn of_name(name: &str) -> Option<&'static str> {
+    if LONG.contains(&name) { Some("a list") } else { (name == "gaps").then_some("a number") }
 }
 
 /// Judges by every rule, in their order.
@@ -194,7 +218,9 @@ impl Check {
 
     fn call(&mut self, call: &CallExpr, depth: usize, long: bool) -> Result<(), String> {
         self.scope.call(call, depth)?;
-        let long = long && OVER_LISTS.contains(&call.func_name.as_str());
+        let name = call.func_name.as_str();
+        // A size is a number wherever it stands; only inside a walk it would be counted again and again.
+        let long = (long && OVER_LISTS.contains(&name)) || (name == "size" && depth == 0);
         call.target.iter().try_for_each(|target| self.expression(target, depth, long))?;
         call.args.iter().try_for_each(|argument| self.expression(argument, depth, long))
     }

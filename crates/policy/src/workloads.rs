@@ -258,8 +258,16 @@ pub(crate) fn check(rules: &WorkloadRules, problems: &mut Vec<Problem>) {
             wrong(format!("{field}.messageExpression"), message, &names);
         }
     }
-    for (index, _) in rules.iter().enumerate().filter(|(_, rule)| rule.name.trim().is_empty()) {
-        let field = format!("spec.workloads.rules[{index}].name");
-        problems.push(Problem::new(field, "a rule without a name", "reasons call it by its name"));
+    for (index, rule) in rules.iter().enumerate() {
+        let field = format!("spec.workloads.rules[{index}]");
+        if let Some(what) = expressions::never_boolean(&rule.expression) {
+            let message = format!("it gives {what}, and is never true or false");
+            let hint = "a rule is true where the object is acceptable";
+            problems.push(Problem::new(format!("{field}.expression"), message, hint));
+        }
+        if rule.name.trim().is_empty() {
+            let hint = "reasons call it by its name";
+            problems.push(Problem::new(format!("{field}.name"), "a rule without a name", hint));
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 /// What an attacker who can write to the registry leaves beside the image `unsigned`.
 pub(super) fn tamper(demo: &Demo) -> Result<(), Failure> {
     // A verdict that passed, signed with another key.
-    let scan::Scanned { access, source, report } = demo.scanned("unsigned", None)?;
+    let scan::Scanned { access, source, report, note: _ } = demo.scanned("unsigned", None)?;
     let stranger = attest::Plan::with_key(SigningKey::generate()?);
     attest::attest(&access, &source, &report, &stranger)?;
 

@@ -19,7 +19,7 @@ use super::{
     StepBudget, Variable, Violation, WorkloadFacts, WorkloadRule, WorkloadRules,
     cost::{Cost, Sizes},
 };
-use crate::{expression::parse, judge::shown};
+use crate::{expression::parse, judge::shown, plain};
 
 /// The steps that the expressions of one policy may take for one object.
 const MAX_STEPS: u64 = 2_000_000;
@@ -33,6 +33,11 @@ const BYTE_STEPS: u64 = 8;
 /// Why an expression is refused; none if it can be evaluated. `variables` are those that it may name.
 pub(super) fn problem(expression: &str, variables: &[&str]) -> Option<String> {
     compile(expression, variables, &Sizes::default()).err()
+}
+
+/// What a rule gives that can never be true.
+pub(super) fn never_boolean(expression: &str) -> Option<&'static str> {
+    plain::never_boolean(&parse(expression).ok()?, &|_name| None)
 }
 
 /// An expression, and the steps that it may take on values of these sizes.

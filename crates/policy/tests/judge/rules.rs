@@ -47,7 +47,7 @@ fn expressions() {
     "#]],
     );
     check(
-        "size(findings)",
+        "[gaps][0]",
         expect![[r#"
         unknown
         - unknown rules.mine: the rule could not be evaluated: it gives a int in place of true or false
@@ -66,6 +66,20 @@ fn expressions() {
         pass
     "#]],
     );
+    for expression in [
+        "size(packages) >= 0",
+        "findings.size() < 5 && 5 > findings.size()",
+        "size(findings) > 5 ? false : true",
+        "findings.size() - 2 == -size([])",
+        "findings.filter(f, f.kev).size() <= size(findings) / 2",
+    ] {
+        check(
+            expression,
+            expect![[r#"
+            pass
+        "#]],
+        );
+    }
     check(
         "1 / 0 == 1",
         expect![[r#"

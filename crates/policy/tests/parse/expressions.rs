@@ -75,6 +75,19 @@ fn expressions_that_are_refused() {
     ] {
         check(&format!("spec:\n  rules:\n  - name: r\n    expression: \"{expression}\"\n"), expected);
     }
+    for expression in ["1", "'a'", "gaps", "findings", "size(findings)", "findings.filter(f, f.kev)", "gaps + 1"] {
+        let text = format!("{HEAD}spec: {{rules: [{{name: r, expression: \"{expression}\"}}]}}\n");
+        let refused = Policy::parse(&text, "p.yaml", now()).unwrap_err().to_string();
+        assert!(refused.ends_with(", and is never true or false"), "{refused}");
+        let text = format!("{HEAD}spec: {{workloads: {{rules: [{{name: r, expression: \"{expression}\"}}]}}}}\n");
+        assert!(Policy::parse(&text, "p.yaml", now()).is_err(), "{expression}");
+    }
+    // Inside a walk, even a size would be counted once for each entry.
+    for expression in ["findings.all(f, size(packages) > 1)", "size([findings]) > 0", "findings - 1 > 0"] {
+        let text = format!("{HEAD}spec: {{rules: [{{name: r, expression: \"{expression}\"}}]}}\n");
+        let refused = Policy::parse(&text, "p.yaml", now()).unwrap_err().to_string();
+        assert!(refused.contains("may be walked on its own"), "{refused}");
+    }
     check(
         &format!("spec:\n  rules: [{{name: r, expression: \"{}true\"}}]\n", "true && ".repeat(400)),
         expect![[r#"
