@@ -135,12 +135,12 @@ pub const DISTRIBUTIONS: &[Rule] = &[
         &["azurelinux", "mariner"],
         Filed::First(|d| named("Azure Linux:", major(d))),
         &["microsoft"],
-        &[],
+        ends::AZURE,
         ("3.0", "Azure Linux:3"),
     ),
     rpm(&["photon"], Filed::First(photon), &["vmware", "broadcom"], ends::PHOTON, ("5.0", "Photon OS:5.0")),
     rpm(&["mageia"], Filed::First(|d| named("Mageia:", major(d))), &["mageia"], ends::MAGEIA, ("9", "Mageia:9")),
-    rpm(&["openeuler"], Filed::First(open_euler), &["openeuler"], &[], ("24.03", "openEuler:24.03-LTS")),
+    rpm(&["openeuler"], Filed::First(open_euler), &["openeuler"], ends::OPEN_EULER, ("24.03", "openEuler:24.03-LTS")),
 ];
 
 const fn deb(
@@ -196,12 +196,12 @@ fn named(prefix: &str, release: &str) -> Vec<String> {
 
 /// `9` of `9.4`.
 pub(crate) fn major(distribution: &Distribution) -> &str {
-    distribution.version_id.split(['.', '_', ' ']).next().unwrap_or_default()
+    distribution.release().split(['.', '_', ' ']).next().unwrap_or_default()
 }
 
 /// `3.18` of `3.18.4`.
 pub(crate) fn minor(distribution: &Distribution) -> &str {
-    let version = distribution.version_id.as_str();
+    let version = distribution.release();
     version.match_indices(['.', '_']).nth(1).and_then(|(at, _)| version.get(..at)).unwrap_or(version)
 }
 
@@ -211,26 +211,31 @@ fn is_docker_hardened(distribution: &Distribution) -> bool {
 }
 
 fn debian(distribution: &Distribution) -> Vec<String> {
-    // Testing and unstable have a name and no number: <https://wiki.debian.org/DebianReleases>.
-    let release = match (major(distribution), distribution.codename.as_deref().and_then(debian_number)) {
-        ("", Some(number)) => number,
-        (number, _) => number,
-    };
+    let release = debian_release(distribution);
     let mut ecosystems = Vec::new();
     if is_docker_hardened(distribution) {
         let codename = distribution.codename.as_deref().unwrap_or_default();
         ecosystems.extend(named("Docker Hardened Images:Debian:", codename));
-        ecosystems.extend(named("Docker Hardened Images:Debian:", release));
+        ecosystems.extend(named("Docker Hardened Images:Debian:", &release));
     }
-    ecosystems.extend(named("Debian:", release));
+    ecosystems.extend(named("Debian:", &release));
     ecosystems
 }
 
+/// `12` of `12.5`; before 7 a release was two numbers: `6.0` of `6.0.10`, `3.1` of `3.1r8`.
+/// <https://wiki.debian.org/DebianReleases>
+fn debian_release(distribution: &Distribution) -> String {
+    let release = major(distribution);
+    if !release.parse::<u32>().is_ok_and(|number| number < 7) {
+        return release.to_owned();
+    }
+    let rest = distribution.release().get(release.len()..).unwrap_or_default().trim_start_matches('.');
+    let second: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    format!("{release}.{}", if second.is_empty() { "0" } else { &second })
+}
+
 fn ubuntu(distribution: &Distribution) -> Vec<String> {
-    let release = match (minor(distribution), distribution.codename.as_deref().and_then(ubuntu_number)) {
-        ("", Some(number)) => number,
-        (number, _) => number,
-    };
+    let release = minor(distribution);
     let mut ecosystems = named("Ubuntu:", release);
     if is_long_term(release) {
         ecosystems.insert(0, format!("Ubuntu:{release}:LTS"));
@@ -251,6 +256,9 @@ fn is_long_term(release: &str) -> bool {
 
 fn alpine(distribution: &Distribution) -> Vec<String> {
     let release = minor(distribution);
+    if release == "edge" {
+        return one("Alpine:edge");
+    }
     let mut ecosystems = Vec::new();
     // A development snapshot calls itself `3.22.0_alpha…`: the release that it becomes, if edge has no data.
     if distribution.version_id.contains("_alpha") || release.is_empty() {
@@ -279,15 +287,20 @@ fn photon(distribution: &Distribution) -> Vec<String> {
 /// `openEuler 22.03 (LTS-SP3)` is `openEuler:22.03-LTS-SP3`.
 fn open_euler(distribution: &Distribution) -> Vec<String> {
     let release = minor(distribution);
-    let inner = distribution.name.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
     let mut ecosystems = Vec::new();
-    if let Some((suffix, _)) = inner.filter(|(suffix, _)| suffix.starts_with("LTS")) {
+    if let Some(suffix) = open_euler_pack(distribution) {
         ecosystems.extend(named("openEuler:", &format!("{release}-{suffix}")));
     } else if !release.is_empty() && distribution.name.is_empty() {
         ecosystems.push(format!("openEuler:{release}-LTS"));
     }
     ecosystems.extend(named("openEuler:", release));
     ecosystems
+}
+
+/// `LTS-SP3` of `openEuler 22.03 (LTS-SP3)`: its `VERSION_ID` is `22.03`.
+pub(crate) fn open_euler_pack(distribution: &Distribution) -> Option<&str> {
+    let (inner, _) = distribution.name.split_once('(')?.1.split_once(')')?;
+    Some(inner).filter(|pack| distribution.id == "openeuler" && pack.starts_with("LTS"))
 }
 
 /// Whether a stream of Red Hat's is one that a system of this release gets its packages from: the main streams of
@@ -335,42 +348,6 @@ fn micro(distribution: &Distribution, tail: &str) -> bool {
     let product = ["Linux Micro ", "Linux Enterprise Micro "].iter().find_map(|prefix| tail.strip_prefix(prefix));
     let rest = product.and_then(|rest| rest.trim_start_matches("for Rancher ").strip_prefix(minor(distribution)));
     !distribution.version_id.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-}
-
-/// The number of a release of Debian. Names: <https://wiki.debian.org/DebianReleases>.
-pub(crate) fn debian_number(codename: &str) -> Option<&'static str> {
-    Some(match codename {
-        "wheezy" => "7",
-        "jessie" => "8",
-        "stretch" => "9",
-        "buster" => "10",
-        "bullseye" => "11",
-        "bookworm" => "12",
-        "trixie" => "13",
-        "forky" => "14",
-        "duke" => "15",
-        "sid" => "sid",
-        _ => return None,
-    })
-}
-
-/// The number of a release of Ubuntu. Names: <https://wiki.ubuntu.com/Releases>.
-pub(crate) fn ubuntu_number(codename: &str) -> Option<&'static str> {
-    Some(match codename {
-        "trusty" => "14.04",
-        "xenial" => "16.04",
-        "bionic" => "18.04",
-        "focal" => "20.04",
-        "jammy" => "22.04",
-        "lunar" => "23.04",
-        "mantic" => "23.10",
-        "noble" => "24.04",
-        "oracular" => "24.10",
-        "plucky" => "25.04",
-        "questing" => "25.10",
-        "resolute" => "26.04",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -4,14 +4,18 @@
 
 use portcullis_model::{Distribution, Timestamp};
 
-use crate::distributions::{Rule, major, minor};
+use crate::distributions::{Rule, major, minor, open_euler_pack};
 
 type Ends = &'static [(&'static str, &'static str)];
 
 /// The last day on which the release of `distribution` gets fixes; none where that is not known.
 pub(crate) fn end_of_life(rule: &Rule, distribution: &Distribution) -> Option<Timestamp> {
-    let releases = [distribution.version_id.as_str(), minor(distribution), major(distribution)];
-    let known = releases.iter().find_map(|release| rule.ends.iter().find(|(known, _)| known == release));
+    let find = |release: &str| rule.ends.iter().find(|(known, _)| *known == release);
+    let known = match open_euler_pack(distribution) {
+        // The service packs of a release end one after the other.
+        Some(pack) => find(&format!("{}-{pack}", minor(distribution))),
+        None => [distribution.release(), minor(distribution), major(distribution)].into_iter().find_map(find),
+    };
     known.and_then(|(_, date)| date.parse().ok())
 }
 
@@ -24,6 +28,11 @@ pub(crate) const DEBIAN: Ends = &[
     ("9", "2022-07-01"),
     ("8", "2020-06-30"),
     ("7", "2018-05-31"),
+    ("6", "2016-02-29"),
+    ("5", "2012-02-06"),
+    ("4", "2010-02-15"),
+    ("3.0", "2006-06-30"),
+    ("3", "2008-03-31"),
 ];
 
 /// Ubuntu, without Pro: <https://ubuntu.com/about/release-cycle>
@@ -57,6 +66,14 @@ pub(crate) const UBUNTU: Ends = &[
     ("13.04", "2014-01-27"),
     ("12.10", "2014-05-16"),
     ("12.04", "2017-04-28"),
+    ("11.10", "2013-05-09"),
+    ("11.04", "2012-10-28"),
+    ("10.10", "2012-04-10"),
+    ("10.04", "2015-04-30"),
+    ("9.10", "2011-04-30"),
+    ("9.04", "2010-10-23"),
+    ("8.10", "2010-04-30"),
+    ("8.04", "2013-05-09"),
 ];
 
 /// Alpine: <https://alpinelinux.org/releases/>
@@ -201,4 +218,36 @@ pub(crate) const MAGEIA: Ends = &[
     ("7", "2021-06-30"),
     ("6", "2019-09-30"),
     ("5", "2017-12-31"),
+];
+
+/// Azure Linux, before 3 CBL-Mariner: <https://learn.microsoft.com/azure/azure-linux/release-cadence-lifecycle>
+pub(crate) const AZURE: Ends = &[("3", "2027-08-31"), ("2", "2025-07-31"), ("1", "2023-08-31")];
+
+/// openEuler, by service pack; where none is told, the last of those of the release:
+/// <https://www.openeuler.org/en/other/lifecycle/>
+pub(crate) const OPEN_EULER: Ends = &[
+    ("26.09", "2027-03-31"),
+    ("25.09", "2026-03-31"),
+    ("25.03", "2025-09-30"),
+    ("24.09", "2025-03-31"),
+    ("24.03-LTS-SP4", "2027-03-31"),
+    ("24.03-LTS-SP3", "2027-12-31"),
+    ("24.03-LTS-SP2", "2026-03-31"),
+    ("24.03-LTS-SP1", "2026-12-31"),
+    ("24.03-LTS", "2026-05-31"),
+    ("24.03", "2027-12-31"),
+    ("23.09", "2024-03-31"),
+    ("23.03", "2023-09-30"),
+    ("22.03-LTS-SP4", "2026-06-30"),
+    ("22.03-LTS-SP3", "2025-12-31"),
+    ("22.03-LTS-SP2", "2024-03-31"),
+    ("22.03-LTS-SP1", "2024-12-31"),
+    ("22.03-LTS", "2024-03-31"),
+    ("22.03", "2026-06-30"),
+    ("20.03-LTS-SP4", "2025-11-30"),
+    ("20.03-LTS-SP3", "2023-12-31"),
+    ("20.03-LTS-SP2", "2022-04-30"),
+    ("20.03-LTS-SP1", "2022-12-31"),
+    ("20.03-LTS", "2021-03-31"),
+    ("20.03", "2025-11-30"),
 ];

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use portcullis_model::{AdvisoryLookup, Distribution, Package, Timestamp};
 
 use crate::{
-    distributions::{Filed, Rule, debian_number, rule, ubuntu_number, ubuntu_pro},
+    distributions::{Filed, Rule, rule, ubuntu_pro},
     end_of_life::end_of_life,
     third_parties::is_own,
 };
@@ -102,12 +102,8 @@ fn resolve<'a>(distribution: &'a Distribution, notes: &mut Vec<String>) -> Optio
         _ => {}
     }
     // Mint, Pop!_OS, Zorin, LMDE and others use the archives of the release that they name.
-    let codename = distribution.parent_codename.as_deref();
-    if let Some(number) = codename.and_then(ubuntu_number) {
-        return Some(own("ubuntu", number));
-    }
-    if let Some(number) = codename.and_then(debian_number) {
-        return Some(own("debian", number));
+    if let Some((parent, number)) = distribution.parent() {
+        return Some(own(parent, number));
     }
     if let Some(relative) = distribution.id_like.first() {
         let name = label(distribution);
@@ -121,7 +117,7 @@ fn resolve<'a>(distribution: &'a Distribution, notes: &mut Vec<String>) -> Optio
 fn derivative_note(distribution: &Distribution, parent: &Distribution, ecosystems: &[String]) -> Option<String> {
     let ecosystem = ecosystems.first()?;
     let name = label(distribution);
-    let (id, version) = (&parent.id, &parent.version_id);
+    let (id, version) = (&parent.id, parent.release());
     Some(format!(
         "{name} is matched with the advisories of {id} {version} ({ecosystem}), which its packages are taken from: \
          its own changes are not known to them"

@@ -352,3 +352,32 @@ fn what_others_publish_is_not_the_distribution_s() {
         matches.coverage.uncovered.iter().map(|found| format!("{} {}", found.what, found.packages)).collect();
     assert_eq!(uncovered, ["cpan packages 1", "deb packages by NodeSource 1"]);
 }
+
+#[test]
+fn every_way_to_name_a_release_leads_to_its_end() {
+    let records = [update("DEBIAN-CVE-2025-1000", "CVE-2025-1000").affected("Debian:12", "curl", fixed("9"))];
+    for (id, version, codename, name, expected) in [
+        ("debian", "11", "", "", "2026-08-31"),
+        ("debian", "", "bullseye", "", "2026-08-31"),
+        ("debian", "6.0.10", "", "", "2016-02-29"),
+        ("debian", "3.1r8", "", "", "2008-03-31"),
+        ("debian", "", "forky", "", "none"),
+        ("raspbian", "", "stretch", "", "2022-07-01"),
+        ("ubuntu", "", "bionic", "", "2023-05-31"),
+        ("mariner", "1.0.20230811", "", "", "2023-08-31"),
+        ("mariner", "2.0", "", "", "2025-07-31"),
+        ("azurelinux", "3.0.20260616", "", "", "2027-08-31"),
+        ("openeuler", "22.03", "", "openEuler 22.03 (LTS-SP3)", "2025-12-31"),
+        ("openeuler", "22.03", "", "openEuler 22.03", "2026-06-30"),
+        ("openeuler", "23.09", "", "openEuler 23.09", "2024-03-31"),
+        // A service pack that is not known is none of those that are.
+        ("openeuler", "22.03", "", "openEuler 22.03 (LTS-SP9)", "none"),
+    ] {
+        let mut distribution = distribution(id, version);
+        distribution.codename = (!codename.is_empty()).then(|| codename.to_owned());
+        distribution.name = name.to_owned();
+        let end = matched(&[], &distribution, &records).coverage.end_of_life;
+        let end = end.map_or("none".to_owned(), |end| end.to_string());
+        assert!(end.starts_with(expected), "{id} {version} {codename} {name}: {end}");
+    }
+}

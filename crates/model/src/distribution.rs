@@ -1,5 +1,7 @@
 //! The distribution an image is built on, as its `os-release` says.
 
+mod names;
+
 use serde::{Deserialize, Serialize};
 
 /// What `/etc/os-release` (or `/usr/lib/os-release`) says of itself.

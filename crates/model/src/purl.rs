@@ -91,6 +91,12 @@ impl<'a> PackageUrl<'a> {
         self.qualifiers.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value)
     }
 
+    /// A part of a package URL as it is meant; as it is written, where it is not encoded as it must be.
+    #[must_use]
+    pub fn decoded(text: &str) -> Cow<'_, str> {
+        decode(text).unwrap_or(Cow::Borrowed(text))
+    }
+
     /// The kind of package, where it is one that is known here.
     #[must_use]
     pub fn package_type(&self) -> Option<PackageType> {

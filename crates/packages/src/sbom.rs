@@ -11,7 +11,6 @@
 
 mod cyclonedx;
 mod cyclonedx_xml;
-mod distribution;
 mod document;
 mod gather;
 mod loose;
@@ -79,11 +78,16 @@ pub const MAX_SBOM_BYTES: usize = 256 << 20;
 /// # Errors
 /// When it is none of the formats, or damaged so that not even its shape can be read.
 pub fn read_sbom(name: &str, bytes: &[u8]) -> Result<Sbom, SbomError> {
-    read_up_to(name, bytes, MAX_SBOM_BYTES)
+    read_into(Gathered::new(name, true), bytes, MAX_SBOM_BYTES)
 }
 
-/// Reads a document of no more than `limit` bytes, inflated.
+/// Reads a document of no more than `limit` bytes, inflated, that lies beside others in an image: it is not asked to tell
+/// all that advisories need.
 pub(crate) fn read_up_to(name: &str, bytes: &[u8], limit: usize) -> Result<Sbom, SbomError> {
+    read_into(Gathered::new(name, false), bytes, limit)
+}
+
+fn read_into(mut gathered: Gathered, bytes: &[u8], limit: usize) -> Result<Sbom, SbomError> {
     let inflated;
     let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
         inflated = inflate(bytes, limit)?;
@@ -96,7 +100,6 @@ pub(crate) fn read_up_to(name: &str, bytes: &[u8], limit: usize) -> Result<Sbom,
     }
     let bytes = utf8(bytes);
     let text = bytes.trim_ascii_start();
-    let mut gathered = Gathered::new(name);
     match text.first() {
         None => return Err(SbomError::Empty),
         Some(b'{' | b'[') => document::read(text, &mut gathered)?,

@@ -27,7 +27,7 @@ pub(super) fn of_purl(text: &str) -> Result<(Package, Option<Distribution>), Fai
     let module = ["rpmmod", "modularitylabel"].map(|key| purl.qualifier(key)).into_iter().find(|text| !text.is_empty());
     package.module = module.map(str::to_owned);
     let is_of_system = kind.is_operating_system();
-    let distribution = is_of_system.then(|| distribution(&purl.namespace, purl.qualifier("distro"))).flatten();
+    let distribution = is_of_system.then(|| distribution(&purl)).flatten();
     Ok((package, distribution))
 }
 
@@ -89,38 +89,11 @@ fn source(kind: PackageType, upstream: &str, version: &str) -> Option<SourcePack
     }
 }
 
-/// The qualifier `distro`, such as `debian-12` or `bookworm`, with the namespace for what it leaves out.
-fn distribution(namespace: &str, distro: &str) -> Option<Distribution> {
-    let id_of = |namespace: &str| match namespace {
-        "redhat" => "rhel".to_owned(),
-        "amazon" => "amzn".to_owned(),
-        "oracle" => "ol".to_owned(),
-        "suse" => "sles".to_owned(),
-        other => other.to_ascii_lowercase(),
-    };
-    let mut found = Distribution { name: distro.to_owned(), ..Distribution::default() };
-    let begins_a_version = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
-    let at = distro.rmatch_indices('-').map(|(at, _)| at).find(|at| distro.get(at + 1..).is_some_and(begins_a_version));
-    match at {
-        Some(at) => {
-            found.id = distro.get(..at)?.to_ascii_lowercase();
-            found.version_id = distro.get(at + 1..)?.to_owned();
-        }
-        None if begins_a_version(distro) => {
-            found.id = id_of(namespace);
-            found.version_id = distro.to_owned();
-        }
-        // Without releases the name is enough.
-        None if distro.is_empty() && !["wolfi", "chainguard", "minimos", "cleanstart", "echo"].contains(&namespace) => {
-            return None;
-        }
-        None if distro.eq_ignore_ascii_case(namespace) || distro.is_empty() => found.id = id_of(namespace),
-        None => {
-            found.id = id_of(namespace);
-            found.codename = Some(distro.to_ascii_lowercase());
-        }
-    }
-    (!found.id.is_empty()).then_some(found)
+/// The distribution that the package URL names, called by what it is.
+fn distribution(purl: &PackageUrl<'_>) -> Option<Distribution> {
+    let found = Distribution::of_purl(&purl.namespace, &purl.distro())?;
+    let name = format!("{} {}", found.id, found.version_id).trim_end().to_owned();
+    Some(Distribution { name, ..found })
 }
 
 #[cfg(test)]
@@ -137,7 +110,7 @@ mod tests {
                 "openssl 3.0.11-1",
                 "debian 12",
             ),
-            ("pkg:deb/ubuntu/dash@1?distro=jammy&upstream=dash%400.5", "dash", "1", "dash 0.5", "ubuntu jammy"),
+            ("pkg:deb/ubuntu/dash@1?distro=jammy&upstream=dash%400.5", "dash", "1", "dash 0.5", "ubuntu 22.04"),
             (
                 "pkg:rpm/redhat/bind-libs@9.11-1.el8?epoch=32&distro=rhel-8.9&upstream=bind-9.11-1.el8.src.rpm",
                 "bind-libs",
@@ -147,13 +120,13 @@ mod tests {
             ),
             ("pkg:rpm/opensuse/curl@8?distro=opensuse-leap-15.6", "curl", "8", "", "opensuse-leap 15.6"),
             ("pkg:apk/wolfi/curl@8-r1?distro=wolfi", "curl", "8-r1", "", "wolfi "),
+            ("pkg:apk/alpine/curl@8-r1?distro=alpine-edge", "curl", "8-r1", "", "alpine edge"),
             ("pkg:npm/%40a/b@1", "@a/b", "1", "", ""),
             ("pkg:maven/org.a/b@1", "org.a:b", "1", "", ""),
         ] {
             let (package, distribution) = of_purl(text).unwrap();
             let source = package.source.map(|source| format!("{} {}", source.name, source.version)).unwrap_or_default();
-            let distro_found =
-                distribution.map(|d| format!("{} {}", d.id, d.codename.unwrap_or(d.version_id))).unwrap_or_default();
+            let distro_found = distribution.map(|d| format!("{} {}", d.id, d.version_id)).unwrap_or_default();
             assert_eq!(
                 (&*package.name, &*package.version, &*source, &*distro_found),
                 (name, version, upstream, distro),

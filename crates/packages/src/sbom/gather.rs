@@ -8,11 +8,11 @@ mod types;
 use std::{borrow::Cow, collections::BTreeMap};
 
 use links::Links;
-use package::{fill, identified, merge_equal};
+use package::{SourceNames, fill, identified, is_same_version, merge_equal};
 use portcullis_model::{Digest, Distribution, Package, PackageType, PackageUrl, Purl, Reading};
 use problems::{Problem, Problems};
 
-use super::{Sbom, distribution};
+use super::Sbom;
 use crate::complete;
 pub(super) use types::{cpe_product, package_type};
 
@@ -70,11 +70,14 @@ pub(super) struct Gathered {
     distros: Vec<(String, String, usize)>,
     licenses: BTreeMap<String, String>,
     problems: Problems,
+    sources: SourceNames,
     images: usize,
+    /// Whether it is all that is known of what it describes.
+    is_alone: bool,
 }
 
 impl Gathered {
-    pub(super) fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str, is_alone: bool) -> Self {
         Self {
             format: String::new(),
             format_version: String::new(),
@@ -88,7 +91,9 @@ impl Gathered {
             distros: Vec::new(),
             licenses: BTreeMap::new(),
             problems: Problems::new(name),
+            sources: SourceNames::default(),
             images: 0,
+            is_alone,
         }
     }
 
@@ -208,6 +213,7 @@ impl Gathered {
             }
             Some(url) => {
                 self.note_distribution(url);
+                self.note_versions(&found, url);
                 identified(&found, url)
             }
             None => self.guessed(&found),
@@ -217,6 +223,7 @@ impl Gathered {
             return;
         };
         fill(&mut package, &found, url.as_ref());
+        self.sources.met(&found, url.as_ref());
         self.links.package(&found.reference, self.packages.len());
         self.packages.push(package);
     }
@@ -233,19 +240,27 @@ impl Gathered {
         }
     }
 
+    /// The package URL is the identity: what else the component says of its version is passed over aloud.
+    fn note_versions(&mut self, found: &Found<'_>, url: &PackageUrl<'_>) {
+        if self.is_alone && !is_same_version(&found.version, url) {
+            let (name, version, other) = (short(&found.name), short(&found.version), short(&url.version));
+            let what =
+                format!("`{name}` has the version `{version}`, and `{other}` in its package URL: that was taken");
+            self.problems.add(Problem::Versions, what);
+        }
+    }
+
     fn note_distribution(&mut self, url: &PackageUrl<'_>) {
-        let distro = url.qualifier("distro");
-        if distro.is_empty() || !url.package_type().is_some_and(PackageType::is_operating_system) {
+        if !url.package_type().is_some_and(PackageType::is_operating_system) {
             return;
         }
+        let distro = url.distro();
         let has_room = self.distros.len() < MAX_DISTROS;
         let known =
-            self.distros.iter_mut().find(|(namespace, known, _)| known == distro && *namespace == url.namespace);
+            self.distros.iter_mut().find(|(namespace, known, _)| *known == distro && *namespace == url.namespace);
         match known {
             Some((_, _, count)) => *count += 1,
-            None if has_room => {
-                self.distros.push((url.namespace.to_string(), distro.to_owned(), 1));
-            }
+            None if has_room => self.distros.push((url.namespace.to_string(), distro.into_owned(), 1)),
             None => {}
         }
     }
@@ -303,6 +318,9 @@ impl Gathered {
             self.problems.add(Problem::Versionless, format!("`{}` has no version", short(&package.name)));
         }
         let packages = merge_equal(self.packages);
+        if let Some((problem, what)) = self.sources.missing(&packages).filter(|_| self.is_alone) {
+            self.problems.add(problem, what);
+        }
         if packages.is_empty() && self.images > 0 {
             self.problems.add(Problem::OnlyImages, "it names images, and no package of them".to_owned());
         }
@@ -328,9 +346,13 @@ impl Gathered {
     /// Without a component that names it, the distribution is that of most packages.
     fn settle_distribution(&mut self) {
         let mut counted = std::mem::take(&mut self.distros);
-        counted.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
+        // A namespace alone says less than any qualifier.
+        counted.sort_by_key(|(_, distro, count)| (distro.is_empty(), std::cmp::Reverse(*count)));
         for (namespace, distro, _) in counted {
-            if let Some(found) = distribution::from_qualifier(&namespace, &distro) {
+            if distro.is_empty() && (self.distribution.is_some() || !self.is_alone) {
+                break;
+            }
+            if let Some(found) = Distribution::of_purl(&namespace, &distro) {
                 self.distribution(found);
             }
         }

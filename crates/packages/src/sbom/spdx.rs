@@ -9,7 +9,6 @@ use portcullis_model::{Distribution, PackageType};
 use serde::{Deserialize, Deserializer, de::DeserializeSeed};
 
 use super::{
-    distribution::identify,
     gather::{Found, Gathered},
     loose::{Each, Text, Texts},
 };
@@ -145,7 +144,7 @@ impl Package<'_> {
         let references = &self.external_refs;
         let version = if references.version_id.is_empty() { &self.version_info.0 } else { &references.version_id };
         let name = if references.id.is_empty() { &self.name.0 } else { &references.id };
-        let mut distribution = identify(name, version);
+        let mut distribution = Distribution::named(name, version);
         let pretty = if references.pretty_name.is_empty() { &self.description.0 } else { &references.pretty_name };
         distribution.name = pretty.to_string();
         distribution

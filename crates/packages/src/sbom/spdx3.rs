@@ -3,10 +3,10 @@
 //! Format: <https://spdx.github.io/spdx-spec/v3.0.1/serializations/>. Elements are read in the compact form that the
 //! specification asks for; other forms of JSON-LD are not.
 
+use portcullis_model::Distribution;
 use serde::{Deserialize, Deserializer, de::DeserializeSeed};
 
 use super::{
-    distribution::identify,
     gather::{Found, Gathered},
     loose::{Each, Text, Texts},
 };
@@ -84,7 +84,7 @@ impl Element<'_> {
             }
             "Relationship" | "LifecycleScopedRelationship" => self.relate(gathered),
             "software_Package" if self.purpose.0 == "operatingSystem" => {
-                gathered.distribution(identify(&self.name.0, &self.version.0));
+                gathered.distribution(Distribution::named(&self.name.0, &self.version.0));
             }
             "software_Package" => {
                 let purl = if self.purl.0.is_empty() { self.identifiers.purl.0 } else { self.purl.0 };

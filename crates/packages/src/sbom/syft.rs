@@ -8,7 +8,6 @@ use portcullis_model::{Digest, Distribution};
 use serde::{Deserialize, Deserializer, de::DeserializeSeed};
 
 use super::{
-    distribution::identify,
     gather::{Found, Gathered, package_type},
     loose::{Each, Loose, Text, Texts},
 };
@@ -189,7 +188,7 @@ pub(super) struct Distro<'a> {
 impl Distro<'_> {
     pub(super) fn gather(self, gathered: &mut Gathered) {
         let found = if self.id.0.is_empty() {
-            identify(&self.name.0, &self.version.0)
+            Distribution::named(&self.name.0, &self.version.0)
         } else {
             Distribution {
                 id: self.id.0.into_owned(),

@@ -4,10 +4,7 @@ use std::borrow::Cow;
 
 use portcullis_model::{Digest, Distribution, PackageType};
 
-use crate::sbom::{
-    distribution::identify,
-    gather::{Found, Gathered, MAX_PLACES, package_type},
-};
+use crate::sbom::gather::{Found, Gathered, MAX_PLACES, package_type};
 
 /// The properties that count.
 #[derive(Default)]
@@ -141,7 +138,7 @@ impl<'a> Facts<'a> {
     /// What a component of the type `operating-system` says.
     pub(super) fn gather_system(mut self, gathered: &mut Gathered, found: &Found<'_>, description: &str) {
         if self.distribution.id.is_empty() {
-            let identified = identify(&found.name, &found.version);
+            let identified = Distribution::named(&found.name, &found.version);
             (self.distribution.id, self.distribution.version_id) = (identified.id, identified.version_id);
         }
         if self.distribution.name.is_empty() {

@@ -2,7 +2,7 @@
 
 use portcullis_model::{Location, Package, PackageType, PackageUrl, SourcePackage, is_cpe};
 
-use super::{Found, MAX_PLACES, types};
+use super::{Found, MAX_PLACES, problems::Problem, types};
 use crate::rpm_names::{module_stream, source_rpm};
 
 /// A package by its package URL.
@@ -20,6 +20,64 @@ pub(super) fn identified(found: &Found<'_>, url: &PackageUrl<'_>) -> Option<Pack
     let is_old = kind.is_operating_system() && url.kind != kind.as_str();
     let purl = if is_old { String::new() } else { found.purl.trim().to_owned() };
     Some(Package { purl, ..Package::new(kind, url.ecosystem_name(), version) })
+}
+
+/// Whether the version of a component is that of its package URL, as tools write them: with or without an epoch, a `v`
+/// in front, build metadata, or a distribution's revision; encoded once too often.
+pub(super) fn is_same_version(version: &str, url: &PackageUrl<'_>) -> bool {
+    // A repository's tag is not the version of what is built from it.
+    let Some(kind) = url.package_type().filter(|kind| *kind != PackageType::Github) else { return true };
+    let is_of_system = kind.is_operating_system();
+    let plain = |text: &str| {
+        let text = PackageUrl::decoded(text.trim()).to_ascii_lowercase();
+        let text = match text.split_once(':') {
+            Some((epoch, rest)) if epoch.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+            _ => &text,
+        };
+        // Go's own library is of `go1.25.3`.
+        let text = text.strip_prefix("go").filter(|_| kind == PackageType::Golang).unwrap_or(text);
+        let text = text.strip_prefix('v').unwrap_or(text);
+        // Of a distribution's versions it is a part like any other.
+        let metadata = text.find('+').filter(|_| !is_of_system);
+        metadata.and_then(|at| text.get(..at)).unwrap_or(text).to_owned()
+    };
+    let (version, other) = (plain(version), plain(&url.version));
+    let (short, long) = if version.len() < other.len() { (&version, &other) } else { (&other, &version) };
+    short.is_empty()
+        || short == long
+        || (is_of_system && long.strip_prefix(&**short).is_some_and(|rest| rest.starts_with('-')))
+}
+
+/// Whether a document says what the packages of dpkg and apk were built from. Advisories of Debian, Ubuntu and Alpine
+/// name sources: without them all that has another name than its source seems to be free of vulnerabilities.
+#[derive(Default)]
+pub(super) struct SourceNames {
+    is_known: bool,
+}
+
+impl SourceNames {
+    /// From so many packages on, one has a source of another name in any real image.
+    const MANY: usize = 10;
+
+    pub(super) fn met(&mut self, found: &Found<'_>, url: Option<&PackageUrl<'_>>) {
+        self.is_known |= !found.source_name.is_empty() || url.is_some_and(|url| !url.qualifier("upstream").is_empty());
+    }
+
+    /// What is to be said where no package names its source.
+    pub(super) fn missing(&self, packages: &[Package]) -> Option<(Problem, String)> {
+        let concerned = packages.iter().filter(|package| matches!(package.kind, PackageType::Deb | PackageType::Apk));
+        let is_other = |package: &Package| package.source.as_ref().is_some_and(|source| source.name != package.name);
+        if self.is_known || concerned.clone().any(is_other) {
+            return None;
+        }
+        let (count, first) = (concerned.clone().count(), concerned.map(|package| &package.name).next()?);
+        let problem = if count < Self::MANY { Problem::FewSourceless } else { Problem::Sourceless };
+        let what = format!(
+            "none of its {count} packages of dpkg or apk, such as `{first}`, says which source package it was built \
+             from: advisories that name sources are found only where both have the same name"
+        );
+        Some((problem, what))
+    }
 }
 
 /// All but the identity.
@@ -114,4 +172,70 @@ pub(super) fn merge_equal(mut packages: Vec<Package>) -> Vec<Package> {
         package.depends_on.dedup();
     }
     packages
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sbom::read_sbom;
+
+    /// The warnings of a document with these components.
+    fn warnings_of(components: &[String]) -> Vec<String> {
+        let components = components.join(", ");
+        let document = format!(r#"{{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{components}]}}"#);
+        let sbom = read_sbom("sbom", document.as_bytes()).unwrap();
+        sbom.reading.warnings.iter().map(|warning| format!("{:?}: {}", warning.kind, warning.message)).collect()
+    }
+
+    #[test]
+    fn packages_that_name_no_source_are_told() {
+        let of = |count: usize, first: &str| {
+            let names = (0..count).map(|index| format!("lib{index}"));
+            let mut components: Vec<String> = names
+                .map(|name| {
+                    format!(
+                        r#"{{"name": "{name}", "version": "1", "purl": "pkg:deb/debian/{name}@1?distro=debian-12"}}"#
+                    )
+                })
+                .collect();
+            components.push(format!(
+                r#"{{"name": "a", "version": "1", "purl": "pkg:deb/debian/a@1?{first}distro=debian-12"}}"#
+            ));
+            warnings_of(&components)
+        };
+        let many = of(9, "");
+        assert!(
+            matches!(&*many, [only] if only.starts_with("Gap: none of its 10 packages of dpkg or apk")),
+            "{many:?}"
+        );
+        // So few may well be called as their sources are.
+        let few = of(8, "");
+        assert!(matches!(&*few, [only] if only.starts_with("Note: none of its 9 packages of dpkg or apk")), "{few:?}");
+        assert!(of(9, "upstream=openssl&").is_empty());
+        assert!(of(9, "upstream=a&").is_empty());
+        assert!(warnings_of(&[r#"{"name": "a", "version": "1", "purl": "pkg:npm/a@1"}"#.to_owned()]).is_empty());
+    }
+
+    #[test]
+    fn a_version_other_than_that_of_the_package_url_is_told() {
+        for (version, purl, is_told) in [
+            ("4.17.21", "pkg:npm/lodash@4.17.20", true),
+            ("4.17.20-beta", "pkg:npm/lodash@4.17.20", true),
+            ("1.1.1-1+deb11u2", "pkg:deb/debian/a@1.1.1-1%2Bdeb11u1?distro=debian-11&upstream=a", true),
+            ("v1.2.3", "pkg:golang/example.com/a@1.2.3", false),
+            ("1.2.3", "pkg:golang/example.com/a@v1.2.3%2Bincompatible", false),
+            ("go1.25.3", "pkg:golang/stdlib@1.25.3", false),
+            ("1.2.3+build", "pkg:npm/a@1.2.3", false),
+            ("32:9.11-1.el8", "pkg:rpm/redhat/a@9.11-1.el8?distro=rhel-8", false),
+            ("9.11", "pkg:rpm/redhat/a@9.11-1.el8?distro=rhel-8", false),
+            ("1.1%2Bdfsg-1", "pkg:deb/debian/a@1.1%252Bdfsg-1?distro=debian-11&upstream=a", false),
+            ("3.1", "pkg:github/openssl/openssl@openssl-3.1", false),
+            ("", "pkg:npm/a@1", false),
+            ("1", "pkg:npm/a", false),
+        ] {
+            let warnings = warnings_of(&[format!(r#"{{"name": "a", "version": "{version}", "purl": "{purl}"}}"#)]);
+            let told =
+                warnings.iter().any(|text| text.starts_with("Note: `a` has the version") && text.contains(version));
+            assert_eq!((told, warnings.len()), (is_told, usize::from(is_told)), "{version} {purl}: {warnings:?}");
+        }
+    }
 }

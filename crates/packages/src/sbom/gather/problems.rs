@@ -11,6 +11,9 @@ pub(super) enum Problem {
     Purl,
     Nameless,
     Versionless,
+    Versions,
+    Sourceless,
+    FewSourceless,
     Unidentified,
     Guessed,
     Image,
@@ -25,10 +28,20 @@ impl Problem {
     /// Whether a vulnerable package may go unseen.
     const fn is_gap(self) -> bool {
         match self {
-            Self::Nameless | Self::Unidentified | Self::OnlyImages | Self::Distribution | Self::TooMany | Self::Cut => {
-                true
-            }
-            Self::Purl | Self::Versionless | Self::Guessed | Self::Image | Self::Excluded => false,
+            Self::Nameless
+            | Self::Sourceless
+            | Self::Unidentified
+            | Self::OnlyImages
+            | Self::Distribution
+            | Self::TooMany
+            | Self::Cut => true,
+            Self::Purl
+            | Self::Versionless
+            | Self::Versions
+            | Self::FewSourceless
+            | Self::Guessed
+            | Self::Image
+            | Self::Excluded => false,
         }
     }
 }
@@ -75,6 +88,8 @@ impl Problems {
                 Problem::Purl => format!("{more} more package URLs are none"),
                 Problem::Nameless => format!("{more} more components have no name"),
                 Problem::Versionless => format!("{more} more have no version"),
+                Problem::Versions => format!("{more} more have another version than their package URLs"),
+                Problem::Sourceless | Problem::FewSourceless => format!("{more} more name no source package"),
                 Problem::Unidentified => format!("{more} more have no package URL"),
                 Problem::Guessed => format!("{more} more are taken for Go modules by their form"),
                 Problem::Image | Problem::OnlyImages => format!("{more} more are images"),
