@@ -341,8 +341,12 @@ impl Builder {
         gathered.write_ids(plan, &mut out)?;
         gathered.write_cves(plan, &mut out)?;
         gathered.write_advisories(plan, level, &mut out)?;
-        let newest = self.sources.values().filter_map(|source| source.newest).max();
-        let built = newest.unwrap_or_else(|| Timestamp::from_unix(0));
+        // What exploits and scores speak of is not what advisories do: fresh scores would hide that these are stale.
+        let of_advisories = |name: &str| !matches!(name, "kev" | "epss");
+        let newest = |which: &dyn Fn(&str) -> bool| {
+            self.sources.iter().filter(|(name, _)| which(name)).filter_map(|(_, source)| source.newest).max()
+        };
+        let built = newest(&of_advisories).or_else(|| newest(&|_| true)).unwrap_or_else(|| Timestamp::from_unix(0));
         let meta = Meta { starter: self.starter, built, sources: self.sources.clone(), ecosystems };
         // Next to the page digests: opening reads both.
         let meta = serde_json::to_vec(&meta).unwrap_or_default();

@@ -203,6 +203,16 @@ fn what_cannot_be_compared_is_unknown_and_never_clean() {
 
 /// A large report is mostly this: that it is in memory once is what keeps scans small.
 #[test]
+fn an_installed_version_of_python_that_is_none_is_unknown() {
+    let entry = json!({"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "1.0.0"}, {"fixed": "1.2.1"}]}]});
+    let records = [AdvisoryRecord::new("PYSEC-1").affected("PyPI", "x", entry)];
+    for version in ["1.1.0-dirty", "latest", "1.1.*"] {
+        assert_eq!(findings(&[package(PackageType::Pypi, "x", version)], &records), ["PYSEC-1 unknown"], "{version}");
+    }
+    assert_eq!(findings(&[package(PackageType::Pypi, "x", "1.1.0+cu118")], &records), ["PYSEC-1 fixed 1.2.1"]);
+}
+
+#[test]
 fn what_findings_have_in_common_is_in_memory_once() {
     let x = [package(PackageType::Pypi, "x", "1.0"), package(PackageType::Pypi, "y", "1.0")];
     let record = |id: &str| AdvisoryRecord::new(id).affects("PyPI", "x", "0", None).affects("PyPI", "y", "0", None);

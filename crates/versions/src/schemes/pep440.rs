@@ -17,7 +17,12 @@ fn compare(a: &str, b: &str) -> Option<Ordering> {
 
 /// "If the specified version identifier is a public version identifier (no local version label), then the local
 /// version label of any candidate versions MUST be ignored": <https://peps.python.org/pep-0440/#version-matching>.
+///
+/// An installed version that is none (`1.1.0-dirty`) cannot be told to be before or after one that is.
 fn compare_to_bound(installed: &str, bound: &str) -> Option<Ordering> {
+    if !accepts(installed.trim()) && accepts(bound.trim()) {
+        return None;
+    }
     compare_with(installed, bound, |installed, bound| {
         if bound.is_empty() { Ordering::Equal } else { compare_local(installed, bound) }
     })
