@@ -275,6 +275,7 @@ impl Builder {
     pub fn write(self, path: &Path) -> Result<BuildSummary, BuildError> {
         use std::os::unix::fs::PermissionsExt as _;
         let unwritten = |cause| BuildError::Write { path: path.to_owned(), cause };
+        replaceable(path).map_err(unwritten)?;
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(directory).map_err(unwritten)?;
         let sink = BufWriter::with_capacity(256 * 1024, file.as_file_mut());
@@ -353,6 +354,18 @@ impl Builder {
         out.section(Section::Meta, &meta).map_err(BuildError::Output)?;
         let (sink, digest, bytes) = out.finish().map_err(BuildError::Output)?;
         Ok((sink, digest, bytes, packages))
+    }
+}
+
+/// Whether a file may take the place at `path`. A device there, such as `/dev/null`, would be gone.
+///
+/// # Errors
+/// When something is there that is neither a file nor a link to one.
+pub fn replaceable(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) if !found.is_file() => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+        _ => Ok(()),
     }
 }
 

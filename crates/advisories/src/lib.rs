@@ -24,7 +24,7 @@ mod sources;
 mod starter;
 mod texts;
 
-pub use builder::{BuildError, BuildSummary, Builder};
+pub use builder::{BuildError, BuildSummary, Builder, replaceable};
 pub use database::{Database, OpenError, SearchHit};
 pub use format::FORMAT_VERSION;
 pub use sources::{SourceError, add_directory};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use portcullis_advisories::Database;
+use portcullis_advisories::{Database, replaceable};
 use portcullis_attest::{BUNDLE_MEDIA_TYPE, StatementSigner, discover_in_layout};
 use portcullis_model::Digest;
 use portcullis_registry::{Descriptor, media_type};
@@ -83,7 +83,7 @@ pub async fn export(
     };
     let manifest = Digest::of(&parts.manifest);
     let next = beside(to, ".next");
-    let written = write(&parts, &next).and_then(|()| fs::rename(&next, to));
+    let written = replaceable(to).and_then(|()| write(&parts, &next)).and_then(|()| fs::rename(&next, to));
     if let Err(error) = written {
         // On a full disk the half of a file is in everyone's way.
         _ = fs::remove_file(&next);

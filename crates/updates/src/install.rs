@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 
-use portcullis_advisories::Database;
+use portcullis_advisories::{Database, replaceable};
 use portcullis_model::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -117,7 +117,9 @@ impl Place {
         }
         waited.require()?;
         self.remember(origin)?;
-        let written = fs::rename(&staged, &self.path).and_then(|()| sync_folder(&folder_of(&self.path)));
+        let written = replaceable(&self.path)
+            .and_then(|()| fs::rename(&staged, &self.path))
+            .and_then(|()| sync_folder(&folder_of(&self.path)));
         written.map_err(UpdateError::writing(&self.path))?;
         Ok(database)
     }

@@ -100,3 +100,19 @@ fn a_record_of_the_future_does_not_make_the_database_newer() {
     assert_eq!(database.info().built.date(), "2026-05-05");
     assert_eq!(database.affected("npm", "p").unwrap().len(), 2);
 }
+
+#[test]
+fn a_device_is_not_replaced_by_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let mut builder = Builder::new();
+    builder.add_record(
+        "osv/test",
+        "a place",
+        AdvisoryRecord::new("GHSA-1").affects("npm", "x", "0", None).json().as_bytes(),
+    );
+    let error = builder.write(&socket).unwrap_err();
+    assert!(matches!(error, portcullis_advisories::BuildError::Write { .. }));
+    assert!(!socket.is_file() && socket.exists());
+}
