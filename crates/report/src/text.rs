@@ -106,10 +106,18 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
                 lines.push(String::new());
                 used = 0;
             }
-            if let Some(line) = lines.last_mut() {
-                line.push(character);
+            match lines.last_mut() {
+                // A command to a pipeline, where a line begins with it: see [`clean`].
+                Some(line) if character == ':' && line == ":" => {
+                    line.push_str("\\u{3a}");
+                    used += "\\u{3a}".len();
+                }
+                Some(line) => {
+                    line.push(character);
+                    used += wide;
+                }
+                None => {}
             }
-            used += wide;
         }
     }
     lines
@@ -207,6 +215,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn no_line_of_wrapped_text_is_a_command() {
+        for text in [" ::error::x", "xxxxxxxxxxxx ::error::x", "xxxxxxxxxxxx::error::x", "a b::c :: ::d", ":: ::"] {
+            for width in 8..30 {
+                let lines = wrap(text, width);
+                assert!(lines.iter().all(|line| !line.starts_with("::") && columns(line) <= width), "{lines:?}");
+            }
+        }
+        assert_eq!(wrap("std::fmt is std", 20), ["std::fmt is std"]);
+    }
 
     #[test]
     fn what_is_invisible_is_shown() {
