@@ -1,8 +1,11 @@
 //! What to do: the upgrade of each package that fixes the most, and the command for it.
 
-use std::cmp::{Ordering, Reverse};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::HashMap,
+};
 
-use portcullis_model::{Finding, FindingPackage, FixState, PackageType, SeverityLevel, Upgrade};
+use portcullis_model::{Finding, FindingPackage, FixState, Package, PackageType, Report, SeverityLevel, Upgrade};
 use portcullis_versions::Scheme;
 
 use crate::{text::clean, view::Group};
@@ -19,12 +22,16 @@ pub(crate) struct Advice<'a> {
     pub(crate) worst: SeverityLevel,
     /// What that version is known to have itself.
     pub(crate) remaining: Option<(u64, SeverityLevel)>,
+    /// Who brings it: a package that needs it.
+    needed_by: Option<&'a Package>,
+    /// Whether it is there in one version.
+    is_single: bool,
 }
 
 impl Advice<'_> {
     /// `upgrade x from 1.0.0 to 1.2.3: fixes 2, the worst high`
     pub(crate) fn words(&self) -> String {
-        let Self { package, version, fixes, worst, remaining } = self;
+        let Self { package, version, fixes, worst, remaining, needed_by, is_single: _ } = self;
         // As the installed version is written.
         let v = if package.version.starts_with('v') && !version.starts_with('v') { "v" } else { "" };
         let mut words = format!(
@@ -34,15 +41,45 @@ impl Advice<'_> {
         if let Some((remaining, worst)) = remaining {
             words.push_str(&format!("; {remaining} without a fix, the worst {worst}"));
         }
+        if let Some(Package { name, version, .. }) = needed_by {
+            words.push_str(&format!("; needed by {name} {version}"));
+        }
         words
+    }
+
+    /// The command for it. What another package brings, or is there in several versions, npm would add beside those.
+    pub(crate) fn command(&self) -> Option<String> {
+        let is_own = self.needed_by.is_none() && self.is_single;
+        if is_own || self.package.kind != PackageType::Npm { upgrade_command(self.package, self.version) } else { None }
     }
 }
 
-/// The upgrades for `groups`, the one that helps most first. `known` are those that were looked up.
-pub(crate) fn advise<'a>(groups: &[Group<'a>], known: &'a [Upgrade]) -> Vec<Advice<'a>> {
-    let mut advice: Vec<_> = groups.iter().filter_map(|group| upgrade(group, known)).collect();
+/// The upgrades for `groups` of `report`, the one that helps most first.
+pub(crate) fn advise<'a>(groups: &[Group<'a>], report: &'a Report) -> Vec<Advice<'a>> {
+    let mut advice: Vec<_> = groups.iter().filter_map(|group| upgrade(group, &report.upgrades)).collect();
     advice.sort_by_key(|advice| (Reverse(advice.worst), Reverse(advice.fixes), advice.package));
+    let mut needed_by: HashMap<&str, &Package> = HashMap::new();
+    let mut versions: HashMap<(PackageType, &str), usize> = HashMap::new();
+    if !advice.is_empty() {
+        let languages = report.inventory.packages.iter().filter(|package| !package.kind.is_operating_system());
+        for package in languages {
+            *versions.entry((package.kind, &package.name)).or_default() += 1;
+            if !is_project(package) {
+                package.depends_on.iter().for_each(|needed| _ = needed_by.entry(needed.as_str()).or_insert(package));
+            }
+        }
+    }
+    for advice in &mut advice {
+        advice.needed_by = needed_by.get(advice.package.purl.as_str()).copied();
+        advice.is_single = versions.get(&(advice.package.kind, &*advice.package.name)).is_none_or(|count| *count == 1);
+    }
     advice
+}
+
+/// Whether it is what the others were installed for: `app/package.json` beside `app/node_modules`.
+fn is_project(package: &Package) -> bool {
+    let place = package.locations.first().map_or("", |location| location.path.as_str());
+    package.kind == PackageType::Npm && place.ends_with("package.json") && !place.contains("node_modules/")
 }
 
 fn upgrade<'a>(group: &Group<'a>, known: &'a [Upgrade]) -> Option<Advice<'a>> {
@@ -60,6 +97,8 @@ fn upgrade<'a>(group: &Group<'a>, known: &'a [Upgrade]) -> Option<Advice<'a>> {
             fixes,
             worst,
             remaining: worst_remaining.map(|worst| (*remaining, worst)),
+            needed_by: None,
+            is_single: true,
         });
     }
     let mut version = None::<&str>;
@@ -73,7 +112,15 @@ fn upgrade<'a>(group: &Group<'a>, known: &'a [Upgrade]) -> Option<Advice<'a>> {
             },
         });
     }
-    Some(Advice { package, version: version?, fixes: fixable.len(), worst, remaining: None })
+    Some(Advice {
+        package,
+        version: version?,
+        fixes: fixable.len(),
+        worst,
+        remaining: None,
+        needed_by: None,
+        is_single: true,
+    })
 }
 
 /// The lowest version that fixes `finding` and is newer than what is installed.
@@ -91,20 +138,37 @@ fn scheme(finding: &Finding) -> Option<Scheme> {
     Scheme::of_ecosystem(&finding.evidence.ecosystem)
 }
 
-/// The command that upgrades a package; none where it is an edit of a file. Quoted for a POSIX shell.
+/// The command that upgrades a package where it was found; none where it is an edit of a file, or another package's copy.
+/// Quoted for a POSIX shell.
 pub(crate) fn upgrade_command(package: &FindingPackage, version: &str) -> Option<String> {
     let name = clean(&package.name);
     let version = clean(version);
+    let place = package.locations.first().map_or("", |location| location.path.as_str());
+    let file = place.rsplit('/').next().unwrap_or(place);
     let at = |separator: &str| quoted(&format!("{name}{separator}{version}"));
     Some(match package.kind {
         PackageType::Deb => format!("apt-get install --only-upgrade {}", quoted(&name)),
         PackageType::Apk => format!("apk add --upgrade {}", quoted(&name)),
         PackageType::Rpm => format!("dnf upgrade {}", quoted(&name)),
-        PackageType::Pypi => format!("pip install {}", at(">=")),
-        PackageType::Npm => format!("npm install {}", at("@")),
+        PackageType::Pypi => match file {
+            "poetry.lock" => format!("poetry update {}", quoted(&name)),
+            "uv.lock" => format!("uv lock --upgrade-package {}", at("==")),
+            "pdm.lock" => format!("pdm update {}", quoted(&name)),
+            "Pipfile.lock" => format!("pipenv upgrade {}", at(">=")),
+            _ if file.ends_with(".lock") || file.ends_with(".txt") || file.ends_with(".toml") => return None,
+            _ => format!("pip install {}", at(">=")),
+        },
+        PackageType::Npm => match file {
+            "pnpm-lock.yaml" => format!("pnpm update {}", at("@")),
+            _ if file.starts_with("yarn") || file.starts_with("bun") => return None,
+            _ if place.matches("node_modules/").count() > 1 => return None,
+            _ => format!("npm install {}", at("@")),
+        },
         // The standard library is upgraded with the toolchain.
         PackageType::Golang if name == "stdlib" || name == "toolchain" => return None,
         PackageType::Golang => format!("go get {}", at(if version.starts_with('v') { "@" } else { "@v" })),
+        // What was compiled in is another's to build.
+        PackageType::Cargo if file != "Cargo.lock" => return None,
         PackageType::Cargo => format!("cargo update -p {} --precise {}", quoted(&name), quoted(&version)),
         PackageType::Gem => format!("bundle update {}", quoted(&name)),
         PackageType::Composer => format!("composer require {}", at(":>=")),
@@ -127,17 +191,42 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_model::Location;
+
     use super::*;
 
-    #[test]
-    fn commands_quote_what_a_shell_would_read() {
-        let package = |kind, name: &str| FindingPackage {
+    fn package(kind: PackageType, name: &str, place: &str) -> FindingPackage {
+        FindingPackage {
             kind,
             name: name.to_owned(),
             version: String::new(),
             purl: String::new(),
-            locations: Vec::new(),
-        };
+            locations: vec![Location { path: place.to_owned(), layer: None }],
+        }
+    }
+
+    #[test]
+    fn commands_are_those_of_what_manages_the_package() {
+        for (kind, place, command) in [
+            (PackageType::Pypi, "a/poetry.lock", Some("poetry update x")),
+            (PackageType::Pypi, "uv.lock", Some("uv lock --upgrade-package x==1.2")),
+            (PackageType::Pypi, "requirements.txt", None),
+            (PackageType::Pypi, "usr/lib/x-1.0.dist-info/METADATA", Some("pip install 'x>=1.2'")),
+            (PackageType::Npm, "package-lock.json", Some("npm install x@1.2")),
+            (PackageType::Npm, "pnpm-lock.yaml", Some("pnpm update x@1.2")),
+            (PackageType::Npm, "yarn.lock", None),
+            (PackageType::Npm, "app/node_modules/x/package.json", Some("npm install x@1.2")),
+            (PackageType::Npm, "app/node_modules/a/node_modules/x/package.json", None),
+            (PackageType::Cargo, "Cargo.lock", Some("cargo update -p x --precise 1.2")),
+            (PackageType::Cargo, "usr/bin/tool", None),
+        ] {
+            assert_eq!(upgrade_command(&package(kind, "x", place), "1.2").as_deref(), command, "{place}");
+        }
+    }
+
+    #[test]
+    fn commands_quote_what_a_shell_would_read() {
+        let package = |kind, name: &str| package(kind, name, "");
         for (kind, name, version, command) in [
             (PackageType::Deb, "libssl3", "3.0.15-1", "apt-get install --only-upgrade libssl3"),
             (PackageType::Npm, "@a/b", "1.2.3", "npm install @a/b@1.2.3"),

@@ -11,7 +11,7 @@ use portcullis_model::{Outcome, Report, SeverityLevel};
 
 use crate::{
     RenderOptions,
-    advice::{Advice, upgrade_command},
+    advice::Advice,
     baseline::Changes,
     formats::sarif::Places,
     text::limited,
@@ -143,7 +143,7 @@ impl Page {
             message.push_str(&limited(&text, 300));
             message.push('\n');
         }
-        if let Some(command) = advice.and_then(|advice| upgrade_command(package, advice.version)) {
+        if let Some(command) = advice.and_then(Advice::command) {
             message.push_str(&format!("to fix it: {}\n", limited(&command, 300)));
         }
         if let Some(place) = place_words(report, package) {

@@ -54,7 +54,7 @@ impl<'a> View<'a> {
             report.findings.iter().partition(|finding| is_counting(finding));
         suppressed.sort_by(|left, right| order(left, right));
         let groups = group(counting);
-        let advice = advise(&groups, &report.upgrades);
+        let advice = advise(&groups, report);
         let warnings = |kind| report.inventory.warnings.iter().filter(move |warning| warning.kind == kind);
         let gaps = warnings(WarningKind::Gap).map(Cow::Borrowed).chain(uncovered(report).map(Cow::Owned)).collect();
         Self { groups, suppressed, gaps, notes: warnings(WarningKind::Note).collect(), advice }

@@ -73,8 +73,7 @@ fn everything_on_one_page() {
                 apt-get install --only-upgrade libssl3
               upgrade openssl from 3.0.11-1~deb12u2 to 3.0.13-1~deb12u1: fixes 1, the worst critical
                 apt-get install --only-upgrade openssl
-              upgrade lodash from 4.17.20 to 4.17.21: fixes 1, the worst high
-                npm install lodash@4.17.21
+              upgrade lodash from 4.17.20 to 4.17.21: fixes 1, the worst high; needed by @team/widget 1.0.0
               upgrade golang.org/x/net from v0.17.0 to v0.17.1: fixes 1, the worst unknown
                 go get golang.org/x/net@v0.17.1
         "#]],
@@ -192,8 +191,7 @@ fn narrow_terminal() {
                   3.0.13-1~deb12u1: fixes 1, the worst critical
                 apt-get install --only-upgrade openssl
               upgrade lodash from 4.17.20 to 4.17.21: fixes 1, the
-                  worst high
-                npm install lodash@4.17.21
+                  worst high; needed by @team/widget 1.0.0
               upgrade golang.org/x/net from v0.17.0 to v0.17.1:
                   fixes 1, the worst unknown
                 go get golang.org/x/net@v0.17.1

@@ -12,7 +12,7 @@ use portcullis_model::{Digest, Finding, FindingPackage, FixState, Outcome, Repor
 
 use crate::{
     PipelineRun, RenderOptions, ReportError, ReportFormat,
-    advice::{Advice, upgrade_command},
+    advice::Advice,
     baseline::Changes,
     links::page,
     text::{limited, markup},
@@ -129,7 +129,7 @@ fn verdict(text: &mut String, report: &Report, view: &View<'_>, changes: Option<
 /// The commands of the upgrades that help most.
 fn commands(text: &mut String, view: &View<'_>) {
     let commands = view.advice.iter().take(MAX_COMMANDS);
-    let commands: Vec<_> = commands.filter_map(|advice| upgrade_command(advice.package, advice.version)).collect();
+    let commands: Vec<_> = commands.filter_map(Advice::command).collect();
     if commands.is_empty() {
         return;
     }

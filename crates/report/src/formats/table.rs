@@ -8,7 +8,6 @@ use portcullis_model::{Finding, Outcome, Package, Report, SeverityLevel};
 
 use crate::{
     RenderOptions, ReportError, ReportFormat,
-    advice::upgrade_command,
     baseline::Changes,
     text::{clean, columns, cut, limited, wrap},
     view::{
@@ -260,7 +259,7 @@ impl Page {
         self.line(0, Style::new().bold(), "what to do");
         for advice in view.advice.iter().take(ADVISED) {
             self.line(2, Style::new(), &advice.words());
-            if let Some(command) = upgrade_command(advice.package, advice.version) {
+            if let Some(command) = advice.command() {
                 self.line(4, Style::new().dimmed(), &command);
             }
         }
