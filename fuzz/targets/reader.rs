@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis_filetree::{FileHeader, HEAD_BYTES};
 use portcullis_packages::{Selection, readers_of};
 
-const PATHS: [&str; 93] = [
+const PATHS: [&str; 98] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/base.list",
@@ -62,6 +62,11 @@ const PATHS: [&str; 93] = [
     "app/a.cdx.json",
     "app/Cargo.lock",
     "app/package-lock.json",
+    "app/package.json",
+    "app/composer.json",
+    "app/Cargo.toml",
+    "app/Gemfile",
+    "app/Pipfile",
     "app/yarn.lock",
     "app/pnpm-lock.yaml",
     "app/bun.lock",

@@ -194,3 +194,44 @@ fn an_old_go_project_is_read_from_both_of_its_files() {
     fs::write(app.join("go.mod"), "module app\ngo 1.17\nrequire github.com/gin-gonic/gin v1.6.3\n").unwrap();
     assert_eq!(told(0).0.lines().count(), 1);
 }
+
+/// What a manifest asks for in ranges is known by a lockfile alone.
+#[test]
+fn a_manifest_without_a_lockfile_is_no_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |code: i32| {
+        let (report, _) = outcome(&mut sbom(folder.path(), "dir:app"), code);
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        let warnings = report["inventory"]["warnings"].as_array().unwrap().iter();
+        let warnings: Vec<String> = warnings
+            .map(|warning| format!("{} {}: {}", warning["kind"], warning["path"], warning["message"]))
+            .collect();
+        warnings.join("\n").replace('"', "")
+    };
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join("app").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("web/package.json", r#"{"dependencies": {"lodash": "4.17.15"}}"#);
+    assert_eq!(told(44), "gap web/package.json: 1 dependency, and no lockfile says which versions");
+    // A workspace has one lockfile, at its root.
+    write("package-lock.json", r#"{"lockfileVersion": 3, "packages": {}}"#);
+    assert_eq!(told(0), "");
+    let manifests = [
+        ("php/composer.json", r#"{"require": {"a/b": "1"}}"#, "php/composer.lock", r#"{"packages": []}"#),
+        ("rust/a/Cargo.toml", "[dependencies]\nserde = \"1\"", "rust/Cargo.lock", "version = 4\n"),
+        ("ruby/Gemfile", "gem 'rails'\n", "ruby/Gemfile.lock", "GEM\n"),
+        ("python/Pipfile", "[packages]\ndjango = \"*\"", "python/Pipfile.lock", r#"{"_meta": {}}"#),
+    ];
+    for (manifest, text, lock, locked) in manifests {
+        write(manifest, text);
+        assert_eq!(told(44), format!("gap {manifest}: 1 dependency, and no lockfile says which versions"));
+        write(lock, locked);
+        assert_eq!(told(0), "", "{lock}");
+    }
+    write("py/requirements.txt", "-r prod.txt\n-r requirements-base.txt\n");
+    write("py/prod.txt", "django==3.2\n");
+    write("py/requirements-base.txt", "");
+    assert_eq!(told(44), "gap py/requirements.txt: it asks for what prod.txt names, which is not read");
+}

@@ -22,6 +22,22 @@ pub enum Completion {
         /// That file's path.
         of: String,
     },
+    /// This file leaves something open that others have to settle: what none does is told.
+    Awaited(Vec<Awaited>),
+}
+
+/// What a file leaves to others that have to be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// Paths from the file's folder, one of which suffices if it is read. One that ends in `/` is a folder below which a
+    /// file has packages.
+    pub files: Vec<String>,
+    /// Whether they may lie in a folder above, too.
+    pub is_above: bool,
+    /// Whether it is a gap where there is none of them, and no note.
+    pub is_gap: bool,
+    /// What is said then.
+    pub message: String,
 }
 
 impl Completion {
@@ -33,7 +49,16 @@ impl Completion {
                 by.len() + note.len() + gap.len() + settled
             }
             Self::Offered { of } => of.len(),
+            Self::Awaited(all) => all.iter().map(Awaited::bytes).sum(),
         };
         size_of::<Self>() + texts
+    }
+}
+
+impl Awaited {
+    fn bytes(&self) -> usize {
+        let Self { files, is_above: _, is_gap: _, message } = self;
+        let files: usize = files.iter().map(|file| size_of::<String>() + file.len()).sum();
+        size_of::<Self>() + message.len() + files
     }
 }

@@ -22,7 +22,7 @@ mod time;
 mod verdict;
 
 pub use advisory::{Advisory, AdvisoryKey, AdvisoryLookup, Affected, Exploited, Interval, LookupError, lookup_name};
-pub use completion::Completion;
+pub use completion::{Awaited, Completion};
 pub use cpe::{application_cpe, is_cpe};
 pub use digest::{Digest, DigestError, Hasher};
 pub use distribution::Distribution;

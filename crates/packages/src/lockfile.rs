@@ -6,7 +6,7 @@ use std::{
 };
 
 use portcullis_filetree::FileHeader;
-use portcullis_model::{Package, PackageType, Purl, Reading, Warning};
+use portcullis_model::{Awaited, Completion, Package, PackageType, Purl, Reading, Warning};
 
 use crate::complete::{language_package, language_purl};
 
@@ -78,7 +78,7 @@ pub(crate) fn is_template(text: &str) -> bool {
 }
 
 /// An address without the user and the password that some write into it: a report is for more eyes than the file.
-fn without_credentials(url: &str) -> Cow<'_, str> {
+pub(crate) fn without_credentials(url: &str) -> Cow<'_, str> {
     let parts = || {
         let (scheme, rest) = url.split_once("://")?;
         let host = rest.split(['/', '?', '#']).next()?;
@@ -106,6 +106,8 @@ pub(crate) struct Listing<'a> {
     needed_left: usize,
     /// How many gaps were not listed one by one.
     more_gaps: usize,
+    /// What it leaves to other files.
+    awaited: Vec<Awaited>,
 }
 
 impl<'a> Listing<'a> {
@@ -119,6 +121,7 @@ impl<'a> Listing<'a> {
             is_full: false,
             needed_left: MAX_NEEDED,
             more_gaps: 0,
+            awaited: Vec::new(),
         }
     }
 
@@ -217,6 +220,15 @@ impl<'a> Listing<'a> {
         }
     }
 
+    /// Something that other files have to settle.
+    pub(crate) fn await_others(&mut self, awaited: Awaited) {
+        if self.awaited.len() < MAX_GAPS {
+            self.awaited.push(awaited);
+        } else {
+            self.more_gaps += 1;
+        }
+    }
+
     /// Something to know.
     pub(crate) fn note(&mut self, what: impl Into<String>) {
         self.reading.warnings.push(Warning::note(self.path, what));
@@ -227,6 +239,10 @@ impl<'a> Listing<'a> {
         for package in &mut self.reading.packages {
             package.depends_on.sort_unstable();
             package.depends_on.dedup();
+        }
+        if !self.awaited.is_empty() {
+            let awaited = std::mem::take(&mut self.awaited);
+            self.reading.completion = Some(Box::new(Completion::Awaited(awaited)));
         }
         if self.more_gaps > 0 {
             let what = format!("{} more entries were not understood", self.more_gaps);

@@ -29,6 +29,7 @@ pub(crate) mod java;
 pub(crate) mod java_lock;
 mod julia_lock;
 mod known_programs;
+mod manifests;
 mod nix;
 mod npm;
 mod npm_lock;
@@ -99,6 +100,7 @@ pub const READERS: &[&dyn PackageReader] = &[
     &perl_lock::PerlLock,
     &go_mod::GoMod,
     &go_sum::GoSum,
+    &manifests::Manifests,
     &terraform_lock::TerraformLock,
     &github_actions::GithubActions,
     &by_path::ByPath,

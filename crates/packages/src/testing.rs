@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use expect_test::Expect;
 use portcullis_filetree::{FileHeader, HEAD_BYTES};
-use portcullis_model::{Reading, WarningKind};
+use portcullis_model::{Awaited, Completion, Reading, WarningKind};
 
 use crate::{PackageReader, Selection};
 
@@ -67,6 +67,13 @@ pub(crate) fn render(reading: &Reading) -> String {
     }
     for owned in &reading.owned {
         writeln!(text, "{} owns {} paths", owned.package, owned.paths.len()).unwrap();
+    }
+    if let Some(Completion::Awaited(all)) = reading.completion.as_deref() {
+        for Awaited { files, is_above, is_gap, message } in all {
+            let kind = if *is_gap { "gap" } else { "note" };
+            let place = if *is_above { "here or above" } else { "here" };
+            writeln!(text, "{kind} without {} {place}: {message}", files.join(", ")).unwrap();
+        }
     }
     if let Some(why) = &reading.partial {
         writeln!(text, "partial: {why}").unwrap();

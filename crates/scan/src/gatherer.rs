@@ -405,7 +405,7 @@ impl LayerVisitor for FactGatherer {
 
 #[cfg(test)]
 mod tests {
-    use portcullis_model::{Completion, MavenProject};
+    use portcullis_model::{Awaited, Completion, MavenProject};
 
     use super::*;
 
@@ -432,6 +432,10 @@ mod tests {
         let needed = Completion::Needed { by: String::new(), settled, note: String::new(), gap: String::new() };
         let needed = Reading { completion: Some(Box::new(needed)), ..Reading::default() };
         assert!(weight_of(needed) >= 100 * size_of::<String>());
+        let files = vec![String::new(); 800];
+        let awaited = Awaited { files, is_above: true, is_gap: true, message: String::new() };
+        let completion = Some(Box::new(Completion::Awaited(vec![awaited])));
+        assert!(weight_of(Reading { completion, ..Reading::default() }) >= 100 * size_of::<String>());
         let project = MavenProject { open: vec![Default::default(); 800], ..MavenProject::default() };
         let project = Reading { maven: Some(Box::new(project)), ..Reading::default() };
         assert!(weight_of(project) >= 100 * size_of::<portcullis_model::MavenDependency>());

@@ -9,6 +9,28 @@ use super::*;
 use crate::testing::{check, read};
 
 #[test]
+fn other_files_that_requirements_name_are_awaited() {
+    check(
+        &PythonLock,
+        "requirements.txt",
+        "-r prod.txt\n-rprod.txt # again\n--requirement=../base.txt\n--requirement 'a b.txt'\n-c constraints.txt\n\
+         --constraint https://me:secret@pins.example/c.txt\n--requirements x\n-e .\n-r last.txt\\",
+        expect![[r#"
+            gap without ../base.txt here: it asks for what ../base.txt names, which is not read
+            gap without a b.txt here: it asks for what a b.txt names, which is not read
+            gap without last.txt here: it asks for what last.txt names, which is not read
+            gap without prod.txt here: it asks for what prod.txt names, which is not read
+            note without constraints.txt here: it takes versions from constraints.txt, which is not read
+            note without https://me:secret@pins.example/c.txt here: it takes versions from https://pins.example/c.txt, which is not read
+            note in requirements.txt: 1 requirement without an exact version (`==`): which one is meant is not known
+        "#]],
+    );
+    let many: String = (0..1000).map(|file| format!("-r {file}.txt\n")).collect();
+    let reading = read(&PythonLock, "requirements.txt", many.as_bytes()).unwrap();
+    assert!(reading.warnings.iter().any(|warning| warning.message.starts_with("900 more entries")));
+}
+
+#[test]
 fn requirements_that_are_pinned_count() {
     check(
         &PythonLock,
@@ -44,6 +66,7 @@ template=={{ version }}",
             pypi local-version 1.2.3+gcr.2, purl pkg:pypi/local-version@1.2.3%2Bgcr.2
             pypi a 1.5, purl pkg:pypi/a@1.5
             pypi near 2.0, purl pkg:pypi/near@2.0
+            gap without base.txt here: it asks for what base.txt names, which is not read
             note in requirements-prod.txt: 8 requirements without an exact version (`==`): which one is meant is not known
         "#]],
     );

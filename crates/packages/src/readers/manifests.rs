@@ -1,0 +1,308 @@
+//! Manifests that ask for packages by ranges, whose versions a lockfile has to tell: where none does, that is a gap.
+//!
+//! Formats: <https://docs.npmjs.com/cli/v11/configuring-npm/package-json>, <https://getcomposer.org/doc/04-schema.md>,
+//! <https://doc.rust-lang.org/cargo/reference/manifest.html>, <https://bundler.io/man/gemfile.5.html>,
+//! <https://pipenv.pypa.io/en/latest/pipfile.html>. No package is listed here: what a manifest asks for is not what a build
+//! takes, and what the asked-for ones need is not in it at all. What is for development alone does not count, as in
+//! lockfiles: a note says so.
+
+use portcullis_filetree::FileHeader;
+use portcullis_model::{Awaited, PackageType, Reading};
+
+use crate::{
+    PackageReader, Scope, Selection, fields, limits,
+    lockfile::{Listing, is_of_others, is_template},
+    tree::{self, Node},
+};
+
+/// Reads manifests.
+pub(crate) struct Manifests;
+
+/// One kind of manifest.
+struct Manifest {
+    kind: PackageType,
+    count: fn(&[u8]) -> Result<Asked, String>,
+    /// What tells the versions: lockfiles, and folders of what is installed.
+    told_by: &'static [&'static str],
+    /// Whether one of a folder above does, as it does for a workspace's members.
+    is_above: bool,
+}
+
+/// What a manifest asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked {
+    count: usize,
+    for_development: usize,
+    /// It leaves what it asks for to another file.
+    is_elsewhere: bool,
+}
+
+const NPM: Manifest = Manifest {
+    kind: PackageType::Npm,
+    count: package_json,
+    told_by: &[
+        "package-lock.json",
+        "npm-shrinkwrap.json",
+        "yarn.lock",
+        "pnpm-lock.yaml",
+        "bun.lock",
+        "bun.lockb",
+        "deno.lock",
+        "node_modules/",
+    ],
+    is_above: true,
+};
+
+const COMPOSER: Manifest = Manifest {
+    kind: PackageType::Composer,
+    count: composer_json,
+    told_by: &["composer.lock", "vendor/composer/installed.json"],
+    is_above: false,
+};
+
+const CARGO: Manifest =
+    Manifest { kind: PackageType::Cargo, count: cargo_toml, told_by: &["Cargo.lock"], is_above: true };
+
+const BUNDLER: Manifest =
+    Manifest { kind: PackageType::Gem, count: gemfile, told_by: &["Gemfile.lock", "gems.locked"], is_above: false };
+
+const PIPENV: Manifest =
+    Manifest { kind: PackageType::Pypi, count: pipfile, told_by: &["Pipfile.lock"], is_above: false };
+
+fn manifest(file: &FileHeader<'_>) -> Option<&'static Manifest> {
+    Some(match file.file_name() {
+        "package.json" => &NPM,
+        "composer.json" => &COMPOSER,
+        "Cargo.toml" => &CARGO,
+        "Gemfile" | "gems.rb" => &BUNDLER,
+        "Pipfile" => &PIPENV,
+        _ => return None,
+    })
+}
+
+impl PackageReader for Manifests {
+    fn name(&self) -> &'static str {
+        "manifests"
+    }
+
+    fn reads(&self) -> &'static str {
+        "`**/package.json`, `**/composer.json`, `**/Cargo.toml`, `**/Gemfile`, `**/gems.rb`, `**/Pipfile`"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Declared
+    }
+
+    fn select(&self, file: &FileHeader<'_>) -> Option<Selection> {
+        manifest(file).filter(|_| !is_of_others(file.path))?;
+        Some(Selection::Whole { limit: limits::LOCKFILE })
+    }
+
+    fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
+        let Some(manifest) = manifest(file) else { return Reading::default() };
+        let mut listing = Listing::new(manifest.kind, file);
+        let mut tell = |is_gap: bool, message: String| {
+            let files = manifest.told_by.iter().map(|&name| name.to_owned()).collect();
+            let message = format!("{message}, and no lockfile says which versions");
+            listing.await_others(Awaited { files, is_above: manifest.is_above, is_gap, message });
+        };
+        match (manifest.count)(contents) {
+            Ok(Asked { count, for_development, is_elsewhere }) => {
+                match (count, is_elsewhere) {
+                    (0, false) => {}
+                    (0, true) => tell(true, "it leaves its dependencies to another file".to_owned()),
+                    (count, _) => tell(true, dependencies(count)),
+                }
+                if for_development > 0 {
+                    tell(false, format!("{} for development alone", dependencies(for_development)));
+                }
+            }
+            // A template of such a file is none yet.
+            Err(_) if fields::decode(contents).is_some_and(|text| is_template(&text)) => {}
+            Err(why) => tell(true, format!("its dependencies were not read ({why})")),
+        }
+        listing.finish()
+    }
+}
+
+fn dependencies(count: usize) -> String {
+    if count == 1 { "1 dependency".to_owned() } else { format!("{count} dependencies") }
+}
+
+/// `package.json`. What is of the project's own has no version to tell.
+fn package_json(contents: &[u8]) -> Result<Asked, String> {
+    let document = tree::json(contents)?;
+    let is_own = |range: &str| ["file:", "link:", "workspace:", "portal:"].iter().any(|kind| range.starts_with(kind));
+    let count = |field: &str| {
+        document.get(field).entries().iter().filter(|(_, range)| !range.text().is_some_and(is_own)).count()
+    };
+    Ok(Asked {
+        count: count("dependencies") + count("optionalDependencies"),
+        for_development: count("devDependencies"),
+        ..Asked::default()
+    })
+}
+
+/// `composer.json`. A name without a vendor is that of PHP itself or of an extension.
+fn composer_json(contents: &[u8]) -> Result<Asked, String> {
+    let document = tree::json(contents)?;
+    let count = |field: &str| document.get(field).keys().filter(|name| name.contains('/')).count();
+    Ok(Asked { count: count("require"), for_development: count("require-dev"), ..Asked::default() })
+}
+
+/// `Cargo.toml`. A crate that is a folder has no version to tell.
+fn cargo_toml(contents: &[u8]) -> Result<Asked, String> {
+    let document = tree::toml(contents)?;
+    let platforms = document.get("target").entries().iter().map(|(_, platform)| platform);
+    let tables: Vec<&Node> = platforms.chain([&document]).collect();
+    let count = |names: &[&str]| {
+        let tables = tables.iter().flat_map(|table| names.iter().map(|name| table.get(name)));
+        tables.flat_map(Node::entries).filter(|(_, wanted)| wanted.get("path") == &Node::Nothing).count()
+    };
+    Ok(Asked {
+        count: count(&["dependencies", "build-dependencies", "build_dependencies"]),
+        for_development: count(&["dev-dependencies", "dev_dependencies"]),
+        ..Asked::default()
+    })
+}
+
+/// `Gemfile`, a program: its lines that begin as those that ask for a gem do. Its groups have names of all kinds, and all
+/// count, as they do in its lockfile.
+fn gemfile(contents: &[u8]) -> Result<Asked, String> {
+    let text = fields::text(contents);
+    let mut asked = Asked::default();
+    for line in text.lines() {
+        let asks_for = |word: &str| {
+            let rest = line.trim_start().strip_prefix(word)?;
+            rest.is_empty().then_some("").or_else(|| rest.starts_with([' ', '\t', '(']).then_some(rest))
+        };
+        asked.count += usize::from(asks_for("gem").is_some_and(|rest| rest.contains(['"', '\''])));
+        asked.is_elsewhere |= asks_for("gemspec").is_some() || asks_for("eval_gemfile").is_some();
+    }
+    Ok(asked)
+}
+
+/// `Pipfile`. What is a folder has no version to tell.
+fn pipfile(contents: &[u8]) -> Result<Asked, String> {
+    let document = tree::toml(contents)?;
+    let count = |table: &str| {
+        document.get(table).entries().iter().filter(|(_, wanted)| wanted.get("path") == &Node::Nothing).count()
+    };
+    Ok(Asked { count: count("packages"), for_development: count("dev-packages"), ..Asked::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{check, read, render};
+
+    /// What is told of each file, in one text.
+    fn told(files: &[(&str, &str)]) -> String {
+        let one = |(path, contents): &(&str, &str)| {
+            let reading = read(&Manifests, path, contents.as_bytes());
+            reading.map_or_else(|| format!("{path} is not read\n"), |reading| format!("{path}\n{}", render(&reading)))
+        };
+        files.iter().map(one).collect()
+    }
+
+    #[test]
+    fn javascript_counts_what_is_not_its_own() {
+        check(
+            &Manifests,
+            "app/package.json",
+            r#"{"dependencies": {"lodash": "4.17.15", "own": "workspace:*", "git": "github:a/b"},
+                "optionalDependencies": {"fsevents": "^2"}, "devDependencies": {"jest": "29"}, "peerDependencies": {"a": "1"}}"#,
+            expect![[r#"
+                gap without package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml, bun.lock, bun.lockb, deno.lock, node_modules/ here or above: 3 dependencies, and no lockfile says which versions
+                note without package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml, bun.lock, bun.lockb, deno.lock, node_modules/ here or above: 1 dependency for development alone, and no lockfile says which versions
+            "#]],
+        );
+    }
+
+    #[test]
+    fn others_count_what_needs_a_version() {
+        let told = told(&[
+            (
+                "composer.json",
+                r#"{"require": {"php": ">=8", "ext-json": "*", "monolog/monolog": "^2"}, "require-dev": {"a/b": "1"}}"#,
+            ),
+            (
+                "Cargo.toml",
+                "[dependencies]\nserde = \"1\"\nown = { path = \"../own\" }\n[target.'cfg(unix)'.dependencies]\nlibc = { version = \"0.2\" }\n[dev-dependencies]\nproptest = \"1\"",
+            ),
+            (
+                "Gemfile",
+                "source 'https://gems.example'\n# gem 'old'\ngem 'rails', '~> 6'\ngroup :test do\n  gem(\"rspec\")\nend\ngemspec",
+            ),
+            ("gems.rb", "gemspec\n"),
+            (
+                "Pipfile",
+                "[packages]\ndjango = \"*\"\nown = {path = \".\", editable = true}\n[dev-packages]\npytest = \"*\"",
+            ),
+        ]);
+        expect![[r#"
+            composer.json
+            gap without composer.lock, vendor/composer/installed.json here: 1 dependency, and no lockfile says which versions
+            note without composer.lock, vendor/composer/installed.json here: 1 dependency for development alone, and no lockfile says which versions
+            Cargo.toml
+            gap without Cargo.lock here or above: 2 dependencies, and no lockfile says which versions
+            note without Cargo.lock here or above: 1 dependency for development alone, and no lockfile says which versions
+            Gemfile
+            gap without Gemfile.lock, gems.locked here: 2 dependencies, and no lockfile says which versions
+            gems.rb
+            gap without Gemfile.lock, gems.locked here: it leaves its dependencies to another file, and no lockfile says which versions
+            Pipfile
+            gap without Pipfile.lock here: 1 dependency, and no lockfile says which versions
+            note without Pipfile.lock here: 1 dependency for development alone, and no lockfile says which versions
+        "#]].assert_eq(&told);
+    }
+
+    #[test]
+    fn what_asks_for_nothing_or_is_of_others_says_nothing() {
+        let told = told(&[
+            ("package.json", r#"{"name": "a", "type": "module", "dependencies": {}}"#),
+            ("composer.json", r#"{"require": {"php": "8"}}"#),
+            ("Cargo.toml", "[workspace]\nmembers = [\"a\"]\n[workspace.dependencies]\nserde = \"1\""),
+            ("Gemfile", "source 'https://gems.example'\ngems = 1\n"),
+            ("package.json", "{{ template }}"),
+            ("app/node_modules/a/package.json", "{}"),
+            ("app/vendor/a/composer.json", "{}"),
+            ("registry/src/a/Cargo.toml", ""),
+        ]);
+        expect![[r#"
+            package.json
+            composer.json
+            Cargo.toml
+            Gemfile
+            package.json
+            app/node_modules/a/package.json is not read
+            app/vendor/a/composer.json is not read
+            registry/src/a/Cargo.toml is not read
+        "#]]
+        .assert_eq(&told);
+        check(
+            &Manifests,
+            "package.json",
+            "{",
+            expect![[r#"
+            gap without package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml, bun.lock, bun.lockb, deno.lock, node_modules/ here or above: its dependencies were not read (EOF while parsing an object at line 1 column 1), and no lockfile says which versions
+        "#]],
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(contents: Vec<u8>, name in "package[.]json|composer[.]json|Cargo[.]toml|Gemfile|Pipfile") {
+            read(&Manifests, &name, &contents);
+        }
+
+        #[test]
+        fn each_gem_counts(gems in 1_usize..20) {
+            let text: String = (0..gems).map(|gem| format!("gem 'g{gem}'\n")).collect();
+            prop_assert_eq!(gemfile(text.as_bytes()), Ok(Asked { count: gems, ..Asked::default() }));
+        }
+    }
+}
