@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use portcullis_filetree::{FileHeader, HEAD_BYTES};
 use portcullis_packages::{Selection, readers_of};
 
-const PATHS: [&str; 98] = [
+const PATHS: [&str; 99] = [
     "var/lib/dpkg/status",
     "var/lib/dpkg/status.d/base",
     "var/lib/dpkg/info/base.list",
@@ -67,6 +67,7 @@ const PATHS: [&str; 98] = [
     "app/Cargo.toml",
     "app/Gemfile",
     "app/Pipfile",
+    "app/build.gradle",
     "app/yarn.lock",
     "app/pnpm-lock.yaml",
     "app/bun.lock",

@@ -2,7 +2,8 @@
 //!
 //! Formats: <https://docs.npmjs.com/cli/v11/configuring-npm/package-json>, <https://getcomposer.org/doc/04-schema.md>,
 //! <https://doc.rust-lang.org/cargo/reference/manifest.html>, <https://bundler.io/man/gemfile.5.html>,
-//! <https://pipenv.pypa.io/en/latest/pipfile.html>. No package is listed here: what a manifest asks for is not what a build
+//! <https://pipenv.pypa.io/en/latest/pipfile.html>, <https://python-poetry.org/docs/1.8/pyproject/>,
+//! <https://docs.gradle.org/current/userguide/declaring_configurations.html>. No package is listed here: what a manifest asks for is not what a build
 //! takes, and what the asked-for ones need is not in it at all. What is for development alone does not count, as in
 //! lockfiles: a note says so.
 
@@ -69,6 +70,20 @@ const BUNDLER: Manifest =
 const PIPENV: Manifest =
     Manifest { kind: PackageType::Pypi, count: pipfile, told_by: &["Pipfile.lock"], is_above: false };
 
+const POETRY: Manifest = Manifest {
+    kind: PackageType::Pypi,
+    count: pyproject,
+    told_by: &["poetry.lock", "uv.lock", "pdm.lock", "pylock.toml", "requirements.txt"],
+    is_above: false,
+};
+
+const GRADLE: Manifest = Manifest {
+    kind: PackageType::Maven,
+    count: build_gradle,
+    told_by: &["gradle.lockfile", "gradle/dependency-locks/"],
+    is_above: false,
+};
+
 fn manifest(file: &FileHeader<'_>) -> Option<&'static Manifest> {
     Some(match file.file_name() {
         "package.json" => &NPM,
@@ -76,6 +91,8 @@ fn manifest(file: &FileHeader<'_>) -> Option<&'static Manifest> {
         "Cargo.toml" => &CARGO,
         "Gemfile" | "gems.rb" => &BUNDLER,
         "Pipfile" => &PIPENV,
+        "pyproject.toml" => &POETRY,
+        "build.gradle" | "build.gradle.kts" => &GRADLE,
         _ => return None,
     })
 }
@@ -86,7 +103,8 @@ impl PackageReader for Manifests {
     }
 
     fn reads(&self) -> &'static str {
-        "`**/package.json`, `**/composer.json`, `**/Cargo.toml`, `**/Gemfile`, `**/gems.rb`, `**/Pipfile`"
+        "`**/package.json`, `**/composer.json`, `**/Cargo.toml`, `**/Gemfile`, `**/gems.rb`, `**/Pipfile`, \
+         `**/pyproject.toml`, `**/build.gradle`, `**/build.gradle.kts`"
     }
 
     fn scope(&self) -> Scope {
@@ -172,14 +190,46 @@ fn gemfile(contents: &[u8]) -> Result<Asked, String> {
     let text = fields::text(contents);
     let mut asked = Asked::default();
     for line in text.lines() {
-        let asks_for = |word: &str| {
-            let rest = line.trim_start().strip_prefix(word)?;
-            rest.is_empty().then_some("").or_else(|| rest.starts_with([' ', '\t', '(']).then_some(rest))
-        };
-        asked.count += usize::from(asks_for("gem").is_some_and(|rest| rest.contains(['"', '\''])));
-        asked.is_elsewhere |= asks_for("gemspec").is_some() || asks_for("eval_gemfile").is_some();
+        match call(line) {
+            Some(("gem", rest)) => asked.count += usize::from(rest.contains(['"', '\''])),
+            Some(("gemspec" | "eval_gemfile", _)) => asked.is_elsewhere = true,
+            _ => {}
+        }
     }
     Ok(asked)
+}
+
+/// The word that a line of a program begins with, and what follows it, if it may be a call.
+fn call(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    let end = line.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(line.len());
+    let (word, rest) = line.split_at_checked(end)?;
+    (rest.is_empty() || rest.starts_with([' ', '\t', '('])).then_some((word, rest))
+}
+
+/// `build.gradle`, a program: its lines that begin with the name of a usual configuration, and name no project beside it.
+fn build_gradle(contents: &[u8]) -> Result<Asked, String> {
+    const USUAL: [&str; 6] = ["implementation", "api", "compile", "runtime", "runtimeOnly", "compileOnly"];
+    const OF_TESTS: [&str; 4] = ["testImplementation", "testCompile", "testRuntime", "testRuntimeOnly"];
+    let text = fields::text(contents);
+    let mut asked = Asked::default();
+    for (word, rest) in text.lines().filter_map(call) {
+        let names_another = rest.contains(['"', '\'']) || rest.contains("libs.");
+        if !names_another || ["project(", "files(", "fileTree(", " = "].iter().any(|own| rest.contains(own)) {
+            continue;
+        }
+        asked.count += usize::from(USUAL.contains(&word));
+        asked.for_development += usize::from(OF_TESTS.contains(&word));
+    }
+    Ok(asked)
+}
+
+/// Poetry's table in `pyproject.toml`. Another reader says what the rest of the file pins, and that it is damaged.
+fn pyproject(contents: &[u8]) -> Result<Asked, String> {
+    let document = tree::toml(contents).unwrap_or(Node::Nothing);
+    let wanted = document.get("tool").get("poetry").get("dependencies").entries().iter();
+    let count = wanted.filter(|(name, wanted)| name != "python" && wanted.get("path") == &Node::Nothing).count();
+    Ok(Asked { count, ..Asked::default() })
 }
 
 /// `Pipfile`. What is a folder has no version to tell.
@@ -239,6 +289,14 @@ mod tests {
             ),
             ("gems.rb", "gemspec\n"),
             (
+                "pyproject.toml",
+                "[tool.poetry.dependencies]\npython = \"^3\"\ndjango = \"^3\"\nown = { path = \"../own\" }",
+            ),
+            (
+                "app/build.gradle.kts",
+                "dependencies {\n  implementation(\"a:b:1\")\n  api(libs.guava)\n  // api('x')\n  implementation(project(\":c\"))\n  api = \"1\"\n  testImplementation(\"j:u:4\")\n}",
+            ),
+            (
                 "Pipfile",
                 "[packages]\ndjango = \"*\"\nown = {path = \".\", editable = true}\n[dev-packages]\npytest = \"*\"",
             ),
@@ -254,6 +312,11 @@ mod tests {
             gap without Gemfile.lock, gems.locked here: 2 dependencies, and no lockfile says which versions
             gems.rb
             gap without Gemfile.lock, gems.locked here: it leaves its dependencies to another file, and no lockfile says which versions
+            pyproject.toml
+            gap without poetry.lock, uv.lock, pdm.lock, pylock.toml, requirements.txt here: 1 dependency, and no lockfile says which versions
+            app/build.gradle.kts
+            gap without gradle.lockfile, gradle/dependency-locks/ here: 2 dependencies, and no lockfile says which versions
+            note without gradle.lockfile, gradle/dependency-locks/ here: 1 dependency for development alone, and no lockfile says which versions
             Pipfile
             gap without Pipfile.lock here: 1 dependency, and no lockfile says which versions
             note without Pipfile.lock here: 1 dependency for development alone, and no lockfile says which versions
@@ -268,6 +331,9 @@ mod tests {
             ("Cargo.toml", "[workspace]\nmembers = [\"a\"]\n[workspace.dependencies]\nserde = \"1\""),
             ("Gemfile", "source 'https://gems.example'\ngems = 1\n"),
             ("package.json", "{{ template }}"),
+            ("pyproject.toml", "[project]\ndependencies = [\"django\"]"),
+            ("pyproject.toml", "["),
+            ("build.gradle", "plugins {\n  id 'java'\n}"),
             ("app/node_modules/a/package.json", "{}"),
             ("app/vendor/a/composer.json", "{}"),
             ("registry/src/a/Cargo.toml", ""),
@@ -278,6 +344,9 @@ mod tests {
             Cargo.toml
             Gemfile
             package.json
+            pyproject.toml
+            pyproject.toml
+            build.gradle
             app/node_modules/a/package.json is not read
             app/vendor/a/composer.json is not read
             registry/src/a/Cargo.toml is not read
@@ -295,7 +364,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics(contents: Vec<u8>, name in "package[.]json|composer[.]json|Cargo[.]toml|Gemfile|Pipfile") {
+        fn nothing_panics(contents: Vec<u8>, name in "package[.]json|composer[.]json|Cargo[.]toml|Gemfile|Pipfile|build[.]gradle") {
             read(&Manifests, &name, &contents);
         }
 
