@@ -30,6 +30,8 @@ struct Host {
     turns: Arc<Semaphore>,
     /// Since when it is known to be silent.
     silent: Option<Instant>,
+    /// When it answered last.
+    answered: Option<Instant>,
 }
 
 impl Turns {
@@ -88,7 +90,10 @@ impl Turns {
                 // Who waits for a turn holds the semaphore.
                 hosts.retain(|_, host| Arc::strong_count(&host.turns) > 1 || host.is_silent());
             }
-            hosts.insert(host.to_owned(), Host { turns: Arc::new(Semaphore::new(self.share())), silent: None });
+            hosts.insert(
+                host.to_owned(),
+                Host { turns: Arc::new(Semaphore::new(self.share())), silent: None, answered: None },
+            );
         }
         let found = hosts.get(host)?;
         let taken = self.share() - found.turns.available_permits();
@@ -102,7 +107,17 @@ impl Turns {
     /// Any answer shows that a host is not silent.
     fn heard(&self, host: &str, is_silence: bool) {
         if let Some(host) = locked(&self.hosts).get_mut(host) {
-            host.silent = is_silence.then(Instant::now);
+            let now = Instant::now();
+            host.silent = is_silence.then_some(now);
+            host.answered = if is_silence { host.answered } else { Some(now) };
+        }
+    }
+
+    /// A look that began at `since` was given up. A host that answered others meanwhile is slow with this image alone.
+    fn given_up(&self, host: &str, since: Instant) {
+        let has_answered = |host: &Host| host.answered.is_some_and(|answered| answered >= since);
+        if since.elapsed() >= self.patience && !locked(&self.hosts).get(host).is_some_and(has_answered) {
+            self.heard(host, true);
         }
     }
 }
@@ -122,8 +137,8 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if self.since.is_some_and(|since| since.elapsed() >= self.turns.patience) {
-            self.turns.heard(self.host, true);
+        if let Some(since) = self.since {
+            self.turns.given_up(self.host, since);
         }
     }
 }
@@ -191,6 +206,21 @@ mod tests {
         // It says itself that there was no answer.
         assert!(turns.look(&silent, ready(()), |()| true).now_or_never().unwrap().is_ok());
         assert!(turns.look(&silent, ready(()), |()| false).now_or_never().unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_host_that_answers_others_is_not_silent() {
+        let turns = Turns::new(32, Duration::ZERO);
+        let shared = image("shared.example");
+        let mut slow = Box::pin(turns.look(&shared, pending::<()>(), |()| true));
+        assert!((&mut slow).now_or_never().is_none());
+        turns.look(&shared, ready(()), |()| false).await.unwrap();
+        drop(slow);
+        assert!(!turns.is_silent("shared.example"));
+        let mut slow = Box::pin(turns.look(&shared, pending::<()>(), |()| true));
+        assert!((&mut slow).now_or_never().is_none());
+        drop(slow);
+        assert!(turns.is_silent("shared.example"), "nobody was answered since");
     }
 
     #[tokio::test]

@@ -53,10 +53,14 @@ struct Patient {
 impl Read for Patient {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.taken == self.piece.len() {
+            // A piece that is there is taken before the clock is looked at, and whoever never pauses has always one.
+            let is_over = Instant::now() >= self.deadline;
             self.piece = match self.pieces.recv_deadline(self.deadline) {
-                Ok(piece) => piece?,
+                Ok(piece) if !is_over => piece?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(0),
-                Err(RecvTimeoutError::Timeout) => return Err(io::Error::new(io::ErrorKind::TimedOut, TIME_IS_OVER)),
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, TIME_IS_OVER));
+                }
             };
             self.taken = 0;
         }
@@ -96,6 +100,14 @@ mod tests {
         let mut read = Vec::new();
         let error = reader.read_to_end(&mut read).unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::TimedOut, TIME_IS_OVER));
+    }
+
+    #[test]
+    fn what_never_pauses_ends_at_the_deadline_too() {
+        let deadline = Instant::now() + Duration::from_millis(100);
+        let mut reader = reader(Some(deadline), || Ok(io::repeat(0))).unwrap();
+        let error = io::copy(&mut reader, &mut io::sink()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[test]

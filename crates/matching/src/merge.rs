@@ -185,6 +185,7 @@ pub(crate) fn finding(package: &Arc<FindingPackage>, hits: &mut [Hit<'_>], group
         epss: exploited.epss.map(|(score, percentile)| ExploitPrediction { score, percentile }),
         cwes,
         references,
+        denied: false,
         suppressed: None,
         evidence,
     }
@@ -211,8 +212,14 @@ fn state(group: &[&Hit<'_>]) -> FixState {
     }
 }
 
-/// The highest version that one of them names as the last that is affected, or lists.
+/// The highest version that one of them names as the last that is affected, or lists; none where another says that all
+/// later ones are.
 fn last_affected<'a>(group: &[&Hit<'a>]) -> Option<&'a str> {
+    let is_open =
+        |hit: &&Hit<'_>| matches!(hit.decision, Match::Interval(Interval { fixed: None, last_affected: None, .. }));
+    if group.iter().any(is_open) {
+        return None;
+    }
     let named = group.iter().flat_map(|hit| {
         let versions: &[&str] = match &hit.decision {
             Match::Interval(interval) => interval.last_affected.as_slice(),

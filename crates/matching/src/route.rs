@@ -143,7 +143,7 @@ enum Origin {
 fn origin(package: &Package) -> Origin {
     let is_at = |place: &str| package.purl.split(['?', '&']).skip(1).any(|qualifier| qualifier.starts_with(place));
     match package.kind {
-        _ if is_at("repository_url=file:") => Origin::Folder,
+        _ if package.is_folder() => Origin::Folder,
         PackageType::Cargo if is_at("vcs_url=") || is_at("repository_url=") => Origin::Elsewhere,
         _ => Origin::Registry,
     }

@@ -93,7 +93,9 @@ fn the_last_affected_version_is_told_where_no_fix_is_named() {
     let [first, second] = [record("GHSA-1", until("1.5.0")), record("GHSA-2", until("1.10.0"))];
     assert_eq!(told("1.0.0", &[first.clone(), second]).as_deref(), Some("1.10.0"));
     let fixed = record("GHSA-2", json!([{"introduced": "0"}, {"fixed": "1.6.0"}]));
-    assert_eq!(told("1.0.0", &[first, fixed]), None);
+    assert_eq!(told("1.0.0", &[first.clone(), fixed]), None);
+    let open = record("GHSA-2", json!([{"introduced": "0"}]));
+    assert_eq!(told("1.0.0", &[first, open]), None);
 }
 
 #[test]

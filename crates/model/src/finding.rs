@@ -46,6 +46,9 @@ pub struct Finding {
     /// Links to read on, the advisory's own first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Text>,
+    /// Whether the policy fails for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub denied: bool,
     /// Why it does not count; listed all the same.
     pub suppressed: Option<Box<Suppression>>,
     /// What matched.

@@ -190,6 +190,12 @@ pub struct Package {
 }
 
 impl Package {
+    /// Whether it is a folder of the project's own, by its purl, and nothing that was fetched.
+    #[must_use]
+    pub fn is_folder(&self) -> bool {
+        self.purl.split(['?', '&']).skip(1).any(|qualifier| qualifier.starts_with("repository_url=file:"))
+    }
+
     /// A package of which nothing is known but its name and version: it has no purl and no place yet.
     #[must_use]
     pub fn new(kind: PackageType, name: impl Into<String>, version: impl Into<String>) -> Self {

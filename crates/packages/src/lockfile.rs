@@ -19,6 +19,9 @@ const MAX_NEEDED: usize = 64 << 20;
 /// Most gaps that are listed one by one.
 const MAX_GAPS: usize = 100;
 
+/// Most entries of a file that await others.
+const MAX_AWAITED: usize = 10_000;
+
 /// Folders of what others wrote: a lockfile in one is that of its author, and says nothing of this project.
 const OF_OTHERS: [&str; 6] = ["node_modules", "bower_components", "site-packages", "dist-packages", "vendor", ".yarn"];
 
@@ -222,7 +225,7 @@ impl<'a> Listing<'a> {
 
     /// Something that other files have to settle.
     pub(crate) fn await_others(&mut self, awaited: Awaited) {
-        if self.awaited.len() < MAX_GAPS {
+        if self.awaited.len() < MAX_AWAITED {
             self.awaited.push(awaited);
         } else {
             self.more_gaps += 1;

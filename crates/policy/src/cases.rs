@@ -337,6 +337,7 @@ impl CaseFinding {
             published: *published,
             cwes: Vec::new(),
             references: Vec::new(),
+            denied: false,
             suppressed: None,
             evidence: portcullis_model::Evidence {
                 ecosystem: "case".into(),

@@ -59,6 +59,7 @@ pub use selector::{LabelOperator, LabelRequirement, LabelSelector};
 pub use spec::{
     Action, Exception, FailOn, LicenseRules, Mode, PolicySpec, Rule, UnknownAction, UnratedLevel, VulnerabilityRules,
 };
+pub use vulnerabilities::mark_denied;
 pub use workloads::{
     CHECKS, POD_SECURITY_VERSION, PodSecurityCheck, PodSecurityLevel, Variable, Violation, WorkloadFacts,
     WorkloadReview, WorkloadRule, WorkloadRules,

@@ -6,7 +6,7 @@ use portcullis_errors::count_of;
 use portcullis_model::{CLOCK_SKEW_SECONDS, DatabaseInfo, Finding, FixState, SeverityLevel, Timestamp};
 
 use crate::{
-    Action, DistributionState, Facts, VulnerabilityRules,
+    Action, DistributionState, Facts, Policy, VulnerabilityRules,
     judge::{NAMED, Reasons, shown, some_of},
 };
 
@@ -36,6 +36,18 @@ pub(crate) fn judge(rules: &VulnerabilityRules, facts: &Facts<'_>, now: Timestam
             _ => format!("none counts of {}; suppressed: {suppressed}", count_of(total, "finding", "findings")),
         };
         reasons.note("vulnerabilities", message);
+    }
+}
+
+/// Says of each finding whether the policy fails for it: by its severity, for being exploited, or for its score.
+pub fn mark_denied(policy: &Policy, findings: &mut [Finding], now: Timestamp) {
+    let Some(rules) = &policy.spec.vulnerabilities else { return };
+    for finding in findings {
+        let mut classes = Classes::default();
+        classify(rules, finding, now, &mut classes);
+        let Classes { severe, exploited, likely, .. } = classes;
+        let is_exploited = !exploited.is_empty() && rules.kev == Some(Action::Deny);
+        finding.denied = !severe.is_empty() || !likely.is_empty() || is_exploited;
     }
 }
 

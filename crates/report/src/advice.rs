@@ -2,42 +2,42 @@
 
 use std::{
     cmp::{Ordering, Reverse},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
 };
 
 use portcullis_model::{Finding, FindingPackage, FixState, Package, PackageType, Report, SeverityLevel, Upgrade};
 use portcullis_versions::Scheme;
 
-use crate::{text::clean, view::Group};
+use crate::{
+    text::clean,
+    view::{Group, written},
+};
 
 /// An upgrade.
 pub(crate) struct Advice<'a> {
     /// The package as it is installed.
     pub(crate) package: &'a FindingPackage,
-    /// The version to upgrade to: the lowest that fixes all that can be fixed.
-    pub(crate) version: &'a str,
     /// How many findings it fixes.
     pub(crate) fixes: usize,
     /// The worst of them.
     pub(crate) worst: SeverityLevel,
+    /// The command for it.
+    pub(crate) command: Option<String>,
+    /// The version to upgrade to: the lowest that fixes all that can be fixed.
+    version: &'a str,
     /// What that version is known to have itself.
-    pub(crate) remaining: Option<(u64, SeverityLevel)>,
+    remaining: Option<(u64, SeverityLevel)>,
     /// Who brings it: a package that needs it.
     needed_by: Option<&'a Package>,
-    /// Whether it is there in one version.
-    is_single: bool,
 }
 
 impl Advice<'_> {
     /// `upgrade x from 1.0.0 to 1.2.3: fixes 2, the worst high`
     pub(crate) fn words(&self) -> String {
-        let Self { package, version, fixes, worst, remaining, needed_by, is_single: _ } = self;
-        // As the installed version is written.
-        let v = if package.version.starts_with('v') && !version.starts_with('v') { "v" } else { "" };
-        let mut words = format!(
-            "upgrade {} from {} to {v}{version}: fixes {fixes}, the worst {worst}",
-            package.name, package.version
-        );
+        let Self { package, version, fixes, worst, remaining, needed_by, command: _ } = self;
+        let FindingPackage { name, version: installed, .. } = package;
+        let version = written(package, version);
+        let mut words = format!("upgrade {name} from {installed} to {version}: fixes {fixes}, the worst {worst}");
         if let Some((remaining, worst)) = remaining {
             words.push_str(&format!("; {remaining} without a fix, the worst {worst}"));
         }
@@ -46,81 +46,106 @@ impl Advice<'_> {
         }
         words
     }
+}
 
-    /// The command for it. What another package brings, or is there in several versions, npm would add beside those.
-    pub(crate) fn command(&self) -> Option<String> {
-        let is_own = self.needed_by.is_none() && self.is_single;
-        if is_own || self.package.kind != PackageType::Npm { upgrade_command(self.package, self.version) } else { None }
+/// What must be known of a report for the commands that upgrade its packages.
+pub(crate) struct Commands<'a> {
+    /// By purl: a package that needs it. What the project itself asks for is no other's.
+    needed_by: HashMap<&'a str, &'a Package>,
+    /// How many versions of a package there are.
+    versions: HashMap<(PackageType, &'a str), usize>,
+    /// What upgrades packages of rpm.
+    rpm: &'static str,
+}
+
+impl<'a> Commands<'a> {
+    pub(crate) fn of(report: &'a Report) -> Self {
+        let (mut needed_by, mut versions) = (HashMap::new(), HashMap::new());
+        let mut direct: HashSet<&str> = HashSet::new();
+        for package in report.inventory.packages.iter().filter(|package| !package.kind.is_operating_system()) {
+            *versions.entry((package.kind, package.name.as_str())).or_default() += 1;
+            let needed = package.depends_on.iter().map(String::as_str);
+            if is_project(package) {
+                direct.extend(needed);
+            } else {
+                needed.for_each(|needed| _ = needed_by.entry(needed).or_insert(package));
+            }
+        }
+        needed_by.retain(|purl, _| !direct.contains(purl));
+        let id = report.distribution.as_ref().map_or("", |distribution| distribution.id.as_str());
+        let rpm = match id {
+            "azurelinux" | "mariner" | "photon" => "tdnf update",
+            id if id.starts_with("opensuse") || id.starts_with("sle") => "zypper update",
+            _ => "dnf upgrade",
+        };
+        Self { needed_by, versions, rpm }
     }
+
+    fn needed_by(&self, package: &FindingPackage) -> Option<&'a Package> {
+        self.needed_by.get(package.purl.as_str()).copied()
+    }
+
+    /// The command that upgrades a package to `version`; none where it is an edit of a file, or another package's copy.
+    pub(crate) fn upgrade(&self, package: &FindingPackage, version: &str) -> Option<String> {
+        let is_single = || self.versions.get(&(package.kind, &*package.name)).is_none_or(|count| *count == 1);
+        match package.kind {
+            PackageType::Rpm => Some(format!("{} {}", self.rpm, quoted(&clean(&package.name)))),
+            // What another package brings, or is there in several versions, npm would add beside those.
+            PackageType::Npm if self.needed_by(package).is_some() || !is_single() => None,
+            _ => upgrade_command(package, version),
+        }
+    }
+
+    /// The command that fixes a finding.
+    pub(crate) fn fix(&self, finding: &Finding) -> Option<String> {
+        self.upgrade(&finding.package, fixing_version(finding)?)
+    }
+}
+
+/// Whether it is what the others were installed for: a project's own folder, or `app/package.json` beside
+/// `app/node_modules`.
+fn is_project(package: &Package) -> bool {
+    let place = package.locations.first().map_or("", |location| location.path.as_str());
+    let is_application = place.ends_with("package.json") && !place.contains("node_modules/");
+    package.is_folder() || package.kind == PackageType::Npm && is_application
 }
 
 /// The upgrades for `groups` of `report`, the one that helps most first.
-pub(crate) fn advise<'a>(groups: &[Group<'a>], report: &'a Report) -> Vec<Advice<'a>> {
-    let mut advice: Vec<_> = groups.iter().filter_map(|group| upgrade(group, &report.upgrades)).collect();
+pub(crate) fn advise<'a>(groups: &[Group<'a>], report: &'a Report, commands: &Commands<'a>) -> Vec<Advice<'a>> {
+    let mut advice: Vec<_> = groups.iter().filter_map(|group| upgrade(group, &report.upgrades, commands)).collect();
     advice.sort_by_key(|advice| (Reverse(advice.worst), Reverse(advice.fixes), advice.package));
-    let mut needed_by: HashMap<&str, &Package> = HashMap::new();
-    let mut versions: HashMap<(PackageType, &str), usize> = HashMap::new();
-    if !advice.is_empty() {
-        let languages = report.inventory.packages.iter().filter(|package| !package.kind.is_operating_system());
-        for package in languages {
-            *versions.entry((package.kind, &package.name)).or_default() += 1;
-            if !is_project(package) {
-                package.depends_on.iter().for_each(|needed| _ = needed_by.entry(needed.as_str()).or_insert(package));
-            }
-        }
-    }
-    for advice in &mut advice {
-        advice.needed_by = needed_by.get(advice.package.purl.as_str()).copied();
-        advice.is_single = versions.get(&(advice.package.kind, &*advice.package.name)).is_none_or(|count| *count == 1);
-    }
     advice
 }
 
-/// Whether it is what the others were installed for: `app/package.json` beside `app/node_modules`.
-fn is_project(package: &Package) -> bool {
-    let place = package.locations.first().map_or("", |location| location.path.as_str());
-    package.kind == PackageType::Npm && place.ends_with("package.json") && !place.contains("node_modules/")
-}
-
-fn upgrade<'a>(group: &Group<'a>, known: &'a [Upgrade]) -> Option<Advice<'a>> {
+fn upgrade<'a>(group: &Group<'a>, known: &'a [Upgrade], commands: &Commands<'a>) -> Option<Advice<'a>> {
     let package = group.package;
     let fixable: Vec<_> =
         group.findings.iter().filter_map(|finding| Some((*finding, fixing_version(finding)?))).collect();
     let worst = fixable.iter().map(|(finding, _)| finding.severity.level).max()?;
-    if let Some(Upgrade { version, fixes, remaining, worst_remaining, .. }) =
-        known.iter().find(|upgrade| upgrade.purl == package.purl)
-    {
-        let fixes = usize::try_from(*fixes).ok().filter(|fixes| *fixes > 0)?;
-        return Some(Advice {
-            package,
-            version,
-            fixes,
-            worst,
-            remaining: worst_remaining.map(|worst| (*remaining, worst)),
-            needed_by: None,
-            is_single: true,
-        });
-    }
+    let (version, fixes, remaining) = match known.iter().find(|upgrade| upgrade.purl == package.purl) {
+        Some(Upgrade { version, fixes, remaining, worst_remaining, .. }) => {
+            let fixes = usize::try_from(*fixes).ok().filter(|fixes| *fixes > 0)?;
+            (version.as_str(), fixes, worst_remaining.map(|worst| (*remaining, worst)))
+        }
+        None => (highest(&fixable)?, fixable.len(), None),
+    };
+    let (command, needed_by) = (commands.upgrade(package, version), commands.needed_by(package));
+    Some(Advice { package, fixes, worst, command, version, remaining, needed_by })
+}
+
+/// The highest of the versions that fix findings; where two cannot be compared there is no one version to advise.
+fn highest<'a>(fixable: &[(&Finding, &'a str)]) -> Option<&'a str> {
     let mut version = None::<&str>;
-    for (finding, candidate) in &fixable {
+    for (finding, candidate) in fixable {
         version = Some(match version {
             None => candidate,
-            // Where two cannot be compared there is no one version to advise.
             Some(best) => match scheme(finding)?.compare(candidate, best).ok()? {
                 Ordering::Greater => candidate,
                 Ordering::Less | Ordering::Equal => best,
             },
         });
     }
-    Some(Advice {
-        package,
-        version: version?,
-        fixes: fixable.len(),
-        worst,
-        remaining: None,
-        needed_by: None,
-        is_single: true,
-    })
+    version
 }
 
 /// The lowest version that fixes `finding` and is newer than what is installed.
@@ -138,9 +163,8 @@ fn scheme(finding: &Finding) -> Option<Scheme> {
     Scheme::of_ecosystem(&finding.evidence.ecosystem)
 }
 
-/// The command that upgrades a package where it was found; none where it is an edit of a file, or another package's copy.
-/// Quoted for a POSIX shell.
-pub(crate) fn upgrade_command(package: &FindingPackage, version: &str) -> Option<String> {
+/// The command of what manages a package where it was found. Quoted for a POSIX shell.
+fn upgrade_command(package: &FindingPackage, version: &str) -> Option<String> {
     let name = clean(&package.name);
     let version = clean(version);
     let place = package.locations.first().map_or("", |location| location.path.as_str());
@@ -149,7 +173,6 @@ pub(crate) fn upgrade_command(package: &FindingPackage, version: &str) -> Option
     Some(match package.kind {
         PackageType::Deb => format!("apt-get install --only-upgrade {}", quoted(&name)),
         PackageType::Apk => format!("apk add --upgrade {}", quoted(&name)),
-        PackageType::Rpm => format!("dnf upgrade {}", quoted(&name)),
         PackageType::Pypi => match file {
             "poetry.lock" => format!("poetry update {}", quoted(&name)),
             "uv.lock" => format!("uv lock --upgrade-package {}", at("==")),
@@ -169,7 +192,10 @@ pub(crate) fn upgrade_command(package: &FindingPackage, version: &str) -> Option
         PackageType::Golang => format!("go get {}", at(if version.starts_with('v') { "@" } else { "@v" })),
         // What was compiled in is another's to build.
         PackageType::Cargo if file != "Cargo.lock" => return None,
-        PackageType::Cargo => format!("cargo update -p {} --precise {}", quoted(&name), quoted(&version)),
+        PackageType::Cargo => {
+            let installed = clean(&package.version);
+            format!("cargo update -p {} --precise {}", quoted(&format!("{name}@{installed}")), quoted(&version))
+        }
         PackageType::Gem => format!("bundle update {}", quoted(&name)),
         PackageType::Composer => format!("composer require {}", at(":>=")),
         PackageType::Nuget => format!("dotnet add package {} --version {}", quoted(&name), quoted(&version)),
@@ -199,7 +225,7 @@ mod tests {
         FindingPackage {
             kind,
             name: name.to_owned(),
-            version: String::new(),
+            version: "1.0".to_owned(),
             purl: String::new(),
             locations: vec![Location { path: place.to_owned(), layer: None }],
         }
@@ -217,7 +243,7 @@ mod tests {
             (PackageType::Npm, "yarn.lock", None),
             (PackageType::Npm, "app/node_modules/x/package.json", Some("npm install x@1.2")),
             (PackageType::Npm, "app/node_modules/a/node_modules/x/package.json", None),
-            (PackageType::Cargo, "Cargo.lock", Some("cargo update -p x --precise 1.2")),
+            (PackageType::Cargo, "Cargo.lock", Some("cargo update -p x@1.0 --precise 1.2")),
             (PackageType::Cargo, "usr/bin/tool", None),
         ] {
             assert_eq!(upgrade_command(&package(kind, "x", place), "1.2").as_deref(), command, "{place}");

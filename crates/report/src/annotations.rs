@@ -143,7 +143,7 @@ impl Page {
             message.push_str(&limited(&text, 300));
             message.push('\n');
         }
-        if let Some(command) = advice.and_then(Advice::command) {
+        if let Some(command) = advice.and_then(|advice| advice.command.as_deref()) {
             message.push_str(&format!("to fix it: {}\n", limited(&command, 300)));
         }
         if let Some(place) = place_words(report, package) {

@@ -10,7 +10,6 @@ mod formats;
 mod advice;
 mod annotations;
 mod baseline;
-mod counted;
 mod view;
 
 mod json_text;

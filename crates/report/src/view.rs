@@ -13,7 +13,7 @@ use portcullis_model::{
 };
 
 use crate::{
-    advice::{Advice, advise},
+    advice::{Advice, Commands, advise},
     baseline::Changes,
     dockerfile::instruction,
     text::limited,
@@ -40,6 +40,8 @@ pub(crate) struct View<'a> {
     pub(crate) notes: Vec<&'a Warning>,
     /// Upgrades, the one that helps most first.
     pub(crate) advice: Vec<Advice<'a>>,
+    /// The commands for these, and for single findings.
+    pub(crate) commands: Commands<'a>,
 }
 
 /// The findings of one package.
@@ -54,10 +56,11 @@ impl<'a> View<'a> {
             report.findings.iter().partition(|finding| is_counting(finding));
         suppressed.sort_by(|left, right| order(left, right));
         let groups = group(counting);
-        let advice = advise(&groups, report);
+        let commands = Commands::of(report);
+        let advice = advise(&groups, report, &commands);
         let warnings = |kind| report.inventory.warnings.iter().filter(move |warning| warning.kind == kind);
         let gaps = warnings(WarningKind::Gap).map(Cow::Borrowed).chain(uncovered(report).map(Cow::Owned)).collect();
-        Self { groups, suppressed, gaps, notes: warnings(WarningKind::Note).collect(), advice }
+        Self { groups, suppressed, gaps, notes: warnings(WarningKind::Note).collect(), advice, commands }
     }
 
     /// Every finding that counts, the worst first.
@@ -179,7 +182,7 @@ pub(crate) fn fix_words(finding: &Finding) -> String {
 }
 
 /// A version of a package as it is written where the package comes from: advisories leave out the `v` of Go's modules.
-fn written<'a>(package: &FindingPackage, version: &'a str) -> Cow<'a, str> {
+pub(crate) fn written<'a>(package: &FindingPackage, version: &'a str) -> Cow<'a, str> {
     let is_bare = package.kind == PackageType::Golang
         && package.version.starts_with('v')
         && version.starts_with(|first: char| first.is_ascii_digit());

@@ -33,7 +33,7 @@ pub use portcullis_matching::ADVISORIES;
 use portcullis_matching::Matches;
 use portcullis_model::{
     AdvisoryLookup, Coverage, DatabaseInfo, Digest, Distribution, ExecutableFile, Hasher, Inputs, Inventory,
-    LookupError, Package, PackageType, Report, SCHEMA_VERSION, Target, Timestamp, Tool, Warning,
+    LookupError, Outcome, Package, PackageType, Report, SCHEMA_VERSION, Target, Timestamp, Tool, Warning,
 };
 use portcullis_packages::SbomError;
 use portcullis_policy::{DistributionState, Facts, Policy};
@@ -312,6 +312,9 @@ pub fn judge_with_vex(
         engine: ENGINE.to_owned(),
     };
     let verdict = portcullis_policy::judge(policy, &facts, now).into_verdict(policy, inputs, now);
+    if verdict.result == Outcome::Fail {
+        portcullis_policy::mark_denied(policy, &mut findings, now);
+    }
     Ok(Report {
         schema_version: SCHEMA_VERSION,
         created: now,

@@ -148,6 +148,7 @@ pub(crate) fn finding(level: SeverityLevel, published: Timestamp) -> Finding {
         published: Some(published),
         cwes: Vec::new(),
         references: Vec::new(),
+        denied: false,
         suppressed: None,
         evidence: Evidence {
             ecosystem: "Debian:12".into(),

@@ -125,25 +125,26 @@ impl Groups {
         for head in linked.heads {
             groups.keep_own(head, linked);
         }
+        // What has no record is of itself alone.
+        let apart: Vec<u32> = groups.own.keys().flat_map(|&id| groups.of_closure(id)).copied().collect();
+        for cve in apart {
+            groups.own.entry(cve).or_insert_with(|| Own { cves: vec![cve], ..Own::default() });
+        }
         groups
     }
 
     /// Keeps the CVEs that a record names itself, if it is in a group of more.
     fn keep_own(&mut self, head: &Head, linked: Linked<'_>) {
-        let all = match self.cves(head.id) {
+        let all = match self.of_closure(head.id) {
             // What is upstream is another's to name.
-            all if all.len() > 1 && head.upstream == 0 => all.to_vec(),
+            all if all.len() > 1 && head.upstream == 0 => all,
             _ => return,
         };
         let named: HashSet<u32> = linked.aliases(head).iter().copied().collect();
         let cves: Vec<u32> = all.iter().copied().filter(|cve| named.contains(cve) || *cve == head.id).collect();
-        if cves.is_empty() {
-            return;
+        if !cves.is_empty() {
+            self.own.insert(head.id, Own { cves, named });
         }
-        for cve in all {
-            self.own.entry(cve).or_insert_with(|| Own { cves: vec![cve], ..Own::default() });
-        }
-        self.own.insert(head.id, Own { cves, named });
     }
 
     pub(super) fn group_of(&self, id: u32) -> u32 {
@@ -173,6 +174,11 @@ impl Groups {
         if let Some(own) = self.own.get(&id) {
             return &own.cves;
         }
+        self.of_closure(id)
+    }
+
+    /// Those of its group, and of what is upstream of that.
+    fn of_closure(&self, id: u32) -> &[u32] {
         let closure = self.closure[self.group_of(id) as usize] as usize;
         let start = closure.checked_sub(1).map_or(0, |before| self.cve_ends[before]);
         &self.cves[start as usize..self.cve_ends[closure] as usize]

@@ -73,6 +73,7 @@ pub(crate) fn report(image: Digest) -> Report {
         published: None,
         cwes: Vec::new(),
         references: Vec::new(),
+        denied: false,
         suppressed: None,
         evidence,
     };

@@ -23,6 +23,8 @@ pub(crate) struct Manifests;
 struct Manifest {
     kind: PackageType,
     count: fn(&[u8]) -> Result<Asked, String>,
+    /// What writes a lockfile.
+    lock: &'static str,
     /// What tells the versions: lockfiles, and folders of what is installed.
     told_by: &'static [&'static str],
     /// Whether one of a folder above does, as it does for a workspace's members.
@@ -36,11 +38,14 @@ struct Asked {
     for_development: usize,
     /// It leaves what it asks for to another file.
     is_elsewhere: bool,
+    /// It begins a project of its own: what lies above is another's.
+    is_root: bool,
 }
 
 const NPM: Manifest = Manifest {
     kind: PackageType::Npm,
     count: package_json,
+    lock: "`npm install --package-lock-only`",
     told_by: &[
         "package-lock.json",
         "npm-shrinkwrap.json",
@@ -57,29 +62,47 @@ const NPM: Manifest = Manifest {
 const COMPOSER: Manifest = Manifest {
     kind: PackageType::Composer,
     count: composer_json,
+    lock: "`composer update --no-install`",
     told_by: &["composer.lock", "vendor/composer/installed.json"],
     is_above: false,
 };
 
-const CARGO: Manifest =
-    Manifest { kind: PackageType::Cargo, count: cargo_toml, told_by: &["Cargo.lock"], is_above: true };
+const CARGO: Manifest = Manifest {
+    kind: PackageType::Cargo,
+    count: cargo_toml,
+    lock: "`cargo generate-lockfile`",
+    told_by: &["Cargo.lock"],
+    is_above: true,
+};
 
-const BUNDLER: Manifest =
-    Manifest { kind: PackageType::Gem, count: gemfile, told_by: &["Gemfile.lock", "gems.locked"], is_above: false };
+const BUNDLER: Manifest = Manifest {
+    kind: PackageType::Gem,
+    count: gemfile,
+    lock: "`bundle lock`",
+    told_by: &["Gemfile.lock", "gems.locked"],
+    is_above: false,
+};
 
-const PIPENV: Manifest =
-    Manifest { kind: PackageType::Pypi, count: pipfile, told_by: &["Pipfile.lock"], is_above: false };
+const PIPENV: Manifest = Manifest {
+    kind: PackageType::Pypi,
+    count: pipfile,
+    lock: "`pipenv lock`",
+    told_by: &["Pipfile.lock"],
+    is_above: false,
+};
 
 const POETRY: Manifest = Manifest {
     kind: PackageType::Pypi,
     count: pyproject,
-    told_by: &["poetry.lock", "uv.lock", "pdm.lock", "pylock.toml", "requirements.txt"],
+    lock: "`poetry lock`",
+    told_by: &["poetry.lock", "uv.lock", "pdm.lock", "pylock.toml"],
     is_above: false,
 };
 
 const GRADLE: Manifest = Manifest {
     kind: PackageType::Maven,
     count: build_gradle,
+    lock: "`gradle dependencies --write-locks`",
     told_by: &["gradle.lockfile", "gradle/dependency-locks/"],
     is_above: false,
 };
@@ -119,13 +142,15 @@ impl PackageReader for Manifests {
     fn read(&self, file: &FileHeader<'_>, contents: &[u8]) -> Reading {
         let Some(manifest) = manifest(file) else { return Reading::default() };
         let mut listing = Listing::new(manifest.kind, file);
+        let asked = (manifest.count)(contents);
+        let is_above = manifest.is_above && !asked.as_ref().is_ok_and(|asked| asked.is_root);
         let mut tell = |is_gap: bool, message: String| {
             let files = manifest.told_by.iter().map(|&name| name.to_owned()).collect();
-            let message = format!("{message}, and no lockfile says which versions");
-            listing.await_others(Awaited { files, is_above: manifest.is_above, is_gap, message });
+            let message = format!("{message}, and no lockfile says which versions ({} makes one)", manifest.lock);
+            listing.await_others(Awaited { files, is_above, is_gap, message });
         };
-        match (manifest.count)(contents) {
-            Ok(Asked { count, for_development, is_elsewhere }) => {
+        match asked {
+            Ok(Asked { count, for_development, is_elsewhere, is_root: _ }) => {
                 match (count, is_elsewhere) {
                     (0, false) => {}
                     (0, true) => tell(true, "it leaves its dependencies to another file".to_owned()),
@@ -180,6 +205,7 @@ fn cargo_toml(contents: &[u8]) -> Result<Asked, String> {
     Ok(Asked {
         count: count(&["dependencies", "build-dependencies", "build_dependencies"]),
         for_development: count(&["dev-dependencies", "dev_dependencies"]),
+        is_root: document.get("workspace") != &Node::Nothing,
         ..Asked::default()
     })
 }
@@ -215,7 +241,10 @@ fn build_gradle(contents: &[u8]) -> Result<Asked, String> {
     let mut asked = Asked::default();
     for (word, rest) in text.lines().filter_map(call) {
         let names_another = rest.contains(['"', '\'']) || rest.contains("libs.");
-        if !names_another || ["project(", "files(", "fileTree(", " = "].iter().any(|own| rest.contains(own)) {
+        // What is in the lines that follow is not looked at.
+        let names_another = names_another || rest.trim() == "(";
+        let is_assigned = rest.trim_start().starts_with('=');
+        if !names_another || is_assigned || ["project(", "files(", "fileTree("].iter().any(|own| rest.contains(own)) {
             continue;
         }
         asked.count += usize::from(USUAL.contains(&word));
@@ -266,8 +295,8 @@ mod tests {
             r#"{"dependencies": {"lodash": "4.17.15", "own": "workspace:*", "git": "github:a/b"},
                 "optionalDependencies": {"fsevents": "^2"}, "devDependencies": {"jest": "29"}, "peerDependencies": {"a": "1"}}"#,
             expect![[r#"
-                gap without package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml, bun.lock, bun.lockb, deno.lock, node_modules/ here or above: 3 dependencies, and no lockfile says which versions
-                note without package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml, bun.lock, bun.lockb, deno.lock, node_modules/ here or above: 1 dependency for development alone, and no lockfile says which versions
+                gap without package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml, bun.lock, bun.lockb, deno.lock, node_modules/ here or above: 3 dependencies, and no lockfile says which versions (`npm install --package-lock-only` makes one)
+                note without package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml, bun.lock, bun.lockb, deno.lock, node_modules/ here or above: 1 dependency for development alone, and no lockfile says which versions (`npm install --package-lock-only` makes one)
             "#]],
         );
     }
@@ -303,23 +332,23 @@ mod tests {
         ]);
         expect![[r#"
             composer.json
-            gap without composer.lock, vendor/composer/installed.json here: 1 dependency, and no lockfile says which versions
-            note without composer.lock, vendor/composer/installed.json here: 1 dependency for development alone, and no lockfile says which versions
+            gap without composer.lock, vendor/composer/installed.json here: 1 dependency, and no lockfile says which versions (`composer update --no-install` makes one)
+            note without composer.lock, vendor/composer/installed.json here: 1 dependency for development alone, and no lockfile says which versions (`composer update --no-install` makes one)
             Cargo.toml
-            gap without Cargo.lock here or above: 2 dependencies, and no lockfile says which versions
-            note without Cargo.lock here or above: 1 dependency for development alone, and no lockfile says which versions
+            gap without Cargo.lock here or above: 2 dependencies, and no lockfile says which versions (`cargo generate-lockfile` makes one)
+            note without Cargo.lock here or above: 1 dependency for development alone, and no lockfile says which versions (`cargo generate-lockfile` makes one)
             Gemfile
-            gap without Gemfile.lock, gems.locked here: 2 dependencies, and no lockfile says which versions
+            gap without Gemfile.lock, gems.locked here: 2 dependencies, and no lockfile says which versions (`bundle lock` makes one)
             gems.rb
-            gap without Gemfile.lock, gems.locked here: it leaves its dependencies to another file, and no lockfile says which versions
+            gap without Gemfile.lock, gems.locked here: it leaves its dependencies to another file, and no lockfile says which versions (`bundle lock` makes one)
             pyproject.toml
-            gap without poetry.lock, uv.lock, pdm.lock, pylock.toml, requirements.txt here: 1 dependency, and no lockfile says which versions
+            gap without poetry.lock, uv.lock, pdm.lock, pylock.toml here: 1 dependency, and no lockfile says which versions (`poetry lock` makes one)
             app/build.gradle.kts
-            gap without gradle.lockfile, gradle/dependency-locks/ here: 2 dependencies, and no lockfile says which versions
-            note without gradle.lockfile, gradle/dependency-locks/ here: 1 dependency for development alone, and no lockfile says which versions
+            gap without gradle.lockfile, gradle/dependency-locks/ here: 2 dependencies, and no lockfile says which versions (`gradle dependencies --write-locks` makes one)
+            note without gradle.lockfile, gradle/dependency-locks/ here: 1 dependency for development alone, and no lockfile says which versions (`gradle dependencies --write-locks` makes one)
             Pipfile
-            gap without Pipfile.lock here: 1 dependency, and no lockfile says which versions
-            note without Pipfile.lock here: 1 dependency for development alone, and no lockfile says which versions
+            gap without Pipfile.lock here: 1 dependency, and no lockfile says which versions (`pipenv lock` makes one)
+            note without Pipfile.lock here: 1 dependency for development alone, and no lockfile says which versions (`pipenv lock` makes one)
         "#]].assert_eq(&told);
     }
 
@@ -357,8 +386,8 @@ mod tests {
             "package.json",
             "{",
             expect![[r#"
-            gap without package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml, bun.lock, bun.lockb, deno.lock, node_modules/ here or above: its dependencies were not read (EOF while parsing an object at line 1 column 1), and no lockfile says which versions
-        "#]],
+                gap without package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml, bun.lock, bun.lockb, deno.lock, node_modules/ here or above: its dependencies were not read (EOF while parsing an object at line 1 column 1), and no lockfile says which versions (`npm install --package-lock-only` makes one)
+            "#]],
         );
     }
 

@@ -56,6 +56,7 @@ pub(crate) fn finding(text: &str) -> Finding {
         published: None,
         cwes: Vec::new(),
         references: Vec::new(),
+        denied: false,
         suppressed: None,
         evidence: Evidence {
             ecosystem: "Debian:12".into(),

@@ -2,7 +2,9 @@
 
 use expect_test::expect;
 
-use crate::support::Image;
+use portcullis_model::Outcome;
+
+use crate::support::{Image, now, policy};
 
 #[test]
 fn what_names_a_last_affected_version_may_have_a_fix() {
@@ -14,6 +16,37 @@ fn what_names_a_last_affected_version_may_have_a_fix() {
         - fail vulnerabilities.failOn: 1 vulnerability of severity high or worse: CVE-1 in openssl 3.0.11-1
     "#]],
     );
+}
+
+#[test]
+fn each_finding_tells_whether_the_policy_fails_for_it() {
+    let denied = |spec: &str, findings: &[&str]| {
+        let mut image = Image::with(findings);
+        portcullis_policy::mark_denied(&policy(spec), &mut image.findings, now());
+        let denied: Vec<String> =
+            image.findings.iter().filter(|finding| finding.denied).map(|finding| finding.id.to_string()).collect();
+        // They are those that the verdict counts.
+        let told = image.judge(&policy(spec)).reasons.into_iter().filter(|reason| reason.result == Outcome::Fail);
+        let counted: usize =
+            told.map(|reason| reason.message.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
+        assert_eq!(denied.len(), counted, "{spec}");
+        denied
+    };
+    let old = [
+        "CVE-1 high fixed published=2025-01-01",
+        "CVE-2 high fixed published=2026-11-24",
+        "CVE-3 unknown fixed published=2025-01-01",
+    ];
+    let spec = "vulnerabilities: {failOn: high, unrated: high, graceDays: 30}";
+    assert_eq!(denied(spec, &old), ["CVE-1", "CVE-3"]);
+    assert_eq!(denied("vulnerabilities: {failOn: high, graceDays: 30}", &old), ["CVE-1"]);
+    let other =
+        ["CVE-1 low fixed kev", "CVE-2 low affected epss=0.9", "CVE-3 critical affected", "CVE-4 critical unknown"];
+    assert_eq!(denied("vulnerabilities: {failOn: high}", &other), ["CVE-3"]);
+    assert_eq!(denied("vulnerabilities: {failOn: high, onlyFixed: true}", &other), [""; 0]);
+    assert_eq!(denied("vulnerabilities: {kev: deny, epssAbove: 0.5}", &other), ["CVE-1", "CVE-2"]);
+    assert_eq!(denied("vulnerabilities: {kev: audit}", &other), [""; 0]);
+    assert_eq!(denied("licenses: {deny: [MIT]}", &other), [""; 0]);
 }
 
 #[test]

@@ -11,11 +11,11 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     RenderOptions, ReportError, ReportFormat,
-    advice::{fixing_version, upgrade_command},
+    advice::{Commands, fixing_version},
     json_text::{Each, write_json},
     links::{links, page_of_id},
     text::limited,
-    view::{View, base_words, coverage_words, distribution_words, gap_words, known_id, verdict_word},
+    view::{View, base_words, coverage_words, distribution_words, gap_words, known_id, verdict_word, written},
 };
 
 /// `-o gitlab`
@@ -77,7 +77,9 @@ impl ReportFormat for Gitlab {
             version: "15.0.7",
             schema: SCHEMA,
             scan,
-            vulnerabilities: Each(|| view.worst_first().into_iter().map(|finding| vulnerability(report, finding))),
+            vulnerabilities: Each(|| {
+                view.worst_first().into_iter().map(|finding| vulnerability(report, finding, &view.commands))
+            }),
             remediations: [],
         };
         write_json(&document, out)
@@ -101,7 +103,7 @@ fn messages(report: &Report, view: &View<'_>) -> Vec<Value> {
     messages
 }
 
-fn vulnerability(report: &Report, finding: &Finding) -> Value {
+fn vulnerability(report: &Report, finding: &Finding, commands: &Commands<'_>) -> Value {
     let package = &finding.package;
     let id = known_id(finding);
     let name = if finding.title.is_empty() { format!("{id} in {}", package.name) } else { finding.title.to_string() };
@@ -120,7 +122,8 @@ fn vulnerability(report: &Report, finding: &Finding) -> Value {
     insert("description", json!(limited(description.trim_end_matches(": "), MAX_TEXT)));
     insert("severity", json!(severity(finding.severity.level)));
     if let Some(version) = fixing_version(finding) {
-        let command = upgrade_command(package, version).map_or_else(String::new, |command| format!(": {command}"));
+        let command = commands.fix(finding).map_or_else(String::new, |command| format!(": {command}"));
+        let version = written(package, version);
         insert("solution", json!(limited(&format!("Upgrade {} to {version}{command}", package.name), MAX_TEXT)));
     }
     insert("identifiers", json!(identifiers(finding)));

@@ -129,7 +129,7 @@ fn verdict(text: &mut String, report: &Report, view: &View<'_>, changes: Option<
 /// The commands of the upgrades that help most.
 fn commands(text: &mut String, view: &View<'_>) {
     let commands = view.advice.iter().take(MAX_COMMANDS);
-    let commands: Vec<_> = commands.filter_map(Advice::command).collect();
+    let commands: Vec<_> = commands.filter_map(|advice| advice.command.clone()).collect();
     if commands.is_empty() {
         return;
     }

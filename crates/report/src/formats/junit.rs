@@ -9,8 +9,7 @@ use portcullis_model::{Finding, Outcome, Report};
 
 use crate::{
     RenderOptions, ReportError, ReportFormat,
-    advice::{fixing_version, upgrade_command},
-    counted::Counted,
+    advice::Commands,
     text::{limited, markup},
     view::{
         View, base_words, coverage_words, database_words, fix_words, gap_words, is_counting, known_id, places,
@@ -47,9 +46,8 @@ impl ReportFormat for Junit {
             let end = if report.verdict.result == Outcome::Pass { End::Skipped } else { End::Error };
             suite.case("portcullis.inventory", &gap.path, &end, &gap_words(gap));
         }
-        let counted = Counted::of(report);
         for finding in view.worst_first().into_iter().chain(view.suppressed.iter().copied()) {
-            suite.finding(report, finding, counted.counts(finding));
+            suite.finding(report, finding, &view.commands);
         }
         out.write_all(suite.document(report, &view).as_bytes())?;
         Ok(())
@@ -90,14 +88,14 @@ impl Suite {
         self.lines("portcullis.verdict", &name, &end, &name, &reasons);
     }
 
-    fn finding(&mut self, report: &Report, finding: &Finding, counts: bool) {
+    fn finding(&mut self, report: &Report, finding: &Finding, commands: &Commands<'_>) {
         let package = &finding.package;
         let name =
             format!("{} in {} {}", known_id(finding), limited(&package.name, 200), limited(&package.version, 100));
         let is_audit = report.verdict.policy.audit;
         let end = match report.verdict.result {
             _ if !is_counting(finding) => End::Skipped,
-            Outcome::Fail if counts && !is_audit => End::Failure,
+            Outcome::Fail if finding.denied && !is_audit => End::Failure,
             Outcome::Fail | Outcome::Pass | Outcome::Unknown => End::Passed,
         };
         let mut text = format!("{}: {}", finding.severity.level, fix_words(finding));
@@ -109,8 +107,7 @@ impl Suite {
         }
         let mut lines: Vec<_> = places(report, package).iter().take(MAX_PLACES).map(|p| format!("in {p}")).collect();
         if is_counting(finding) {
-            let command = fixing_version(finding).and_then(|version| upgrade_command(package, version));
-            lines.extend(command.map(|command| format!("to fix it: {command}")));
+            lines.extend(commands.fix(finding).map(|command| format!("to fix it: {command}")));
         }
         self.lines(&format!("portcullis.{}", package.kind), &name, &end, &text, &lines);
     }

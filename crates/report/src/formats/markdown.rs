@@ -181,7 +181,7 @@ fn what_to_do(text: &mut String, view: &View<'_>, room: Room) {
     let commands = view.advice.iter().take(room.listed.min(MAX_COMMANDS));
     // No package's name has such signs. In a block they would be no markup, but not everybody renders blocks alike.
     let is_plain = |command: &String| !command.contains(['<', '`']);
-    let commands = commands.filter_map(Advice::command).filter(is_plain);
+    let commands = commands.filter_map(|advice| advice.command.clone()).filter(is_plain);
     let mut block = String::new();
     for command in commands {
         let line = format!("{}\n", limited(&command, 300));

@@ -79,13 +79,13 @@ fn run(report: &Report, options: &RenderOptions) -> Run {
     let changes = options.baseline.as_ref().map(|baseline| Changes::since(baseline, &view));
     let absent = changes.as_ref().map_or(&[][..], |changes| &changes.absent);
     let rules = rules::Rules::of(&findings).with_absent(absent);
-    let results = results::results(report, &alerts, &rules, changes.as_ref(), options);
+    let results = results::results(report, &view, &alerts, &rules, changes.as_ref(), options);
     let driver = ToolComponent::builder()
         .name("Portcullis")
         .semantic_version(limited(&report.tool.version, 100))
         .version(limited(&report.tool.version, 100))
         .information_uri("https://github.com/portcullis-dev/portcullis")
-        .rules(rules.into_descriptors(&findings))
+        .rules(rules.into_descriptors(&findings, &view.commands))
         .build();
     Run::builder()
         .tool(Tool::from(driver))

@@ -259,7 +259,7 @@ impl Page {
         self.line(0, Style::new().bold(), "what to do");
         for advice in view.advice.iter().take(ADVISED) {
             self.line(2, Style::new(), &advice.words());
-            if let Some(command) = advice.command() {
+            if let Some(command) = &advice.command {
                 self.line(4, Style::new().dimmed(), &command);
             }
         }

@@ -196,6 +196,7 @@ pub(crate) fn finding(package: &Package, id: &str, level: SeverityLevel, title: 
         published: None,
         cwes: Vec::new(),
         references: Vec::new(),
+        denied: false,
         suppressed: None,
         evidence: Evidence {
             ecosystem: ecosystem.into(),
@@ -233,7 +234,7 @@ fn findings(packages: &[Package]) -> Vec<Finding> {
     let mut twin = exploited.clone();
     let of_twin = Arc::make_mut(&mut twin.package);
     (of_twin.name, of_twin.purl) = (openssl.name.clone(), openssl.purl.clone());
-    let second = fixed(
+    let mut second = fixed(
         finding(libssl, "CVE-2024-0002", SeverityLevel::High, "A certificate is not checked"),
         "3.0.15-1~deb12u1",
     );
@@ -253,6 +254,9 @@ fn findings(packages: &[Package]) -> Vec<Finding> {
         reason: "no redirects are followed (team@example.com)".to_owned(),
         expires: Some(time("2027-01-01T00:00:00Z")),
     }));
+    for denied in [&mut exploited, &mut twin, &mut second, &mut pollution] {
+        denied.denied = true;
+    }
     vec![exploited, twin, second, pollution, accepted, unfixed, reset]
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn finding(package: &Package, id: &str, cve: Option<&str>) -> Finding
         published: None,
         cwes: Vec::new(),
         references: Vec::new(),
+        denied: false,
         suppressed: None,
         evidence: Evidence {
             ecosystem: Text::default(),

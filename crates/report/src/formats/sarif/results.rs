@@ -13,14 +13,15 @@ use super::{
 };
 use crate::{
     RenderOptions,
-    advice::{fixing_version, upgrade_command},
+    advice::{Commands, fixing_version},
     baseline::{Alert, Changes, Known},
     text::limited,
-    view::{fix_words, known_id, suppression_words},
+    view::{View, fix_words, known_id, suppression_words, written},
 };
 
 pub(super) fn results(
     report: &Report,
+    view: &View<'_>,
     alerts: &[Alert<'_>],
     rules: &Rules,
     changes: Option<&Changes<'_>>,
@@ -29,7 +30,7 @@ pub(super) fn results(
     let places = Places::of(report, options);
     let state = |key: &str| changes.map(|changes| json!(if changes.is_new_key(key) { "new" } else { "unchanged" }));
     let here = alerts.iter().filter_map(|alert| {
-        let mut result = result(&places, alert, rules)?;
+        let mut result = result(&places, alert, rules, &view.commands)?;
         result.baseline_state = state(&alert.key);
         Some(result)
     });
@@ -61,7 +62,7 @@ fn level_of(level: SeverityLevel) -> ResultLevel {
     }
 }
 
-fn result(places: &Places<'_>, alert: &Alert<'_>, rules: &Rules) -> Option<SarifResult> {
+fn result(places: &Places<'_>, alert: &Alert<'_>, rules: &Rules, commands: &Commands<'_>) -> Option<SarifResult> {
     let Alert { key, finding, path } = alert;
     let id = rule_id(finding);
     let rule_index = rules.index_of(&id)?;
@@ -69,7 +70,7 @@ fn result(places: &Places<'_>, alert: &Alert<'_>, rules: &Rules) -> Option<Sarif
         .rule_id(id)
         .rule_index(rule_index)
         .level(level_of(finding.severity.level))
-        .message(Message::builder().text(words(finding)).build())
+        .message(Message::builder().text(words(finding, commands)).build())
         .locations(vec![places.location(finding, path)])
         .partial_fingerprints(BTreeMap::from([("primaryLocationLineHash".to_owned(), key.clone())]))
         .properties(properties(finding, path))
@@ -78,7 +79,7 @@ fn result(places: &Places<'_>, alert: &Alert<'_>, rules: &Rules) -> Option<Sarif
     Some(result)
 }
 
-fn words(finding: &Finding) -> String {
+fn words(finding: &Finding, commands: &Commands<'_>) -> String {
     let package = &finding.package;
     let mut text = format!(
         "{} {} ({}) is affected by {}",
@@ -92,7 +93,7 @@ fn words(finding: &Finding) -> String {
         text.push_str(&format!(": {}", limited(title, 300)));
     }
     text.push_str(&format!(". {}", capital(&limited(&fix_words(finding), 200))));
-    if let Some(command) = fixing_version(finding).and_then(|version| upgrade_command(package, version)) {
+    if let Some(command) = commands.fix(finding) {
         text.push_str(&format!(": {}", limited(&command, 300)));
     }
     text.push('.');
@@ -127,7 +128,7 @@ fn properties(finding: &Finding, path: &str) -> PropertyBag {
         ("portcullis/state".to_owned(), json!(finding.state)),
     ]);
     if let Some(version) = fixing_version(finding) {
-        properties.insert("portcullis/fixedVersion".to_owned(), json!(limited(version, 100)));
+        properties.insert("portcullis/fixedVersion".to_owned(), json!(limited(&written(package, version), 100)));
     }
     if let Some(layer) = layer(finding, path) {
         properties.insert("portcullis/layer".to_owned(), json!(layer));

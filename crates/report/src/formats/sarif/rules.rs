@@ -8,7 +8,7 @@ use serde_sarif::sarif::{MultiformatMessageString, PropertyBag, ReportingConfigu
 
 use super::MAX_TEXT;
 use crate::{
-    advice::{fixing_version, upgrade_command},
+    advice::Commands,
     baseline::Known,
     links::{links, page},
     text::{clean, limited, markdown},
@@ -60,7 +60,7 @@ impl Rules {
         self.index.get(id).and_then(|index| i64::try_from(*index).ok())
     }
 
-    pub(super) fn into_descriptors(self, findings: &[&Finding]) -> Vec<ReportingDescriptor> {
+    pub(super) fn into_descriptors(self, findings: &[&Finding], commands: &Commands<'_>) -> Vec<ReportingDescriptor> {
         let mut of_rule: Vec<Vec<&Finding>> = vec![Vec::new(); self.ids.len()];
         for finding in findings {
             let rule = self.index.get(&rule_id(finding)).and_then(|index| of_rule.get_mut(*index));
@@ -68,7 +68,7 @@ impl Rules {
                 rule.push(finding);
             }
         }
-        let here = self.ids.into_iter().zip(of_rule).filter_map(|(id, findings)| descriptor(id, &findings));
+        let here = self.ids.into_iter().zip(of_rule).filter_map(|(id, findings)| descriptor(id, &findings, commands));
         here.chain(self.absent.into_iter().map(|(id, level)| former(id, level))).collect()
     }
 }
@@ -78,7 +78,7 @@ pub(super) fn rule_id(finding: &Finding) -> String {
     limited(known_id(finding), 255)
 }
 
-fn descriptor(id: String, findings: &[&Finding]) -> Option<ReportingDescriptor> {
+fn descriptor(id: String, findings: &[&Finding], commands: &Commands<'_>) -> Option<ReportingDescriptor> {
     // The worst speaks for the rule; results carry their own level.
     let worst = findings.iter().copied().max_by_key(|finding| finding.severity.level)?;
     let title = findings.iter().map(|finding| finding.title.trim()).find(|title| !title.is_empty());
@@ -102,7 +102,7 @@ fn descriptor(id: String, findings: &[&Finding]) -> Option<ReportingDescriptor> 
         ReportingDescriptor::builder()
             .short_description(message(&full))
             .full_description(message(&full))
-            .help(help(&id, &title, worst, findings))
+            .help(help(&id, &title, worst, findings, commands))
             .help_uri(page(worst))
             .default_configuration(configuration)
             .properties(PropertyBag::builder().tags(tags).additional_properties(properties).build())
@@ -151,7 +151,13 @@ pub(super) const fn result_level(level: SeverityLevel) -> &'static str {
     }
 }
 
-fn help(id: &str, title: &str, worst: &Finding, findings: &[&Finding]) -> MultiformatMessageString {
+fn help(
+    id: &str,
+    title: &str,
+    worst: &Finding,
+    findings: &[&Finding],
+    commands: &Commands<'_>,
+) -> MultiformatMessageString {
     let mut text = format!("{id}: {title}\n");
     let mut marked = format!("**{}**: {}\n\n", markdown(id), markdown(title));
     for (name, value) in facts(worst) {
@@ -163,7 +169,7 @@ fn help(id: &str, title: &str, worst: &Finding, findings: &[&Finding]) -> Multif
         let package = &finding.package;
         let (name, version, fix) =
             (limited(&package.name, 200), limited(&package.version, 100), limited(&fix_words(finding), 200));
-        let command = fixing_version(finding).and_then(|version| upgrade_command(package, version));
+        let command = commands.fix(finding);
         text.push_str(&format!(
             "{name} {version}: {fix}{}\n",
             command.as_deref().map_or_else(String::new, |c| format!(": {c}"))
