@@ -214,7 +214,8 @@ fn a_manifest_without_a_lockfile_is_no_pass() {
         fs::write(path, text).unwrap();
     };
     write("web/package.json", r#"{"dependencies": {"lodash": "4.17.15"}}"#);
-    assert_eq!(told(44), "gap web/package.json: 1 dependency, and no lockfile says which versions");
+    let npm = "gap web/package.json: 1 dependency, and no lockfile says which versions (`npm install";
+    assert!(told(44).starts_with(npm));
     // A workspace has one lockfile, at its root.
     write("package-lock.json", r#"{"lockfileVersion": 3, "packages": {}}"#);
     assert_eq!(told(0), "");
@@ -226,7 +227,8 @@ fn a_manifest_without_a_lockfile_is_no_pass() {
     ];
     for (manifest, text, lock, locked) in manifests {
         write(manifest, text);
-        assert_eq!(told(44), format!("gap {manifest}: 1 dependency, and no lockfile says which versions"));
+        let gap = told(44);
+        assert!(gap.starts_with(&format!("gap {manifest}: 1 dependency, and no lockfile says which")), "{gap}");
         write(lock, locked);
         assert_eq!(told(0), "", "{lock}");
     }

@@ -144,7 +144,7 @@ impl Page {
             message.push('\n');
         }
         if let Some(command) = advice.and_then(|advice| advice.command.as_deref()) {
-            message.push_str(&format!("to fix it: {}\n", limited(&command, 300)));
+            message.push_str(&format!("to fix it: {}\n", limited(command, 300)));
         }
         if let Some(place) = place_words(report, package) {
             message.push_str(&format!("in {}\n", limited(&place, 300)));

@@ -260,7 +260,7 @@ impl Page {
         for advice in view.advice.iter().take(ADVISED) {
             self.line(2, Style::new(), &advice.words());
             if let Some(command) = &advice.command {
-                self.line(4, Style::new().dimmed(), &command);
+                self.line(4, Style::new().dimmed(), command);
             }
         }
         let more = view.advice.len().saturating_sub(ADVISED);
