@@ -36,11 +36,10 @@ pub(crate) fn reader<R: Read + Send + 'static>(
                 }
             }
         });
-        if let Err(error) = outcome {
-            _ = sender.send(Err(error));
-        }
+        // An empty piece is the end.
+        _ = sender.send(outcome.map(|()| Vec::new()));
     })?;
-    Ok(Box::new(Patient { pieces, deadline, piece: Vec::new(), taken: 0 }))
+    Ok(Box::new(Patient { pieces, deadline, piece: Vec::new(), taken: 0, is_ended: false }))
 }
 
 struct Patient {
@@ -48,21 +47,24 @@ struct Patient {
     deadline: Instant,
     piece: Vec<u8>,
     taken: usize,
+    is_ended: bool,
 }
 
 impl Read for Patient {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.taken == self.piece.len() {
+        while self.taken == self.piece.len() && !self.is_ended {
             // A piece that is there is taken before the clock is looked at, and whoever never pauses has always one.
             let is_over = Instant::now() >= self.deadline;
             self.piece = match self.pieces.recv_deadline(self.deadline) {
                 Ok(piece) if !is_over => piece?,
-                Err(RecvTimeoutError::Disconnected) => return Ok(0),
+                // Whoever read is gone, and did not say that this was all.
+                Err(RecvTimeoutError::Disconnected) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {
                     return Err(io::Error::new(io::ErrorKind::TimedOut, TIME_IS_OVER));
                 }
             };
             self.taken = 0;
+            self.is_ended = self.piece.is_empty();
         }
         let rest = &self.piece[self.taken..];
         let length = rest.len().min(buffer.len());

@@ -67,7 +67,7 @@ fn attempts<'a>(findings: &'a [Finding], packages: &'a [Package]) -> Vec<Attempt
     let mut by_purl: HashMap<&str, (Vec<&Finding>, HashSet<&Text>)> = HashMap::new();
     for finding in findings.iter().filter(|finding| !finding.package.kind.is_operating_system()) {
         let (present, accepted) = by_purl.entry(&finding.package.purl).or_default();
-        if is_counting(finding) {
+        if finding.is_counting() {
             present.push(finding);
         } else {
             accepted.extend([&finding.id].into_iter().chain(&finding.cve));
@@ -87,10 +87,6 @@ fn attempts<'a>(findings: &'a [Finding], packages: &'a [Package]) -> Vec<Attempt
     attempts
 }
 
-fn is_counting(finding: &Finding) -> bool {
-    finding.suppressed.is_none() && finding.state != FixState::NotAffected
-}
-
 impl Attempt<'_> {
     /// The package as it would be, if there is a version to ask about.
     fn next(&mut self) -> Option<Package> {
@@ -107,7 +103,7 @@ impl Attempt<'_> {
         let is_accepted = |finding: &Finding| {
             self.accepted.contains(&finding.id) || finding.cve.as_ref().is_some_and(|cve| self.accepted.contains(cve))
         };
-        left.retain(|finding| is_counting(finding) && !is_accepted(finding));
+        left.retain(|finding| finding.is_counting() && !is_accepted(finding));
         self.is_done = self.reached.as_ref().is_some_and(|(before, _)| *before == version);
         self.reached = Some((version, left));
     }
@@ -130,14 +126,10 @@ impl Attempt<'_> {
 
 /// The lowest version that fixes all of them that have a fix; none where two cannot be compared.
 fn fixing_all<'a>(findings: impl Iterator<Item = &'a Finding>) -> Option<&'a str> {
-    let mut highest = None;
-    for finding in findings.filter(|finding| finding.state == FixState::Fixed) {
-        let scheme = Scheme::of_ecosystem(&finding.evidence.ecosystem)?;
-        let Some(version) = scheme.first_after(&finding.fixed_versions, &finding.evidence.version) else { continue };
-        highest = match highest {
-            Some(highest) if scheme.compare(version, highest).ok()?.is_le() => Some(highest),
-            _ => Some(version),
-        };
-    }
-    highest
+    let fixed = findings.filter(|finding| finding.state == FixState::Fixed);
+    portcullis_versions::highest(fixed.filter_map(|finding| {
+        let scheme = Scheme::of_ecosystem(&finding.evidence.ecosystem);
+        let version = scheme?.first_after(&finding.fixed_versions, &finding.evidence.version)?;
+        Some((scheme?, version))
+    }))
 }

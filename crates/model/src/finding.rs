@@ -55,6 +55,14 @@ pub struct Finding {
     pub evidence: Evidence,
 }
 
+impl Finding {
+    /// Whether it counts: it was not suppressed, and its source does not say that the package is not affected.
+    #[must_use]
+    pub fn is_counting(&self) -> bool {
+        self.suppressed.is_none() && self.state != FixState::NotAffected
+    }
+}
+
 /// What several hold, written as if each had its own.
 mod shared {
     use std::sync::Arc;

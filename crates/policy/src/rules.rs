@@ -14,7 +14,7 @@ use cel::{
     common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr},
     objects::Key,
 };
-use portcullis_model::{Finding, FixState, Package};
+use portcullis_model::{Finding, Package};
 
 use crate::{
     Facts, Rule,
@@ -88,7 +88,7 @@ pub(crate) fn judge(rules: &[Rule], facts: &Facts<'_>, reasons: &mut Reasons) {
             .any(|(_, program)| program.as_ref().is_ok_and(|program| program.references().has_variable(name)))
     };
     if uses("findings") {
-        let counting = facts.findings.iter().filter(|f| f.suppressed.is_none() && f.state != FixState::NotAffected);
+        let counting = facts.findings.iter().filter(|finding| finding.is_counting());
         context.add_variable_from_value("findings", Value::List(Arc::new(counting.map(finding).collect())));
     }
     if uses("packages") {

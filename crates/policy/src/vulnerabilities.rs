@@ -143,7 +143,7 @@ struct Classes<'a> {
 }
 
 fn classify<'a>(rules: &VulnerabilityRules, finding: &'a Finding, now: Timestamp, classes: &mut Classes<'a>) {
-    if finding.suppressed.is_some() || finding.state == FixState::NotAffected {
+    if !finding.is_counting() {
         return;
     }
     let is_exploited = finding.kev && rules.kev.is_some();

@@ -1,7 +1,7 @@
 //! What to do: the upgrade of each package that fixes the most, and the command for it.
 
 use std::{
-    cmp::{Ordering, Reverse},
+    cmp::Reverse,
     collections::{HashMap, HashSet},
 };
 
@@ -127,25 +127,13 @@ fn upgrade<'a>(group: &Group<'a>, known: &'a [Upgrade], commands: &Commands<'a>)
             let fixes = usize::try_from(*fixes).ok().filter(|fixes| *fixes > 0)?;
             (version.as_str(), fixes, worst_remaining.map(|worst| (*remaining, worst)))
         }
-        None => (highest(&fixable)?, fixable.len(), None),
+        None => {
+            let versions = fixable.iter().filter_map(|(finding, version)| Some((scheme(finding)?, *version)));
+            (portcullis_versions::highest(versions)?, fixable.len(), None)
+        }
     };
     let (command, needed_by) = (commands.upgrade(package, version), commands.needed_by(package));
     Some(Advice { package, fixes, worst, command, version, remaining, needed_by })
-}
-
-/// The highest of the versions that fix findings; where two cannot be compared there is no one version to advise.
-fn highest<'a>(fixable: &[(&Finding, &'a str)]) -> Option<&'a str> {
-    let mut version = None::<&str>;
-    for (finding, candidate) in fixable {
-        version = Some(match version {
-            None => candidate,
-            Some(best) => match scheme(finding)?.compare(candidate, best).ok()? {
-                Ordering::Greater => candidate,
-                Ordering::Less | Ordering::Equal => best,
-            },
-        });
-    }
-    version
 }
 
 /// The lowest version that fixes `finding` and is newer than what is installed.

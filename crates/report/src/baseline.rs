@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     formats::sarif::{fingerprint, paths, place},
     text::limited,
-    view::{View, is_counting, known_id},
+    view::{View, known_id},
 };
 
 /// The most results that are read of a SARIF file; GitHub takes 25,000.
@@ -83,7 +83,7 @@ impl Baseline {
                 text: limited(&text, MAX_TEXT),
                 level: finding.severity.level,
                 place: place(&report.target, finding, path),
-                counts: is_counting(finding),
+                counts: finding.is_counting(),
             };
             (key, known)
         };

@@ -53,7 +53,7 @@ pub(crate) struct Group<'a> {
 impl<'a> View<'a> {
     pub(crate) fn of(report: &'a Report) -> Self {
         let (counting, mut suppressed): (Vec<_>, Vec<_>) =
-            report.findings.iter().partition(|finding| is_counting(finding));
+            report.findings.iter().partition(|finding| finding.is_counting());
         suppressed.sort_by(|left, right| order(left, right));
         let groups = group(counting);
         let commands = Commands::of(report);
@@ -119,11 +119,6 @@ fn uncovered(report: &Report) -> impl Iterator<Item = Warning> + '_ {
         format!("the database holds no advisories for {what}: {count}")
     });
     distribution.into_iter().chain(rest).map(|message| Warning::gap(ADVISORIES, message))
-}
-
-/// Whether a finding counts: it was not accepted, and its source does not say that the package is not affected.
-pub(crate) fn is_counting(finding: &Finding) -> bool {
-    finding.suppressed.is_none() && finding.state != FixState::NotAffected
 }
 
 /// The id that people know it by.

@@ -112,6 +112,15 @@ impl Scheme {
     }
 }
 
+/// The highest of `versions`, each with the scheme that orders it; none where two cannot be compared.
+pub fn highest<'a>(versions: impl IntoIterator<Item = (Scheme, &'a str)>) -> Option<&'a str> {
+    let mut versions = versions.into_iter();
+    let (_, first) = versions.next()?;
+    versions.try_fold(first, |best, (scheme, version)| {
+        Some(if scheme.compare(version, best).ok()?.is_gt() { version } else { best })
+    })
+}
+
 impl std::fmt::Display for Scheme {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.name())

@@ -3,9 +3,10 @@
 //! Formats: <https://docs.npmjs.com/cli/v11/configuring-npm/package-json>, <https://getcomposer.org/doc/04-schema.md>,
 //! <https://doc.rust-lang.org/cargo/reference/manifest.html>, <https://bundler.io/man/gemfile.5.html>,
 //! <https://pipenv.pypa.io/en/latest/pipfile.html>, <https://python-poetry.org/docs/1.8/pyproject/>,
-//! <https://docs.gradle.org/current/userguide/declaring_configurations.html>. No package is listed here: what a manifest asks for is not what a build
-//! takes, and what the asked-for ones need is not in it at all. What is for development alone does not count, as in
-//! lockfiles: a note says so.
+//! <https://docs.gradle.org/current/userguide/declaring_configurations.html>.
+//!
+//! No package is listed here: what a manifest asks for is not what a build takes, and what the asked-for ones need is not
+//! in it at all. What is for development alone does not count, as in lockfiles: a note says so.
 
 use portcullis_filetree::FileHeader;
 use portcullis_model::{Awaited, PackageType, Reading};

@@ -12,8 +12,8 @@ use crate::{
     advice::Commands,
     text::{limited, markup},
     view::{
-        View, base_words, coverage_words, database_words, fix_words, gap_words, is_counting, known_id, places,
-        suppression_words, target_words, verdict_word,
+        View, base_words, coverage_words, database_words, fix_words, gap_words, known_id, places, suppression_words,
+        target_words, verdict_word,
     },
 };
 
@@ -94,7 +94,7 @@ impl Suite {
             format!("{} in {} {}", known_id(finding), limited(&package.name, 200), limited(&package.version, 100));
         let is_audit = report.verdict.policy.audit;
         let end = match report.verdict.result {
-            _ if !is_counting(finding) => End::Skipped,
+            _ if !finding.is_counting() => End::Skipped,
             Outcome::Fail if finding.denied && !is_audit => End::Failure,
             Outcome::Fail | Outcome::Pass | Outcome::Unknown => End::Passed,
         };
@@ -106,7 +106,7 @@ impl Suite {
             text.push_str(&format!(" ({})", suppression_words(finding)));
         }
         let mut lines: Vec<_> = places(report, package).iter().take(MAX_PLACES).map(|p| format!("in {p}")).collect();
-        if is_counting(finding) {
+        if finding.is_counting() {
             lines.extend(commands.fix(finding).map(|command| format!("to fix it: {command}")));
         }
         self.lines(&format!("portcullis.{}", package.kind), &name, &end, &text, &lines);
